@@ -1,0 +1,191 @@
+/**
+ * The seam between what a page holds (typed topics, encoding, reading) and what may live in a worker (connection,
+ * replica, outbox).
+ *
+ * Invariants: calls are few and coarse; every argument and result can be cloned between contexts (plain data and
+ * Uint8Arrays, no functions but the listeners); records are never looked into here, only whole batches cross.
+ * Errors are OttlaErrors; a bridge carries them as ErrorInfo.
+ */
+import type { ErrorInfo } from './errors.ts'
+import type { ConnectionState } from './session.ts'
+
+export interface TopicInfo {
+  name: string
+  /** 22 characters; a topic that was deleted and made again has another. */
+  id: string
+  partitionCount: number
+}
+
+/** What a replica keeps of each partition. Nothing set: everything. Several limits: the first one reached cuts. */
+export interface ReplicaPolicy {
+  /** At least the last so many offsets; older whole chunks go. */
+  lastRecords?: number
+  sizeBytesMax?: number
+  /** By the record's timestamps against the wall clock. */
+  ageMsMax?: number
+  /** Where a replica that holds nothing yet begins. Default: 'beginning', or as far back as the limits need. */
+  from?: 'beginning' | 'end'
+}
+
+/** What the replica holds of one partition: the offsets [start, end). */
+export interface ReplicaRange {
+  topic: string
+  topicId: string
+  partition: number
+  start: number
+  end: number
+  /** The relay's high watermark when last heard of; -1 when never. */
+  relayEnd: number
+  /** `end` was the relay's high watermark on a connection that is live now. */
+  upToDate: boolean
+  /**
+   * Grows whenever what was held before is no longer valid: the log was truncated below `end`, the topic was made
+   * anew, or the replica began again. A reader that sees it change re-reads the range before it goes on.
+   */
+  generation: number
+}
+
+/** A replica has moved: more at the end, less at the start, or another generation. Gives the new state whole. */
+export type Advanced = ReplicaRange
+
+/** A row of the replica: whole batches, ascending. `baseOffset` may lie below the offset that was asked for. */
+export interface StoredChunk {
+  baseOffset: number
+  nextOffset: number
+  batches: Uint8Array
+}
+
+/** Where an `enqueue`d batch ended. Told once for each id; a parked or unknown one again after `retry`. */
+export type Settled =
+  | {
+      id: string
+      outcome: 'committed'
+      /** By the record's index in the enqueued batch. */
+      partitions: number[]
+      /** By the record's index; -1 where the record is in the log but the relay no longer knows where. */
+      offsets: number[]
+    }
+  | { id: string; outcome: 'parked' | 'unknown' | 'discarded'; error: ErrorInfo }
+
+export interface EnqueuedWrite {
+  /** Chosen by the sender, unique for ever (a random uuid); an `enqueue` with a known id is answered, not repeated. */
+  id: string
+  topic: string
+  /** null: the outbox partitions record by record (key by murmur2, no key sticky). A compressed batch needs a number. */
+  partition: number | null
+  /** One RecordBatch v2 without producer, base offset 0. Transferred: the sender must not touch it again. */
+  batch: Uint8Array
+}
+
+/** 'device' survives a crash and a power cut; 'memory' lasts as long as this context. */
+export type StoredDurability = 'device' | 'memory'
+
+export type OutboxEntryState = 'pending' | 'in-flight' | 'parked' | 'unknown'
+
+export interface OutboxEntry {
+  id: string
+  topic: string
+  /** null while not all records have been given one. */
+  partition: number | null
+  state: OutboxEntryState
+  recordCount: number
+  sizeBytes: number
+  storedAtMs: number
+  /** Why it is parked or unknown. */
+  error: ErrorInfo | null
+}
+
+/** An entry with its bytes, for an export that a person can keep. */
+export interface ExportedEntry extends OutboxEntry {
+  batch: Uint8Array
+}
+
+export interface OutboxDepth {
+  /** Entries waiting for the relay, in flight included. */
+  pendingEntries: number
+  pendingRecords: number
+  pendingBytes: number
+  /** Entries that wait for a person: parked or of unknown outcome. */
+  parkedEntries: number
+}
+
+export interface TopicStatus {
+  name: string
+  outbox: OutboxDepth
+  replica: ReplicaRange[]
+}
+
+export type StatusState = 'connecting' | 'live' | 'catching-up' | 'offline' | 'needs-auth' | 'closed'
+
+/** Everything a status line shows. Plain data; a new object whenever anything in it changes. */
+export interface Status {
+  /** 'catching-up' is live with `behindRecords` > 0. */
+  state: StatusState
+  connection: ConnectionState
+  /** Offsets that replicated partitions lack up to the relay's ends as last heard of; counts compacted gaps too. */
+  behindRecords: number
+  outbox: OutboxDepth
+  topics: TopicStatus[]
+  /** The name of the replica's database; null when everything is in memory only. */
+  replica: string | null
+  /** The last trouble with this device's storage, null when it works. */
+  storageError: ErrorInfo | null
+  /** Add to the local wall clock to get the relay's; null before the first connection. */
+  clockOffsetMs: number | null
+}
+
+/** The admin calls that may cross to the relay; the names are Kafka's. */
+export type ApiName =
+  | 'Metadata'
+  | 'ListOffsets'
+  | 'CreateTopics'
+  | 'DeleteTopics'
+  | 'CreatePartitions'
+  | 'DescribeConfigs'
+  | 'IncrementalAlterConfigs'
+  | 'DeleteRecords'
+  | 'DescribeProducers'
+  | 'DescribeCluster'
+  | 'OffsetForLeaderEpoch'
+
+export interface Outbox {
+  /** Pending first in the order in which they will be sent, then parked and unknown. */
+  list(topic?: string): Promise<OutboxEntry[]>
+  /** Puts a parked or unknown entry back at the end of its queue. An unknown one may then be in the log twice. */
+  retry(id: string): Promise<void>
+  /** Forgets an entry that is not in flight. Its `Settled` says 'discarded'. */
+  discard(id: string): Promise<void>
+  export(): Promise<ExportedEntry[]>
+}
+
+export interface Core {
+  status(): Status
+  onStatus(listener: (status: Status) => void): () => void
+
+  /** From the replica when offline. Rejects UNKNOWN_TOPIC, or DISCONNECTED when offline and never heard of. */
+  topic(name: string): Promise<TopicInfo>
+
+  /** Resolves when stored. Rejects OUTBOX_FULL, QUOTA_EXCEEDED, STORAGE_FAILED, INVALID_ARGUMENT, CLOSED. */
+  enqueue(write: EnqueuedWrite): Promise<{ durability: StoredDurability }>
+  /** Takes a write back that no send has begun for. Resolves false when it is too late. */
+  withdraw(id: string): Promise<boolean>
+  onSettled(listener: (settled: Settled[]) => void): () => void
+
+  /** Begins (or goes on) keeping a replica of the topic; the newest policy holds. Resolves without the network if known. */
+  replicate(topic: string, policy: ReplicaPolicy): Promise<ReplicaRange[]>
+  /** Ends replication; what is stored stays until the database is removed or space is needed. */
+  stopReplicating(topic: string): Promise<void>
+  onAdvanced(listener: (advanced: Advanced[]) => void): () => void
+  /** Chunks from the one that holds `offset` on: at least one if there is any, about `bytesMax` in all. */
+  readReplica(topicId: string, partition: number, offset: number, bytesMax: number): Promise<StoredChunk[]>
+
+  /** One admin call. Rejects DISCONNECTED at once when offline. Bodies are the message types of protocol/messages. */
+  request(name: ApiName, body: unknown): Promise<unknown>
+
+  readonly outbox: Outbox
+
+  /** Gives a fresh token to a connection that is in needs-auth. */
+  reauthenticate(token: string): Promise<void>
+  /** Idempotent. Writes that are stored stay stored. */
+  close(): Promise<void>
+}

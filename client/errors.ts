@@ -1,0 +1,106 @@
+/**
+ * The one error type of the client, and the table of its codes.
+ *
+ * Invariants: a code never changes its meaning; every code has an entry in ERRORS; `retriable` says whether the same
+ * call may succeed later without the caller changing anything. Docs: docs/ERRORS.md lists the same table.
+ */
+interface ErrorKind {
+  retriable: boolean
+  hint: string
+}
+
+export const ERRORS = {
+  DISCONNECTED: {
+    retriable: true,
+    hint: 'the client reconnects by itself; repeat the call when the status is live',
+  },
+  TIMEOUT: { retriable: true, hint: 'the relay did not answer in time; the request may have been carried out' },
+  CLOSED: { retriable: false, hint: 'this client was closed; connect again' },
+  ABORTED: { retriable: false, hint: 'the AbortSignal that was handed in ended the call' },
+  NEEDS_AUTH: { retriable: false, hint: 'hand a fresh token to reauthenticate()' },
+  REPLACED: {
+    retriable: false,
+    hint: 'another connection of the same replica took over; use one client for each replica',
+  },
+  REFUSED: { retriable: false, hint: 'the relay does not want this connection back; see the message' },
+  PROTOCOL: { retriable: true, hint: 'the other side broke the protocol; check the versions of relay and client' },
+  UNSUPPORTED: { retriable: false, hint: 'the relay does not offer what was asked for; update one of the two' },
+  NO_WEBSOCKET: { retriable: false, hint: "pass `webSocket`, or install the package 'ws'" },
+  UNKNOWN_TOPIC: { retriable: false, hint: 'create the topic first, or check its name' },
+  UNKNOWN_PARTITION: { retriable: false, hint: 'ask describeTopics for the partitions that exist' },
+  OFFSET_OUT_OF_RANGE: { retriable: false, hint: "seek to the beginning, or read with onMissingOffset: 'earliest'" },
+  TOPIC_RECREATED: { retriable: false, hint: 'the topic was deleted and made again; open a new reader' },
+  LOG_TRUNCATED: { retriable: false, hint: 'records that had been read are gone from the log; open a new reader' },
+  NOT_AUTHORIZED: { retriable: false, hint: 'ask for the right on this topic' },
+  TOO_LARGE: { retriable: false, hint: "send smaller records, or raise the topic's max.message.bytes" },
+  BUFFER_FULL: { retriable: true, hint: 'wait for earlier receipts to be stored before sending more' },
+  OUTBOX_FULL: { retriable: true, hint: 'go online so that the outbox drains, or discard parked entries' },
+  QUOTA_EXCEEDED: { retriable: true, hint: 'free storage for this origin, or keep less in the replica' },
+  STORAGE_FAILED: { retriable: true, hint: "this device's storage failed; nothing was stored" },
+  STORAGE_LOST: { retriable: false, hint: "this device's storage was cleared; the replica begins anew" },
+  CORRUPT: { retriable: true, hint: 'the bytes do not match their checksum; they are fetched again' },
+  OUTCOME_UNKNOWN: {
+    retriable: false,
+    hint: 'the write may or may not be in the log; look for it there, then retry or discard it',
+  },
+  REJECTED: { retriable: false, hint: 'the relay refused the write for good; it is parked in the outbox' },
+  DISCARDED: { retriable: false, hint: 'the parked write was discarded by this application' },
+  INVALID_ARGUMENT: { retriable: false, hint: 'correct the argument named in the message' },
+  INVALID_VALUE: { retriable: false, hint: 'the value does not fit the serde or schema of the topic' },
+  NO_CODEC: { retriable: false, hint: 'register a codec for this compression' },
+  RELAY: { retriable: false, hint: "see `kafkaCode` for the relay's own error" },
+} as const satisfies Record<string, ErrorKind>
+
+export type OttlaErrorCode = keyof typeof ERRORS
+
+/** An error as plain data: crosses a worker's border and fits into storage. */
+export interface ErrorInfo {
+  code: OttlaErrorCode
+  message: string
+  hint: string
+  retriable: boolean
+  /** Kafka's error code when the relay answered with one. */
+  kafkaCode?: number
+}
+
+export interface OttlaErrorDetail {
+  message: string
+  /** Default: the hint of the code. */
+  hint?: string
+  /** Default: as the code's. */
+  retriable?: boolean
+  kafkaCode?: number
+  cause?: unknown
+}
+
+export class OttlaError extends Error {
+  override readonly name = 'OttlaError'
+  readonly code: OttlaErrorCode
+  readonly hint: string
+  readonly retriable: boolean
+  readonly kafkaCode: number | undefined
+
+  constructor(code: OttlaErrorCode, detail: OttlaErrorDetail) {
+    super(detail.message, detail.cause === undefined ? undefined : { cause: detail.cause })
+    this.code = code
+    this.hint = detail.hint ?? ERRORS[code].hint
+    this.retriable = detail.retriable ?? ERRORS[code].retriable
+    this.kafkaCode = detail.kafkaCode
+  }
+
+  toInfo(): ErrorInfo {
+    const { code, message, hint, retriable, kafkaCode } = this
+    return kafkaCode === undefined ? { code, message, hint, retriable } : { code, message, hint, retriable, kafkaCode }
+  }
+
+  static fromInfo(info: ErrorInfo): OttlaError {
+    return new OttlaError(info.code, info)
+  }
+}
+
+/** Whatever was thrown, as an OttlaError: itself when it is one, else `fallback` with the thrown thing as its cause. */
+export function asOttlaError(thrown: unknown, fallback: OttlaErrorCode): OttlaError {
+  if (thrown instanceof OttlaError) return thrown
+  const message = thrown instanceof Error ? thrown.message : String(thrown)
+  return new OttlaError(fallback, { message, cause: thrown })
+}
