@@ -1,0 +1,154 @@
+/**
+ * What a configuration value may be: one definition per key, after Kafka's ConfigDef.
+ *
+ * Invariants: every value that leaves `parse` lies in the range that `describeRange` prints; every
+ * refusal is a `ConfigError` that names the key, the value and what is allowed.
+ */
+
+export type ConfigType = 'int' | 'long' | 'boolean' | 'string' | 'list'
+
+/** One configuration key. `parse` accepts text (flags, environment, files, Kafka requests) and JSON values alike. */
+export interface ConfigDefinition<T> {
+  /** The key as Kafka or the command line spells it: `retention.ms`, `http-port`. */
+  readonly name: string
+  readonly type: ConfigType
+  readonly defaultValue: T
+  /** `ms`, `bytes`, `connections`; absent where the value has no unit. */
+  readonly unit?: string
+  /** One or two sentences, shown by `--help` and by DescribeConfigs. */
+  readonly doc: string
+  /** What is allowed, in words: `1 to 65535`, `text or json`. */
+  readonly range: string
+  /** @throws ConfigError when the value has the wrong type or lies out of range. */
+  parse(raw: unknown): T
+  /** The value as text, as DescribeConfigs reports it. */
+  format(value: T): string
+}
+
+export type ConfigTable = { readonly [key: string]: ConfigDefinition<unknown> }
+
+/** The values that a table of definitions describes. */
+export type ConfigValues<Table> = {
+  -readonly [Key in keyof Table]: Table[Key] extends ConfigDefinition<infer Value> ? Value : never
+}
+
+/** A configuration value that cannot be used. The text is fit to be shown to the operator as it is. */
+export class ConfigError extends Error {
+  readonly key: string
+  readonly value: unknown
+  readonly allowed: string
+
+  constructor(key: string, value: unknown, allowed: string, remedy?: string) {
+    super(`${key}: ${show(value)} is not allowed; use ${allowed}${remedy ? ` (${remedy})` : ''}`)
+    this.name = 'ConfigError'
+    this.key = key
+    this.value = value
+    this.allowed = allowed
+  }
+}
+
+interface Described<T> {
+  name: string
+  default: T
+  unit?: string
+  doc: string
+}
+
+interface WholeNumber extends Described<number> {
+  type?: 'int' | 'long'
+  min: number
+  max?: number
+  /** What an out-of-band value means, such as `-1: no limit`. */
+  meaning?: string
+}
+
+export function wholeNumber(about: WholeNumber): ConfigDefinition<number> {
+  const max = about.max ?? Number.MAX_SAFE_INTEGER
+  const bound = max === Number.MAX_SAFE_INTEGER ? `${about.min} or more` : `${about.min} to ${max}`
+  const range = `a whole number, ${bound}${about.meaning ? `; ${about.meaning}` : ''}`
+  return {
+    ...describe(about, about.type ?? 'long', range),
+    parse(raw) {
+      const value = typeof raw === 'string' && /^\s*[+-]?\d+\s*$/.test(raw) ? Number(raw) : raw
+      if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < about.min || value > max) {
+        throw new ConfigError(about.name, raw, range)
+      }
+      return value
+    },
+    format: String,
+  }
+}
+
+export function yesOrNo(about: Described<boolean>): ConfigDefinition<boolean> {
+  const range = 'true or false'
+  return {
+    ...describe(about, 'boolean', range),
+    parse(raw) {
+      if (typeof raw === 'boolean') return raw
+      const word = typeof raw === 'string' ? raw.trim().toLowerCase() : ''
+      if (word === 'true') return true
+      if (word === 'false') return false
+      throw new ConfigError(about.name, raw, range)
+    },
+    format: String,
+  }
+}
+
+export function text(about: Described<string> & { emptyAllowed?: boolean }): ConfigDefinition<string> {
+  const range = about.emptyAllowed ? 'a text' : 'a text that is not empty'
+  return {
+    ...describe(about, 'string', range),
+    parse(raw) {
+      if (typeof raw !== 'string' || (raw.trim() === '' && !about.emptyAllowed)) {
+        throw new ConfigError(about.name, raw, range)
+      }
+      return raw.trim()
+    },
+    format: (value) => value,
+  }
+}
+
+/** One of a few words. `refused` maps words that exist elsewhere (in Kafka) to the reason why not here. */
+export function choice<const Word extends string>(
+  about: Described<Word> & { words: readonly Word[]; refused?: Readonly<Record<string, string>> },
+): ConfigDefinition<Word> {
+  const range = about.words.join(' or ')
+  return {
+    ...describe(about, 'string', range),
+    parse(raw) {
+      const wanted = typeof raw === 'string' ? raw.trim() : raw
+      const word = about.words.find((candidate) => candidate === wanted)
+      if (word !== undefined) return word
+      throw new ConfigError(about.name, raw, range, about.refused?.[String(wanted)])
+    },
+    format: (value) => value,
+  }
+}
+
+/** Several texts, comma-separated in text form, an array in JSON. */
+export function list(about: Described<readonly string[]>): ConfigDefinition<readonly string[]> {
+  const range = 'texts separated by commas'
+  return {
+    ...describe(about, 'list', range),
+    parse(raw) {
+      const parts = typeof raw === 'string' ? raw.split(',') : raw
+      if (!Array.isArray(parts)) throw new ConfigError(about.name, raw, range)
+      return parts
+        .map((part: unknown) => {
+          if (typeof part !== 'string') throw new ConfigError(about.name, raw, range)
+          return part.trim()
+        })
+        .filter((part) => part !== '')
+    },
+    format: (value) => value.join(','),
+  }
+}
+
+function describe<T>(about: Described<T>, type: ConfigType, range: string) {
+  return { name: about.name, type, defaultValue: about.default, unit: about.unit, doc: about.doc, range }
+}
+
+function show(value: unknown): string {
+  const shown = typeof value === 'string' ? `'${value}'` : (JSON.stringify(value) ?? String(value))
+  return shown.length > 80 ? `${shown.slice(0, 77)}...` : shown
+}

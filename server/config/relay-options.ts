@@ -1,0 +1,130 @@
+/**
+ * Options of a relay, each settable by flag, environment variable and file.
+ *
+ * One table serves `ottla serve --help`, the parsing of all three sources and the defaults of
+ * `createRelay`. The defaults are safe: loopback only, everything bounded.
+ */
+
+import { type ConfigDefinition, type ConfigValues, choice, list, text, wholeNumber, yesOrNo } from './definition.ts'
+
+const KIB = 1024
+const MIB = 1024 * KIB
+const INT32_MAX = 2 ** 31 - 1
+
+const options = {
+  dataDir: text({ name: 'data-dir', default: './ottla-data', doc: 'Folder that holds everything the relay keeps.' }),
+  host: text({
+    name: 'host',
+    default: '127.0.0.1',
+    doc: 'Address to listen on. The default is reachable from this machine only; 0.0.0.0 opens the relay to the network.',
+  }),
+  httpPort: wholeNumber({
+    name: 'http-port',
+    default: 8092,
+    min: 0,
+    max: 65535,
+    meaning: '0 picks a free one',
+    doc: 'Port for WebSocket clients, pages and health checks.',
+  }),
+  kafkaPort: wholeNumber({
+    name: 'kafka-port',
+    default: -1,
+    min: -1,
+    max: 65535,
+    meaning: '-1 keeps the door closed',
+    doc: 'Port for Kafka clients over TCP. Not available in this version.',
+  }),
+  allowOrigins: list({
+    name: 'allow-origins',
+    default: [],
+    doc: 'Origins whose pages may connect, such as https://example.org, besides pages served by the relay itself; * admits every origin.',
+  }),
+  autoCreateTopics: yesOrNo({
+    name: 'auto-create-topics',
+    default: false,
+    doc: 'Create a topic when a client first asks for its metadata or writes to it.',
+  }),
+  numPartitions: wholeNumber({
+    name: 'num-partitions',
+    default: 1,
+    min: 1,
+    max: 10_000,
+    unit: 'partitions',
+    doc: 'Partitions of a topic that is created without a number.',
+  }),
+  maxConnections: wholeNumber({
+    name: 'max-connections',
+    default: 10_000,
+    min: 1,
+    max: 1_000_000,
+    unit: 'connections',
+    doc: 'Connections at a time; further ones are refused.',
+  }),
+  maxConnectionsPerIp: wholeNumber({
+    name: 'max-connections-per-ip',
+    default: 10_000,
+    min: 1,
+    max: 1_000_000,
+    unit: 'connections',
+    doc: 'Connections at a time from one address.',
+  }),
+  maxRequestBytes: wholeNumber({
+    name: 'max-request-bytes',
+    default: 8 * MIB,
+    min: 64 * KIB,
+    max: 512 * MIB,
+    unit: 'bytes',
+    doc: 'Largest request; a connection that announces more is closed before memory is taken.',
+  }),
+  heartbeatMs: wholeNumber({
+    name: 'heartbeat-ms',
+    default: 10_000,
+    min: 100,
+    max: 300_000,
+    unit: 'ms',
+    doc: 'A silent connection hears from the relay this often.',
+  }),
+  logFormat: choice({ name: 'log-format', default: 'text', words: ['text', 'json'], doc: 'How the relay reports.' }),
+  logLevel: choice({
+    name: 'log-level',
+    default: 'info',
+    words: ['error', 'warn', 'info', 'debug'],
+    doc: 'The least important events that are still reported.',
+  }),
+  shutdownTimeoutMs: wholeNumber({
+    name: 'shutdown-timeout-ms',
+    default: 10_000,
+    min: 0,
+    max: 600_000,
+    unit: 'ms',
+    doc: 'How long a stop may take to finish writes and close connections before it is forced.',
+  }),
+  retentionCheckMs: wholeNumber({
+    name: 'retention-check-ms',
+    default: 300_000,
+    min: 100,
+    max: INT32_MAX,
+    unit: 'ms',
+    doc: 'How often old segments are looked for.',
+  }),
+} as const
+
+/** What the table describes. Topic defaults are apart, in `RelayConfig.topicDefaults`. */
+export type RelayOptionValues = ConfigValues<typeof options>
+
+export type RelayOptionKey = keyof RelayOptionValues
+
+export const relayOptionTable: { readonly [Key in RelayOptionKey]: ConfigDefinition<RelayOptionValues[Key]> } = options
+
+export const relayOptionKeys = Object.keys(options) as RelayOptionKey[]
+
+/** What Kafka's `server.properties` calls these options. */
+export const kafkaNameOfOption: Partial<Record<RelayOptionKey, readonly string[]>> = {
+  dataDir: ['log.dirs', 'log.dir'],
+  autoCreateTopics: ['auto.create.topics.enable'],
+  numPartitions: ['num.partitions'],
+  maxConnections: ['max.connections'],
+  maxConnectionsPerIp: ['max.connections.per.ip'],
+  maxRequestBytes: ['socket.request.max.bytes'],
+  retentionCheckMs: ['log.retention.check.interval.ms'],
+}
