@@ -54,7 +54,7 @@ export const fetch = api({
             logStartOffset: since(5, int64(), -1),
             partitionMaxBytes: int32(),
             replicaDirectoryId: tagged(0, 17, uuid()),
-            highWatermark: tagged(1, 18, int64(), 9223372036854775807),
+            highWatermark: tagged(1, 18, int64(), Number.MAX_SAFE_INTEGER),
           }),
         ),
       }),

@@ -12,7 +12,6 @@ import {
   bytes,
   type Field,
   type Infer,
-  type InferInput,
   int8,
   int16,
   int32,
@@ -182,7 +181,7 @@ export type Deliver = Infer<typeof deliverBody>
 export type SubscriptionEnded = Infer<typeof subscriptionEndedBody>
 
 /** Everything up to and including the length of `records`; exact while `aborted` is empty. */
-export const DELIVER_HEADER_BYTES = 76
+export const DELIVER_HEADER_BYTES = 72
 
 export function encodePush<Out, In>(
   push: Push<Out, In>,
