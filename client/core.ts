@@ -170,6 +170,12 @@ export interface Core {
   /** Takes a write back that no send has begun for. Resolves false when it is too late. */
   withdraw(id: string): Promise<boolean>
   onSettled(listener: (settled: Settled[]) => void): () => void
+  /**
+   * What became of writes that were stored: for a page that may have missed `onSettled` because its worker died. An
+   * entry for each id that is settled (remembered on the device for a day at least, so that a repeated `enqueue` of a
+   * committed id is answered and not written twice), none for one still waiting; 'unknown' for an id never heard of.
+   */
+  outcomes(ids: string[]): Promise<Settled[]>
 
   /** Begins (or goes on) keeping a replica of the topic; the newest policy holds. Resolves without the network if known. */
   replicate(topic: string, policy: ReplicaPolicy): Promise<ReplicaRange[]>
@@ -184,6 +190,8 @@ export interface Core {
 
   readonly outbox: Outbox
 
+  /** The device woke up (visible again, online again): reconnect without waiting, or probe the connection. */
+  wake(): void
   /** Gives a fresh token to a connection that is in needs-auth. */
   reauthenticate(token: string): Promise<void>
   /** Idempotent. Writes that are stored stay stored. */
