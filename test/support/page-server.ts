@@ -1,0 +1,45 @@
+/**
+ * A static server for test pages: files from memory, on a port that the system chooses. Loopback is a secure context,
+ * so workers, locks and service workers are all there.
+ */
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+
+const TYPES: Record<string, string> = {
+  html: 'text/html; charset=utf-8',
+  js: 'text/javascript; charset=utf-8',
+  json: 'application/json',
+}
+
+export interface PageServer {
+  /** For instance `http://127.0.0.1:41234`, without a slash at the end. */
+  readonly origin: string
+  /** Adds or replaces a file; `path` begins with a slash. */
+  serve(path: string, content: string | Uint8Array): void
+  close(): Promise<void>
+}
+
+/** Starts a server for `files`, keyed by path (`/index.html`). Anything else is 404. */
+export async function startPageServer(files: Record<string, string | Uint8Array> = {}): Promise<PageServer> {
+  const content = new Map(Object.entries(files))
+  const server = createServer((request, response) => {
+    const path = new URL(request.url ?? '/', 'http://localhost').pathname
+    const body = content.get(path)
+    const type = TYPES[path.slice(path.lastIndexOf('.') + 1)] ?? 'application/octet-stream'
+    response.writeHead(body === undefined ? 404 : 200, { 'content-type': type, 'cache-control': 'no-store' })
+    response.end(body ?? '')
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  if (address === null || typeof address === 'string') throw new Error(`page server has no TCP address: ${address}`)
+  return {
+    origin: `http://127.0.0.1:${address.port}`,
+    serve: (path, body) => void content.set(path, body),
+    async close() {
+      server.closeAllConnections()
+      server.close()
+      await once(server, 'close')
+    },
+  }
+}
