@@ -1,0 +1,83 @@
+/**
+ * The outbox's rows. A row is one enqueued batch and never changes its bytes; a sealed batch is a list of rows with the
+ * stamp under which the relay knows them. So sealing writes a few dozen bytes, and what is sent can be made again from
+ * the rows, byte for byte, after any crash.
+ */
+import type { ErrorInfo } from '../errors.ts'
+
+/** waiting: to be sent (or sealed and in flight). parked, unknown: waits for a person. */
+export type OutboxRowState = 'waiting' | 'parked' | 'unknown'
+
+export interface OutboxRow {
+  /** Order of arrival. The low 16 bits number the parts of a write whose records went to several partitions. */
+  key: number
+  /** Chosen by the sender. Parts of one write share it. */
+  id: string
+  topic: string
+  /** null until chosen; then chosen at sealing, or for good by splitting. */
+  partition: number | null
+  batch: Uint8Array
+  recordCount: number
+  storedAtMs: number
+  state: OutboxRowState
+  error: ErrorInfo | null
+  /** Set on parts: the records' indexes in the batch that was enqueued, and how many that had. */
+  part: { indexes: number[]; recordCountOfAll: number } | null
+}
+
+export interface SealedBatch {
+  /** Ascending in the order of sealing. */
+  key: number
+  topic: string
+  topicId: string
+  partition: number
+  /** In the order in which their records lie in the batch. */
+  rowKeys: number[]
+  recordCount: number
+  producerId: number
+  producerEpoch: number
+  baseSequence: number
+  /** Wall clock; tells whether the relay may have forgotten the producer since. */
+  sealedAtMs: number
+}
+
+/** Under which stamp the next batch of a partition will be sealed. */
+export interface ProducerIdentity {
+  topicId: string
+  partition: number
+  producerId: number
+  producerEpoch: number
+  nextSequence: number
+}
+
+/** A write that has ended, kept a while so that an `enqueue` repeated after a hand-over is answered and not repeated. */
+export interface SettledWrite {
+  id: string
+  atMs: number
+  recordCount: number
+  partitions: number[]
+  offsets: number[]
+}
+
+/** One atomic step of the outbox. Deletes come before puts. */
+export interface OutboxChange {
+  deleteRows?: readonly number[]
+  putRows?: readonly OutboxRow[]
+  deleteSealed?: readonly number[]
+  putSealed?: readonly SealedBatch[]
+  deleteIdentities?: ReadonlyArray<{ topicId: string; partition: number }>
+  putIdentities?: readonly ProducerIdentity[]
+  deleteSettled?: readonly string[]
+  putSettled?: readonly SettledWrite[]
+  /**
+   * 'strict' (default) is on disk when it resolves. 'relaxed' only for what may be done again after a power cut: an
+   * acknowledged batch that comes back is recognised by the relay.
+   */
+  durability?: 'strict' | 'relaxed'
+}
+
+const PARTS_PER_WRITE = 65_536
+
+export const partKey = (key: number, part: number): number => key + part
+export const keyAfter = (key: number): number => (Math.floor(key / PARTS_PER_WRITE) + 1) * PARTS_PER_WRITE
+export const PARTS_MAX = PARTS_PER_WRITE - 1

@@ -1,0 +1,120 @@
+/**
+ * What a replica and an outbox need from a database, as atomic units.
+ *
+ * Invariants that every implementation keeps (test/contract/replica-store.ts):
+ *  - a unit happens whole or not at all, also when the process dies in it, and has happened when its promise resolves;
+ *  - one writer: every unit carries out only while the store still holds the token of the last `claim`. A writer that was
+ *    taken over gets `fenced`, one whose database was cleared under it gets `evicted`, and neither has changed anything;
+ *  - units of the outbox are durable against a power cut (strict) unless they say otherwise; those of the replica need not
+ *    be, as everything in it can be fetched again, but data and position always go together;
+ *  - bytes handed in are copied when they are a view, so a row never drags its neighbours' buffer along.
+ */
+import type { StoreError } from './store-error.ts'
+import type { OutboxChange, OutboxRow, ProducerIdentity, SealedBatch, SettledWrite } from './store-outbox.ts'
+
+export interface StoredTopic {
+  topicId: string
+  name: string
+  partitionCount: number
+  /** null: only known, not replicated. */
+  policy: StoredPolicy | null
+}
+
+export interface StoredPolicy {
+  lastRecords?: number
+  sizeBytesMax?: number
+  ageMsMax?: number
+  from?: 'beginning' | 'end'
+}
+
+/** How far one partition's replica reaches. Written in the same unit as the data that it speaks of. */
+export interface StoredPosition {
+  topicId: string
+  partition: number
+  /** The first offset held; nothing below it is. */
+  start: number
+  /** The next offset wanted: everything in [start, nextOffset) that the relay had is held. */
+  nextOffset: number
+  /** Of the last batch held; -1 when none is. */
+  leaderEpoch: number
+  /** The relay's log start when last heard of. */
+  logStart: number
+  /** Raised when offsets already told to readers are no longer valid. */
+  generation: number
+  /** Bytes of all chunks of the partition. */
+  sizeBytes: number
+  /** Chunks below are merged, or were large from the start. */
+  mergedUpTo: number
+}
+
+/** One row: whole batches in ascending order. Its key is [topicId, partition, nextOffset - 1]. */
+export interface ChunkRow {
+  baseOffset: number
+  nextOffset: number
+  maxTimestamp: number
+  bytes: Uint8Array
+}
+
+export interface Delivery {
+  position: StoredPosition
+  chunks: readonly ChunkRow[]
+}
+
+/** Replaces the chunks that lie in [fromOffset, toOffset) by others, and the position, at once. */
+export interface ChunkReplacement {
+  position: StoredPosition
+  /** Chunks whose last offset is at or above this go. */
+  fromOffset: number
+  /** Chunks whose last offset is at or above this stay. */
+  toOffset: number
+  chunks: readonly ChunkRow[]
+}
+
+/** Everything small, read once when a writer takes over. */
+export interface StoreContents {
+  replicaId: string
+  /** No replica id was found: the database is new, or was cleared. Nothing in it was trusted. */
+  isNew: boolean
+  /** How many writers there have been; larger at each claim. */
+  claimNumber: number
+  topics: StoredTopic[]
+  positions: StoredPosition[]
+  sealed: SealedBatch[]
+  identities: ProducerIdentity[]
+  settled: SettledWrite[]
+}
+
+export interface StoreClaim {
+  /** Random; identifies this writer. */
+  token: string
+  /** Used when the database has no replica id. */
+  newReplicaId: string
+}
+
+export interface ReplicaStore {
+  /** 'device' survives crash and power cut, 'memory' neither. */
+  readonly durability: 'device' | 'memory'
+
+  /** Makes the caller the only writer. Must come first; may come again after `fenced` or a lost connection. */
+  claim(claim: StoreClaim): Promise<StoreContents>
+
+  putTopics(topics: readonly StoredTopic[]): Promise<void>
+  /** The topic, its positions and its chunks. */
+  dropTopic(topicId: string): Promise<void>
+  /** Data and positions of any number of partitions, in one unit. */
+  commitDelivery(deliveries: readonly Delivery[]): Promise<void>
+  replaceChunks(replacement: ChunkReplacement): Promise<void>
+  /** From the chunk that holds `offset` (or the next one above), ascending: one at least if there is any, until `bytesMax`. */
+  readChunks(topicId: string, partition: number, offset: number, bytesMax: number): Promise<ChunkRow[]>
+
+  changeOutbox(change: OutboxChange): Promise<void>
+  /** Ascending by key, from the first above `afterKey`. */
+  readOutbox(afterKey: number, countMax: number): Promise<OutboxRow[]>
+  /** In the order of `keys`; undefined where there is no such row. */
+  readOutboxRows(keys: readonly number[]): Promise<Array<OutboxRow | undefined>>
+
+  /** Told once when the connection to the database has gone and cannot be brought back. */
+  onLost(listener: (error: StoreError) => void): () => void
+  /** Waits for units that have begun. Idempotent. */
+  close(): Promise<void>
+}
