@@ -43,6 +43,8 @@ export interface ReplicaRange {
    * anew, or the replica began again. A reader that sees it change re-reads the range before it goes on.
    */
   generation: number
+  /** With a new generation: what lies below is as it was. Absent: nothing is, `start` is where to begin again. */
+  cutAt?: number
 }
 
 /** A replica has moved: more at the end, less at the start, or another generation. Gives the new state whole. */
@@ -192,8 +194,8 @@ export interface Core {
 
   /** The device woke up (visible again, online again): reconnect without waiting, or probe the connection. */
   wake(): void
-  /** Gives a fresh token to a connection that is in needs-auth. */
-  reauthenticate(token: string): Promise<void>
+  /** Leaves needs-auth and connects again, once what the relay authenticates by (a cookie, say) has been renewed. */
+  reauthenticate(): Promise<void>
   /** Idempotent. Writes that are stored stay stored. */
   close(): Promise<void>
 }

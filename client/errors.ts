@@ -17,7 +17,7 @@ export const ERRORS = {
   TIMEOUT: { retriable: true, hint: 'the relay did not answer in time; the request may have been carried out' },
   CLOSED: { retriable: false, hint: 'this client was closed; connect again' },
   ABORTED: { retriable: false, hint: 'the AbortSignal that was handed in ended the call' },
-  NEEDS_AUTH: { retriable: false, hint: 'hand a fresh token to reauthenticate()' },
+  NEEDS_AUTH: { retriable: false, hint: 'renew the credentials, then call reauthenticate()' },
   REPLACED: {
     retriable: false,
     hint: 'another connection of the same replica took over; use one client for each replica',

@@ -95,6 +95,8 @@ export interface RelayLimits {
   clusterId: string
   requestBytesMax: number
   creditBytesMax: number
+  /** How long the relay remembers an idle producer id. */
+  producerIdExpirationMs: number
 }
 
 export interface Session {
@@ -105,13 +107,15 @@ export interface Session {
   /** Add to the local wall clock to get the relay's; measured at each Hello and Ping. */
   readonly clockOffsetMs: number | undefined
   /** Rejects DISCONNECTED, TIMEOUT, ABORTED, CLOSED, UNSUPPORTED, PROTOCOL. Error codes inside the answer are the caller's. */
-  call<Req, Res>(api: Api<Req, Res>, body: Req, options?: CallOptions): Promise<Res>
+  call<Res, ReqIn>(api: Api<unknown, Res, ReqIn, never>, body: ReqIn, options?: CallOptions): Promise<Res>
   readonly metadata: TopicDirectory
+  /** Throws INVALID_ARGUMENT when this session has a subscription to that partition: one each, by protocol. */
   subscribe(request: SubscribeRequest): Subscription
+  isSubscribed(topicId: string, partition: number): boolean
   /** Connects (or probes) now instead of when the back-off says. Leaves `closed` and `needs-auth` alone. */
   retryNow(): void
-  /** Sets the token for the next handshake and connects. */
-  reauthenticate(token: string): void
+  /** Leaves needs-auth and connects again, once what the relay authenticates by (a cookie, say) has been renewed. */
+  reauthenticate(): void
   /** Idempotent; ends the connection with 1000. */
   close(): Promise<void>
 }

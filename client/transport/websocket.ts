@@ -1,0 +1,83 @@
+/**
+ * The WebSocket transport: the platform's own where there is one (browsers, workers, edge runtimes, Node 22+), else one
+ * that is handed in. See ws-package.ts for Node 20.
+ *
+ * Browser facts that shape this file: a socket in a black hole fires no event at all, and `close()` then waits for a
+ * closing handshake that never comes, so closing from our side tells the handlers at once and lets the socket go. An
+ * `error` event says nothing; the `close` that follows it does. `bufferedAmount` is all that shows a network that takes
+ * nothing, so `send` is bounded by whoever calls it (connection.ts).
+ */
+import { CloseCode } from '../../protocol/messages/offset-protocol.ts'
+import { OttlaError } from '../errors.ts'
+import type { CloseReason, Transport, TransportConnection } from './transport.ts'
+
+/** Just what is used of a WebSocket; the platform's and the `ws` package's both fit. */
+export interface WebSocketLike {
+  binaryType: string
+  readonly readyState: number
+  readonly bufferedAmount: number
+  onopen: ((event: never) => void) | null
+  onmessage: ((event: never) => void) | null
+  onerror: ((event: never) => void) | null
+  onclose: ((event: never) => void) | null
+  send(message: Uint8Array<ArrayBuffer>): void
+  close(code?: number, reason?: string): void
+}
+
+export type WebSocketConstructor = new (url: string) => WebSocketLike
+
+const OPEN = 1
+
+export function webSocketTransport(given?: WebSocketConstructor): Transport {
+  return {
+    open(url, handlers) {
+      const Socket = given ?? (globalThis as { WebSocket?: WebSocketConstructor }).WebSocket
+      if (!Socket) throw new OttlaError('NO_WEBSOCKET', { message: 'this runtime has no WebSocket' })
+      let socket: WebSocketLike
+      try {
+        socket = new Socket(url)
+      } catch (cause) {
+        throw new OttlaError('INVALID_ARGUMENT', { message: `"${url}" is not an address for a WebSocket`, cause })
+      }
+      socket.binaryType = 'arraybuffer'
+      return attach(socket, handlers)
+    },
+  }
+}
+
+function attach(socket: WebSocketLike, handlers: Parameters<Transport['open']>[1]): TransportConnection {
+  let isOver = false
+  const end = (reason: CloseReason) => {
+    if (isOver) return
+    isOver = true
+    socket.onopen = socket.onmessage = socket.onclose = null
+    handlers.onClose(reason)
+  }
+  const close = (code: number, reason: string) => {
+    if (isOver) return
+    try {
+      // Pages may only send 1000 and 3000-4999; the others are for the protocol's own machinery.
+      socket.close(code === CloseCode.normal || code >= 3000 ? code : CloseCode.normal, reason.slice(0, 100))
+    } catch {
+      // A socket that cannot be closed any more is closed.
+    }
+    end({ code, reason })
+  }
+  socket.onopen = () => handlers.onOpen()
+  // Stays attached for good: the `ws` package emits one more error when a connecting socket is closed.
+  socket.onerror = () => {}
+  socket.onclose = (event: { code: number; reason: string }) => end({ code: event.code, reason: event.reason })
+  socket.onmessage = (event: { data: unknown }) => {
+    if (event.data instanceof ArrayBuffer) handlers.onMessage(new Uint8Array(event.data))
+    else close(CloseCode.malformed, 'a text message, where all are binary')
+  }
+  return {
+    get bufferedBytes() {
+      return socket.bufferedAmount
+    },
+    send(message) {
+      if (!isOver && socket.readyState === OPEN) socket.send(message as Uint8Array<ArrayBuffer>)
+    },
+    close,
+  }
+}
