@@ -1,0 +1,19 @@
+/**
+ * The table of all commands. Each one's flags stand beside its code; only the serve options come from the
+ * relay's own configuration table.
+ */
+
+import type { Command } from './command.ts'
+import { consumeCommand } from './consume-command.ts'
+import { produceCommand } from './produce-command.ts'
+import { serveCommand } from './serve-command.ts'
+import { topicCommands } from './topic-commands.ts'
+import { verifyCommand } from './verify-command.ts'
+
+export const commands: readonly Command[] = [
+  serveCommand,
+  ...topicCommands,
+  produceCommand,
+  consumeCommand,
+  verifyCommand,
+]

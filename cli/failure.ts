@@ -1,0 +1,71 @@
+/**
+ * Errors as a shell user sees them: one line that names the trouble and the remedy, or one JSON object.
+ *
+ * Stacks are for bugs only: `OTTLA_DEBUG=1` shows them.
+ */
+
+import { EXIT_FAILURE, EXIT_USAGE, type Invocation, UsageError } from './command.ts'
+
+interface Told {
+  code: string
+  message: string
+  hint?: string
+}
+
+export function report(
+  error: unknown,
+  { output, environment, json }: Pick<Invocation, 'output' | 'environment' | 'json'>,
+  helpCommand: string,
+): number {
+  const isUsage = error instanceof UsageError || nameOf(error) === 'ConfigError'
+  const told = tell(error)
+  output.endProgress()
+  if (json) output.note(JSON.stringify({ error: told }))
+  else {
+    output.note(`ottla: ${told.message}${told.hint ? ` (${told.hint})` : ''}`)
+    if (isUsage) output.note(`Try: ${helpCommand} --help`)
+  }
+  if (environment.OTTLA_DEBUG && error instanceof Error) output.note(error.stack ?? '')
+  return isUsage ? EXIT_USAGE : EXIT_FAILURE
+}
+
+function tell(error: unknown): Told {
+  if (!(error instanceof Error)) return { code: 'ERROR', message: String(error) }
+  const { code, hint } = error as Error & { code?: unknown; hint?: unknown }
+  const system = systemMessage(error as NodeJS.ErrnoException)
+  return {
+    code: typeof code === 'string' ? code : error.name === 'UsageError' ? 'USAGE' : error.name,
+    message: system ?? firstLine(error.message),
+    ...(typeof hint === 'string' && hint !== '' ? { hint } : {}),
+  }
+}
+
+/** Node's own wording (`ENOENT: no such file or directory, open '…'`) turned into a sentence. */
+function systemMessage(error: NodeJS.ErrnoException): string | undefined {
+  const port = (error as NodeJS.ErrnoException & { port?: number }).port
+  switch (error.code) {
+    case 'EADDRINUSE':
+      return `port ${port ?? ''} is already in use; choose another --http-port, or 0 for a free one`
+    case 'EADDRNOTAVAIL':
+      return 'the address given by --host does not belong to this machine'
+    case 'EACCES':
+    case 'EPERM':
+      return error.path ? `${error.path}: permission denied` : `permission denied: ${error.message}`
+    case 'ENOENT':
+      return error.path ? `${error.path}: no such file or folder` : undefined
+    case 'ENOSPC':
+      return `${error.path ?? 'the disk'}: no space left`
+    case 'EISDIR':
+      return `${error.path ?? 'the path'} is a folder, a file is needed`
+    default:
+      return undefined
+  }
+}
+
+function firstLine(text: string): string {
+  return text.split('\n', 1)[0] ?? ''
+}
+
+function nameOf(error: unknown): string {
+  return error instanceof Error ? error.name : ''
+}

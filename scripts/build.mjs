@@ -1,0 +1,111 @@
+/**
+ * Builds what runs: `node scripts/build.mjs [cli] [web] [demo]`, everything when nothing is named.
+ *
+ *   cli   dist/cli/ottla.js      relay and commands in one file for Node
+ *   demo  dist/demo/flights.js   the feeder behind `npm start`
+ *   web   dist/web/              the page (vite.config.ts) and client.js, the browser client as one ES module
+ *
+ * One file each, because every further file costs start-up time. Native modules and `ws` stay outside.
+ */
+
+import { existsSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { gzipSync } from 'node:zlib'
+import { build } from 'vite'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const { version } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'))
+const NATIVE = ['ws', '@node-rs/crc32', 'bufferutil', 'utf-8-validate']
+
+const targets = { cli: buildCli, demo: buildDemo, web: buildWeb }
+
+export async function buildTargets(names) {
+  for (const name of names) await targets[name]()
+}
+
+async function buildCli() {
+  await buildForNode('cli/main.ts', 'dist/cli', 'ottla.js')
+}
+
+async function buildDemo() {
+  await buildForNode('examples/flights-demo/main.ts', 'dist/demo', 'flights.js')
+}
+
+function buildForNode(entry, outDir, fileName) {
+  return build({
+    configFile: false,
+    root,
+    logLevel: 'warn',
+    define: { __OTTLA_VERSION__: JSON.stringify(version) },
+    ssr: { noExternal: true, external: NATIVE },
+    build: {
+      ssr: entry,
+      outDir,
+      emptyOutDir: true,
+      target: 'node20',
+      sourcemap: true,
+      rolldownOptions: { external: NATIVE, output: { entryFileNames: fileName, codeSplitting: false } },
+    },
+  })
+}
+
+async function buildWeb() {
+  await build({ configFile: `${root}vite.config.ts`, logLevel: 'warn' })
+  await build(clientBuild('client/index.ts', { outDir: `${root}dist/web`, fileName: 'client.js' }))
+  await printSizes()
+}
+
+/** A browser module without bundler: everything it needs is inside. */
+function clientBuild(entry, written) {
+  return {
+    configFile: false,
+    root,
+    logLevel: 'warn',
+    publicDir: false,
+    worker: { format: 'es' },
+    build: {
+      lib: { entry, formats: ['es'], fileName: () => written?.fileName ?? 'bundle.js' },
+      outDir: written?.outDir,
+      write: written !== undefined,
+      emptyOutDir: false,
+      target: 'es2022',
+      minify: true,
+      sourcemap: written !== undefined,
+      rolldownOptions: { output: { codeSplitting: false } },
+    },
+  }
+}
+
+/** What a page has to download, gzip, beside the size that it should not exceed. */
+async function printSizes() {
+  const measured = [
+    ['live tail', 'client/live.ts', 6000],
+    ['full client', 'client/index.ts', 16_000],
+    ['worker bridge', 'worker/index.ts', undefined],
+  ]
+  for (const [name, entry, aim] of measured) {
+    if (!existsSync(`${root}${entry}`)) continue
+    const outputs = [await build(clientBuild(entry))].flat()
+    const chunks = outputs.flatMap((each) => each.output).filter((file) => file.type === 'chunk')
+    const sizeBytes = chunks.reduce((sum, chunk) => sum + gzipSync(chunk.code, { level: 9 }).length, 0)
+    const beside = aim === undefined ? '' : ` (aim ${(aim / 1000).toFixed(0)} kB)`
+    console.log(`${name.padEnd(14)} ${(sizeBytes / 1000).toFixed(2).padStart(7)} kB gzip${beside}`)
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const named = process.argv.slice(2)
+  const unknown = named.find((name) => !(name in targets))
+  if (unknown) {
+    console.error(`build: unknown target '${unknown}'; use ${Object.keys(targets).join(', ')}`)
+    process.exit(2)
+  }
+  const { markBuilt, withBuildLock } = await import('./build-state.mjs')
+  await withBuildLock(async () => {
+    for (const name of named.length > 0 ? named : Object.keys(targets)) {
+      const startedMs = Date.now()
+      await buildTargets([name])
+      markBuilt(name, startedMs)
+    }
+  })
+}
