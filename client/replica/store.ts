@@ -9,6 +9,7 @@
  *    be, as everything in it can be fetched again, but data and position always go together;
  *  - bytes handed in are copied when they are a view, so a row never drags its neighbours' buffer along.
  */
+import type { ReplicaPolicy } from '../core.ts'
 import type { StoreError } from './store-error.ts'
 import type { OutboxChange, OutboxRow, ProducerIdentity, SealedBatch, SettledWrite } from './store-outbox.ts'
 
@@ -17,14 +18,7 @@ export interface StoredTopic {
   name: string
   partitionCount: number
   /** null: only known, not replicated. */
-  policy: StoredPolicy | null
-}
-
-export interface StoredPolicy {
-  lastRecords?: number
-  sizeBytesMax?: number
-  ageMsMax?: number
-  from?: 'beginning' | 'end'
+  policy: ReplicaPolicy | null
 }
 
 /** How far one partition's replica reaches. Written in the same unit as the data that it speaks of. */

@@ -1,0 +1,128 @@
+/**
+ * One connection to the database, brought back when it dies.
+ *
+ * Facts that shaped it: Safari loses its database process and fails every call until a new connection is opened, and
+ * opening again at once mostly fails too; an eviction closes connections without a word beyond `close`; an open can wait
+ * for ever for somebody else's delete. So a unit of work that failed with the connection is repeated on a new one after
+ * growing delays. That is safe because units only put and delete under fixed keys.
+ */
+import { type OpenDBCallbacks, openDB } from 'idb'
+import { type Clock, sleep } from '../../protocol/lib/clock.ts'
+import { createStores, type ReplicaDatabase, type ReplicaSchema } from './idb-format.ts'
+import { StoreError, storeErrorFrom } from './store-error.ts'
+
+const REOPEN_DELAYS_MS = [0, 50, 500, 2_000]
+const OPEN_TIMEOUT_MS = 10_000
+
+export class IdbConnection {
+  readonly #name: string
+  readonly #clock: Clock
+  #database: Promise<ReplicaDatabase> | undefined
+  #isClosed = false
+  #busy = 0
+  #onIdle: (() => void) | undefined
+
+  constructor(name: string, clock: Clock) {
+    this.#name = name
+    this.#clock = clock
+  }
+
+  /** Runs `unit` on an open database; again on another connection when this one turns out to be dead. */
+  async run<T>(what: string, unit: (database: ReplicaDatabase) => Promise<T>): Promise<T> {
+    if (this.#isClosed) throw new StoreError('closed', 'the store is closed')
+    this.#busy++
+    try {
+      return await this.#runWithReopening(what, unit)
+    } finally {
+      this.#busy--
+      if (this.#busy === 0) this.#onIdle?.()
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    if (this.#busy > 0) await new Promise<void>((resolve) => (this.#onIdle = resolve))
+    const opening = this.#database
+    this.#database = undefined
+    const database = await opening?.catch(() => undefined)
+    database?.close()
+  }
+
+  async #runWithReopening<T>(what: string, unit: (database: ReplicaDatabase) => Promise<T>): Promise<T> {
+    let attempt = 0
+    for (;;) {
+      let failure: StoreError
+      try {
+        return await unit(await this.#open())
+      } catch (thrown) {
+        failure = storeErrorFrom(thrown, what)
+      }
+      const delayMs = REOPEN_DELAYS_MS[attempt++]
+      if (!failure.isWorthReopening || delayMs === undefined) throw failure
+      this.#drop()
+      await sleep(this.#clock, delayMs)
+    }
+  }
+
+  #open(): Promise<ReplicaDatabase> {
+    this.#database ??= this.#openAnew().catch((failure: unknown) => {
+      this.#database = undefined
+      throw failure
+    })
+    return this.#database
+  }
+
+  async #openAnew(): Promise<ReplicaDatabase> {
+    if (typeof indexedDB === 'undefined') throw new StoreError('unavailable', 'there is no IndexedDB here')
+    const opening = openDB<ReplicaSchema>(this.#name, 1, this.#callbacks())
+    let timedOut = false
+    const timeout = new Promise<never>((_, reject) => {
+      const timer = this.#clock.setTimer(OPEN_TIMEOUT_MS, () => {
+        timedOut = true
+        reject(
+          new StoreError(
+            'blocked',
+            `database ${this.#name} did not open in ${OPEN_TIMEOUT_MS} ms: another tab holds it`,
+          ),
+        )
+      })
+      const cancel = () => timer.cancel()
+      opening.then(cancel, cancel)
+    })
+    opening.then(
+      (database) => timedOut && database.close(),
+      () => {},
+    )
+    try {
+      return await Promise.race([opening, timeout])
+    } catch (failure) {
+      throw storeErrorFrom(failure, `opening database ${this.#name}`)
+    }
+  }
+
+  #callbacks(): OpenDBCallbacks<ReplicaSchema> {
+    return {
+      upgrade: (database) => createStores(database),
+      // Somebody deletes the database (a newer format, "clear site data"): never stand in the way.
+      blocking: (_current, _wanted, event) => {
+        ;(event.target as IDBDatabase).close()
+        this.#forget()
+      },
+      terminated: () => this.#forget(),
+    }
+  }
+
+  #forget(): void {
+    this.#database = undefined
+  }
+
+  #drop(): void {
+    const opening = this.#database
+    this.#database = undefined
+    opening?.then(
+      (database) => database.close(),
+      () => {},
+    )
+  }
+}

@@ -1,0 +1,48 @@
+/** Reading chunks out of an open database; shared by the writer's store and the pages' reader. */
+import type { ReplicaDatabase } from './idb-format.ts'
+import type { ChunkRow } from './store.ts'
+
+export interface ChunkRead {
+  topicId: string
+  partition: number
+  offset: number
+  bytesMax: number
+}
+
+/** How many rows one request fetches ahead; small rows are many, large ones end at `bytesMax` after a few. */
+const PAGE_ROWS_MAX = 64
+const PAGE_ROW_BYTES_GUESS = 64 * 1024
+
+/** From the row that holds `offset`, or the next one above it, ascending. One `get` when one row is enough. */
+export async function readChunkRows(database: ReplicaDatabase, read: ChunkRead): Promise<ChunkRow[]> {
+  const store = database.transaction('chunks').store
+  const { topicId, partition, bytesMax } = read
+  const endOfPartition = [topicId, partition, []] as unknown as IDBValidKey
+  const from = (offset: number) => IDBKeyRange.bound([topicId, partition, offset], endOfPartition)
+  const first = await store.get(from(read.offset))
+  if (!first) return []
+  const rows = [first]
+  let sizeBytes = first.bytes.length
+  while (sizeBytes < bytesMax) {
+    const countMax = Math.min(PAGE_ROWS_MAX, Math.ceil((bytesMax - sizeBytes) / PAGE_ROW_BYTES_GUESS) + 1)
+    const page = await store.getAll(from(rows.at(-1)!.nextOffset), countMax)
+    for (const row of page) {
+      if (sizeBytes + row.bytes.length > bytesMax) return rows
+      rows.push(row)
+      sizeBytes += row.bytes.length
+    }
+    if (page.length < countMax) return rows
+  }
+  return rows
+}
+
+/** The last row of a partition, without reading the others. */
+export async function lastChunkRow(
+  database: ReplicaDatabase,
+  topicId: string,
+  partition: number,
+): Promise<ChunkRow | undefined> {
+  const range = IDBKeyRange.bound([topicId, partition], [topicId, partition, []] as unknown as IDBValidKey)
+  const cursor = await database.transaction('chunks').store.openCursor(range, 'prev')
+  return cursor?.value
+}

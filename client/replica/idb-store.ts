@@ -1,0 +1,246 @@
+/**
+ * The store in IndexedDB.
+ *
+ * Each unit is one transaction, which reads the writer's token first and is aborted when it is not ours. Puts are issued
+ * without waiting for that read: the transaction is only committed after it. Replica units are relaxed, outbox units
+ * strict. `commit()` is explicit: without it a page that navigates away loses what was put (measured in all engines).
+ */
+import { type IDBPTransaction, unwrap } from 'idb'
+import { type Clock, systemClock } from '../../protocol/lib/clock.ts'
+import { Emitter } from '../../protocol/lib/events.ts'
+import { IdbConnection } from './idb-connection.ts'
+import { ALL_STORES, databaseName, type ReplicaDatabase, type ReplicaSchema } from './idb-format.ts'
+import { readChunkRows } from './idb-read.ts'
+import type {
+  ChunkReplacement,
+  ChunkRow,
+  Delivery,
+  ReplicaStore,
+  StoreClaim,
+  StoreContents,
+  StoredPosition,
+  StoredTopic,
+} from './store.ts'
+import { StoreError, storeErrorFrom } from './store-error.ts'
+import type { OutboxChange, OutboxRow, ProducerIdentity } from './store-outbox.ts'
+
+type StoreName = (typeof ALL_STORES)[number]
+type WriteTransaction = IDBPTransaction<ReplicaSchema, StoreName[], 'readwrite'>
+type Puts = (storeOf: (name: StoreName) => IDBObjectStore) => void
+
+const REPLICA_STORES: StoreName[] = ['positions', 'chunks']
+const OUTBOX_STORES: StoreName[] = ['producers', 'outbox', 'sealed', 'settled']
+const AFTER_ALL_STRINGS: IDBValidKey = []
+
+export interface IdbStoreOptions {
+  /** The replica's name; databases of different names share nothing. */
+  replica: string
+  clock?: Clock
+}
+
+export class IdbStore implements ReplicaStore {
+  readonly durability = 'device'
+  readonly #connection: IdbConnection
+  readonly #lost = new Emitter<StoreError>()
+  #token = ''
+
+  constructor({ replica, clock = systemClock }: IdbStoreOptions) {
+    this.#connection = new IdbConnection(databaseName(replica), clock)
+  }
+
+  async claim(claim: StoreClaim): Promise<StoreContents> {
+    const contents = await this.#connection.run('claiming the replica', (database) => claimIn(database, claim))
+    this.#token = claim.token
+    return contents
+  }
+
+  putTopics(topics: readonly StoredTopic[]): Promise<void> {
+    return this.#unit('storing topics', ['positions', 'topics'], 'relaxed', (storeOf) => {
+      for (const topic of topics) storeOf('topics').put(topic, topic.topicId)
+    })
+  }
+
+  dropTopic(topicId: string): Promise<void> {
+    return this.#unit('dropping a topic', ['positions', 'chunks', 'topics'], 'relaxed', (storeOf) => {
+      const all = IDBKeyRange.bound([topicId], [topicId, []])
+      storeOf('topics').delete(topicId)
+      storeOf('positions').delete(all)
+      storeOf('chunks').delete(all)
+    })
+  }
+
+  commitDelivery(deliveries: readonly Delivery[]): Promise<void> {
+    return this.#unit('storing deliveries', REPLICA_STORES, 'relaxed', (storeOf) => {
+      for (const { position, chunks } of deliveries) putChunks(storeOf, position, chunks)
+    })
+  }
+
+  replaceChunks({ position, fromOffset, toOffset, chunks }: ChunkReplacement): Promise<void> {
+    return this.#unit('replacing chunks', REPLICA_STORES, 'relaxed', (storeOf) => {
+      if (fromOffset < toOffset) storeOf('chunks').delete(lastOffsetsBetween(position, fromOffset, toOffset))
+      putChunks(storeOf, position, chunks)
+    })
+  }
+
+  readChunks(topicId: string, partition: number, offset: number, bytesMax: number): Promise<ChunkRow[]> {
+    return this.#connection.run('reading chunks', (database) =>
+      readChunkRows(database, { topicId, partition, offset, bytesMax }),
+    )
+  }
+
+  changeOutbox(change: OutboxChange): Promise<void> {
+    const { durability = 'strict' } = change
+    return this.#unit('changing the outbox', OUTBOX_STORES, durability, (storeOf) => {
+      const [outbox, sealed] = [storeOf('outbox'), storeOf('sealed')]
+      const [producers, settled] = [storeOf('producers'), storeOf('settled')]
+      for (const key of change.deleteRows ?? []) outbox.delete(key)
+      for (const row of change.putRows ?? []) outbox.put({ ...row, batch: ownBytes(row.batch) }, row.key)
+      for (const key of change.deleteSealed ?? []) sealed.delete(key)
+      for (const batch of change.putSealed ?? []) sealed.put(batch, batch.key)
+      for (const { topicId, partition } of change.deleteIdentities ?? []) producers.delete([topicId, partition])
+      for (const each of change.putIdentities ?? []) producers.put(each, [each.topicId, each.partition])
+      for (const id of change.deleteSettled ?? []) settled.delete(id)
+      for (const write of change.putSettled ?? []) settled.put(write, write.id)
+    })
+  }
+
+  readOutbox(afterKey: number, countMax: number): Promise<OutboxRow[]> {
+    return this.#connection.run('reading the outbox', (database) =>
+      database.getAll('outbox', IDBKeyRange.lowerBound(afterKey, true), countMax),
+    )
+  }
+
+  readOutboxRows(keys: readonly number[]): Promise<Array<OutboxRow | undefined>> {
+    return this.#connection.run('reading the outbox', (database) => {
+      const store = database.transaction('outbox').store
+      return Promise.all(keys.map((key) => store.get(key)))
+    })
+  }
+
+  onLost(listener: (error: StoreError) => void): () => void {
+    return this.#lost.on(listener)
+  }
+
+  close(): Promise<void> {
+    return this.#connection.close()
+  }
+
+  async #unit(what: string, stores: StoreName[], durability: IDBTransactionDurability, puts: Puts): Promise<void> {
+    try {
+      await this.#connection.run(what, (database) =>
+        guardedTransaction(database.transaction(stores, 'readwrite', { durability }), stores[0]!, this.#token, puts),
+      )
+    } catch (thrown) {
+      const failure = storeErrorFrom(thrown, what)
+      if (failure.isWorthReopening || failure.kind === 'blocked') this.#lost.emit(failure)
+      throw failure
+    }
+  }
+}
+
+/** `guard` is the store among those of the transaction that holds the token. */
+async function guardedTransaction(
+  transaction: WriteTransaction,
+  guard: StoreName,
+  token: string,
+  puts: Puts,
+): Promise<void> {
+  const done = transaction.done
+  // Awaited below; until then a rejection must not count as unhandled.
+  done.catch(() => {})
+  const raw = unwrap(transaction) as IDBTransaction
+  const reading = transaction.objectStore(guard).get('owner')
+  reading.catch(() => {})
+  try {
+    puts((name) => raw.objectStore(name))
+  } catch (failure) {
+    abortQuietly(raw)
+    throw failure
+  }
+  const owner = await reading.catch((failure: unknown) => done.then(() => Promise.reject(failure)))
+  if (owner !== token) {
+    abortQuietly(raw)
+    await done.catch(() => {})
+    throw notOurs(owner)
+  }
+  raw.commit?.()
+  await done
+}
+
+function notOurs(owner: unknown): StoreError {
+  return owner === undefined
+    ? new StoreError('evicted', "this origin's database was cleared")
+    : new StoreError('fenced', 'another writer has taken the replica over')
+}
+
+function abortQuietly(transaction: IDBTransaction): void {
+  try {
+    transaction.abort()
+  } catch {
+    // It has ended already: its own error is the one to report.
+  }
+}
+
+async function claimIn(database: ReplicaDatabase, { token, newReplicaId }: StoreClaim): Promise<StoreContents> {
+  const transaction = database.transaction([...ALL_STORES], 'readwrite', { durability: 'strict' })
+  const done = transaction.done
+  done.catch(() => {})
+  const meta = transaction.objectStore('meta')
+  const [storedId, movedTo] = await Promise.all([meta.get('replicaId'), meta.get('movedTo')])
+  if (movedTo !== undefined) {
+    transaction.abort()
+    throw new StoreError('moved', `the replica was moved to format ${movedTo} by a newer version; load the page again`)
+  }
+  const isNew = storedId === undefined
+  const raw = unwrap(transaction) as IDBTransaction
+  if (isNew) {
+    raw.objectStore('meta').put(newReplicaId, 'replicaId')
+    for (const name of ['topics', 'positions', 'chunks']) raw.objectStore(name).clear()
+  }
+  for (const name of ['positions', 'producers']) raw.objectStore(name).put(token, 'owner')
+  const claimNumber = Number((await meta.get('claimNumber')) ?? 0) + 1
+  raw.objectStore('meta').put(claimNumber, 'claimNumber')
+  const arrays = IDBKeyRange.lowerBound(AFTER_ALL_STRINGS)
+  const [topics, positions, sealed, identities, settled] = await Promise.all([
+    transaction.objectStore('topics').getAll(),
+    transaction.objectStore('positions').getAll(arrays),
+    transaction.objectStore('sealed').getAll(),
+    transaction.objectStore('producers').getAll(arrays),
+    transaction.objectStore('settled').getAll(),
+  ])
+  raw.commit?.()
+  await done
+  return {
+    replicaId: String(storedId ?? newReplicaId),
+    isNew,
+    claimNumber,
+    topics,
+    positions: positions as StoredPosition[],
+    sealed,
+    identities: identities as ProducerIdentity[],
+    settled,
+  }
+}
+
+function putChunks(
+  storeOf: (name: StoreName) => IDBObjectStore,
+  position: StoredPosition,
+  chunks: readonly ChunkRow[],
+): void {
+  const { topicId, partition } = position
+  for (const chunk of chunks) {
+    storeOf('chunks').put({ ...chunk, bytes: ownBytes(chunk.bytes) }, [topicId, partition, chunk.nextOffset - 1])
+  }
+  storeOf('positions').put(position, [topicId, partition])
+}
+
+function lastOffsetsBetween(position: StoredPosition, from: number, to: number): IDBKeyRange {
+  const { topicId, partition } = position
+  // No offset reaches infinity; IndexedDB takes it as a key.
+  return IDBKeyRange.bound([topicId, partition, from], [topicId, partition, to], false, true)
+}
+
+/** A view is stored with the whole buffer under it, in all engines. */
+function ownBytes(bytes: Uint8Array): Uint8Array {
+  return bytes.byteLength === bytes.buffer.byteLength ? bytes : bytes.slice()
+}
