@@ -1,0 +1,89 @@
+/**
+ * `npm run bench -- [scenario ...] [--rounds N] [--quick] [--no-build] [--list]`
+ *
+ * Without names every scenario runs. Results go to bench/results/NAME.json and bench/RESULTS.md is written anew from
+ * all of them; a quick run only prints, and leaves its report in bench/.build.
+ */
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { buildLoadClient } from './harness/load-client.ts'
+import { BUILD_FOLDER, ROOT } from './harness/machine.ts'
+import { writeReport } from './harness/report.ts'
+import { runScenario } from './harness/rounds.ts'
+import type { Scenario, ScenarioResult } from './harness/scenario.ts'
+import { catchUp } from './scenarios/catch-up.ts'
+import { durableStream, fanOutScenarios } from './scenarios/fan-out.ts'
+import { idleMemory } from './scenarios/idle.ts'
+import { produceLatency, produceThroughput } from './scenarios/produce.ts'
+import { processStart } from './scenarios/start.ts'
+
+const scenarios: Scenario[] = [
+  ...fanOutScenarios,
+  durableStream,
+  produceThroughput,
+  produceLatency,
+  idleMemory,
+  processStart,
+  catchUp,
+]
+
+const { values: options, positionals: names } = parseArgs({
+  allowPositionals: true,
+  options: {
+    rounds: { type: 'string' },
+    quick: { type: 'boolean', default: false },
+    'no-build': { type: 'boolean', default: false },
+    list: { type: 'boolean', default: false },
+  },
+})
+
+function chosen(): Scenario[] {
+  if (names.length === 0) return scenarios
+  const matches = (scenario: Scenario) =>
+    names.some((name) => scenario.name === name || scenario.name.startsWith(`${name}-`))
+  const found = scenarios.filter(matches)
+  if (found.length === 0) throw new Error(`no scenario ${names.join(', ')}; there are ${listed()}`)
+  return found
+}
+
+function listed(): string {
+  return scenarios.map((scenario) => scenario.name).join(', ')
+}
+
+function resultsIn(folder: string): Map<string, ScenarioResult> {
+  const results = new Map<string, ScenarioResult>()
+  if (!existsSync(folder)) return results
+  for (const file of readdirSync(folder).filter((name) => name.endsWith('.json'))) {
+    const result = JSON.parse(readFileSync(join(folder, file), 'utf8')) as ScenarioResult
+    results.set(result.scenario, result)
+  }
+  return results
+}
+
+async function run(): Promise<void> {
+  const rounds = Number(options.rounds ?? (options.quick ? 1 : 3))
+  if (!Number.isInteger(rounds) || rounds < 1) throw new Error(`--rounds ${options.rounds} is not a count of rounds`)
+  const quick = options.quick === true
+  const base = quick ? join(BUILD_FOLDER, 'quick') : join(ROOT, 'bench')
+  const folder = join(base, 'results')
+  mkdirSync(folder, { recursive: true })
+  if (!options['no-build']) execFileSync('npm', ['run', '-s', 'build'], { cwd: ROOT, stdio: 'inherit' })
+  buildLoadClient()
+  for (const scenario of chosen()) {
+    process.stdout.write(`${scenario.name}\n`)
+    const log = (line: string) => void process.stdout.write(`${line}\n`)
+    const result = await runScenario(scenario, {
+      rounds: options.rounds ? rounds : (scenario.rounds ?? rounds),
+      quick,
+      log,
+    })
+    writeFileSync(join(folder, `${scenario.name}.json`), `${JSON.stringify(result, null, 1)}\n`)
+    writeFileSync(join(base, 'RESULTS.md'), writeReport(scenarios, resultsIn(folder)))
+  }
+  process.stdout.write(`\n${readFileSync(join(base, 'RESULTS.md'), 'utf8')}`)
+}
+
+if (options.list) process.stdout.write(`${listed()}\n`)
+else await run()
