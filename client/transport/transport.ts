@@ -18,6 +18,8 @@ export interface CloseReason {
   /** A WebSocket close code; 1006 when there was no closing handshake. */
   code: number
   reason: string
+  /** Who ended it. Only the relay's own codes say whether to come back. */
+  by: 'relay' | 'us'
 }
 
 export interface TransportConnection {

@@ -61,12 +61,13 @@ function attach(socket: WebSocketLike, handlers: Parameters<Transport['open']>[1
     } catch {
       // A socket that cannot be closed any more is closed.
     }
-    end({ code, reason })
+    end({ code, reason, by: 'us' })
   }
   socket.onopen = () => handlers.onOpen()
   // Stays attached for good: the `ws` package emits one more error when a connecting socket is closed.
   socket.onerror = () => {}
-  socket.onclose = (event: { code: number; reason: string }) => end({ code: event.code, reason: event.reason })
+  socket.onclose = (event: { code: number; reason: string }) =>
+    end({ code: event.code, reason: event.reason, by: 'relay' })
   socket.onmessage = (event: { data: unknown }) => {
     if (event.data instanceof ArrayBuffer) handlers.onMessage(new Uint8Array(event.data))
     else close(CloseCode.malformed, 'a text message, where all are binary')

@@ -1,0 +1,92 @@
+/**
+ * What two sides tell each other before anything else: ApiVersions (which APIs, in which versions), then Hello (which
+ * replica, by how new a connection; limits, heartbeat, the relay's clock).
+ *
+ * Both are sent at once, the relay answers in order: one round trip, however far away it is.
+ */
+import type { Api } from '../protocol/api.ts'
+import type { Clock } from '../protocol/lib/clock.ts'
+import { hello } from '../protocol/messages/offset-protocol.ts'
+import { apiVersions } from '../protocol/messages/versions.ts'
+import type { Connection } from './connection.ts'
+import { OttlaError } from './errors.ts'
+import { kafkaFailure } from './kafka-failure.ts'
+import type { RelayLimits } from './session.ts'
+
+export const CLIENT_SOFTWARE_NAME = 'ottla-js'
+export const CLIENT_SOFTWARE_VERSION = '0.1.0'
+const API_VERSIONS_VERSION = 3
+/** A relay that grants less than this per subscription could not deliver at all. */
+const LIMIT_BYTES_MIN = 1024
+
+type SomeApi = Pick<Api<unknown, unknown, never, never>, 'key' | 'name' | 'minVersion' | 'maxVersion'>
+
+/** The versions that the relay offers, by API key. */
+export class OfferedVersions {
+  readonly #ranges: Map<number, { min: number; max: number }>
+
+  constructor(apiKeys: ReadonlyArray<{ apiKey: number; minVersion: number; maxVersion: number }>) {
+    this.#ranges = new Map(apiKeys.map((range) => [range.apiKey, { min: range.minVersion, max: range.maxVersion }]))
+  }
+
+  /** The newest version that both sides speak. Throws UNSUPPORTED when there is none. */
+  choose(api: SomeApi): number {
+    const range = this.#ranges.get(api.key)
+    if (!range) throw new OttlaError('UNSUPPORTED', { message: `this relay does not offer ${api.name}` })
+    const version = Math.min(api.maxVersion, range.max)
+    if (version >= api.minVersion && version >= range.min) return version
+    throw new OttlaError('UNSUPPORTED', {
+      message: `${api.name}: the relay speaks versions ${range.min}-${range.max}, this client ${api.minVersion}-${api.maxVersion}`,
+    })
+  }
+}
+
+export interface Handshake {
+  versions: OfferedVersions
+  limits: RelayLimits
+  heartbeatMs: number
+  clockOffsetMs: number
+}
+
+export interface HandshakeOptions {
+  clock: Clock
+  replicaId: string
+  generation: number
+  /** What this side would like; the relay decides. */
+  heartbeatMs: number
+  timeoutMs: number
+}
+
+export async function shakeHands(connection: Connection, options: HandshakeOptions): Promise<Handshake> {
+  const { clock, timeoutMs } = options
+  const sentAtMs = clock.monotonic()
+  const offered = connection.request(
+    apiVersions,
+    API_VERSIONS_VERSION,
+    { clientSoftwareName: CLIENT_SOFTWARE_NAME, clientSoftwareVersion: CLIENT_SOFTWARE_VERSION },
+    { timeoutMs },
+  )
+  const { replicaId, generation, heartbeatMs } = options
+  const greeted = connection.request(hello, 0, { replicaId, generation, heartbeatMs }, { timeoutMs })
+  const [versions, greeting] = await Promise.all([offered, greeted])
+  if (versions.errorCode !== 0) throw kafkaFailure(versions.errorCode, 'ApiVersions')
+  if (greeting.errorCode !== 0) throw kafkaFailure(greeting.errorCode, 'Hello')
+  return {
+    versions: new OfferedVersions(versions.apiKeys),
+    limits: {
+      clusterId: greeting.clusterId,
+      requestBytesMax: Math.max(LIMIT_BYTES_MIN, greeting.requestBytesMax),
+      creditBytesMax: Math.max(LIMIT_BYTES_MIN, greeting.creditBytesMax),
+      producerIdExpirationMs: greeting.producerIdExpirationMs,
+    },
+    // A hostile or broken answer must not make a timer spin.
+    heartbeatMs: Math.min(Math.max(greeting.heartbeatMs, 1_000), 120_000),
+    clockOffsetMs: clockOffset(clock, sentAtMs, greeting.serverTimeMs),
+  }
+}
+
+/** The relay read its clock, at best guess, half-way between question and answer. */
+export function clockOffset(clock: Clock, sentAtMs: number, serverTimeMs: number): number {
+  const roundTripMs = clock.monotonic() - sentAtMs
+  return Math.round(serverTimeMs - (clock.now() - roundTripMs / 2))
+}
