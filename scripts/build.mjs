@@ -8,7 +8,7 @@
  * One file each, because every further file costs start-up time. Native modules and `ws` stay outside.
  */
 
-import { existsSync, readFileSync } from 'node:fs'
+import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import { build } from 'vite'
@@ -16,6 +16,13 @@ import { build } from 'vite'
 const root = fileURLToPath(new URL('..', import.meta.url))
 const { version } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'))
 const NATIVE = ['ws', '@node-rs/crc32', 'bufferutil', 'utf-8-validate']
+
+// Node reads an ES module's file on libuv's thread pool, whose size is fixed from then on. A CommonJS file is read
+// without it, so this is the last moment to ask for more threads: four are too few when an fsync may hold each.
+const LAUNCHER = `#!/usr/bin/env node
+process.env.UV_THREADPOOL_SIZE ??= '8'
+import('./program.mjs')
+`
 
 const targets = { cli: buildCli, demo: buildDemo, web: buildWeb }
 
@@ -31,8 +38,8 @@ async function buildDemo() {
   await buildForNode('examples/flights-demo/main.ts', 'dist/demo', 'flights.js')
 }
 
-function buildForNode(entry, outDir, fileName) {
-  return build({
+async function buildForNode(entry, outDir, fileName) {
+  await build({
     configFile: false,
     root,
     logLevel: 'warn',
@@ -44,9 +51,12 @@ function buildForNode(entry, outDir, fileName) {
       emptyOutDir: true,
       target: 'node20',
       sourcemap: true,
-      rolldownOptions: { external: NATIVE, output: { entryFileNames: fileName, codeSplitting: false } },
+      rolldownOptions: { external: NATIVE, output: { entryFileNames: 'program.mjs', codeSplitting: false } },
     },
   })
+  writeFileSync(`${root}${outDir}/package.json`, '{ "type": "commonjs" }\n')
+  writeFileSync(`${root}${outDir}/${fileName}`, LAUNCHER)
+  chmodSync(`${root}${outDir}/${fileName}`, 0o755)
 }
 
 async function buildWeb() {

@@ -37,6 +37,8 @@ export interface IgnoredKey {
   nearest?: string
 }
 
+const COMMAND_LINE = 'on the command line'
+
 interface Setting {
   key: string
   value: unknown
@@ -46,7 +48,7 @@ interface Setting {
 const topicKeys = Object.keys(topicConfigTable) as TopicConfigKey[]
 
 /** Variables that belong to commands, not to the relay. */
-const OTHER_VARIABLES = new Set(['OTTLA_URL', 'OTTLA_CONFIG'])
+const OTHER_VARIABLES = new Set(['OTTLA_URL', 'OTTLA_CONFIG', 'OTTLA_DEBUG'])
 
 /** @throws ConfigError naming source, key, value and allowed range. */
 export function resolveRelayConfig(sources: ConfigSources = {}): { config: RelayConfig; ignored: IgnoredKey[] } {
@@ -58,7 +60,7 @@ export function resolveRelayConfig(sources: ConfigSources = {}): { config: Relay
   const ignored: IgnoredKey[] = []
   for (const setting of settingsInOrder(sources)) {
     const target = targetOf(setting.key)
-    if (!target) ignored.push({ key: setting.key, source: setting.source, nearest: nearestName(setting.key, names()) })
+    if (!target) ignored.push(unknownKey(setting))
     else if (target.option) config[target.option] = parsed(setting, relayOptionTable[target.option])
     else topicDefaults[target.topic] = parsedTopicDefault(setting, target)
   }
@@ -96,9 +98,21 @@ function settingsInOrder({ file, environment = {}, flags = {} }: ConfigSources):
     settings.push({ key, value, source: 'in the environment' })
   }
   for (const [key, value] of Object.entries(flags)) {
-    if (value !== undefined) settings.push({ key: `--${key}`, value, source: 'on the command line' })
+    if (value !== undefined) settings.push({ key: `--${key}`, value, source: COMMAND_LINE })
   }
   return settings
+}
+
+/** @throws ConfigError for a flag: what was typed for this very start must mean something. */
+function unknownKey({ key, source }: Setting): IgnoredKey {
+  const nearest = nearestName(key, names())
+  if (source !== COMMAND_LINE) return { key, source, nearest }
+  throw new ConfigError(
+    'configuration',
+    key.replace(/^--/, ''),
+    nearest ?? [...names()].join(', '),
+    nearest && 'the nearest known name',
+  )
 }
 
 interface Target {

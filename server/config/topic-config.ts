@@ -59,13 +59,6 @@ const definitions = {
     words: ['CreateTime', 'LogAppendTime'],
     doc: 'Whether records keep the time given by their producer or get the time of their arrival.',
   }),
-  messageTimestampBeforeMaxMs: wholeNumber({
-    name: 'message.timestamp.before.max.ms',
-    default: Number.MAX_SAFE_INTEGER,
-    min: 0,
-    unit: 'ms',
-    doc: 'Records whose own time lies further in the past are refused. Unused with LogAppendTime.',
-  }),
   messageTimestampAfterMaxMs: wholeNumber({
     name: 'message.timestamp.after.max.ms',
     default: 3_600_000,
