@@ -1,0 +1,103 @@
+/** Tabs with a worker each, one of which leads, and the ends that a leader can come to. */
+
+import type { Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { eventually } from '../support/eventually.ts'
+import { isLive, reportOf, type Stage, setStage } from './fixtures/stage.ts'
+
+describe('dedicated workers with a leader', () => {
+  let stage: Stage
+  beforeAll(async () => {
+    stage = await setStage()
+  })
+  afterAll(async () => {
+    await stage?.close()
+  })
+
+  /** The first tab leads, as it was there first; the others follow over channels. */
+  async function openTabs(replica: string, count: number): Promise<Page[]> {
+    const pages: Page[] = []
+    for (let index = 0; index < count; index++) {
+      const page = await stage.open(replica, 'dedicated')
+      await eventually(() => isLive(page))
+      pages.push(page)
+    }
+    return pages
+  }
+
+  async function expectHandOver(replica: string, endLeader: (leader: Page) => Promise<unknown>): Promise<void> {
+    const before = stage.server.connectionsEver
+    const [leader, ...followers] = await openTabs(replica, 3)
+    expect(stage.server.connectionsEver - before).toBe(1)
+    for (const [index, page] of followers.entries()) {
+      await page.evaluate((prefix) => void window.tab.keepWriting(prefix), `${replica}${index}`)
+    }
+    await leader!.evaluate((prefix) => void window.tab.keepWriting(prefix), `${replica}-leader`)
+    await eventually(() => stage.server.offsets.has(`${replica}1-5`))
+    const connections = stage.server.connectionsEver
+    await endLeader(leader!)
+    await eventually(() => stage.server.connectionsEver > connections, { withinMs: 2_000 })
+    const written = stage.server.offsets.size
+    await eventually(() => stage.server.offsets.size > written + 5, { withinMs: 2_000 })
+    for (const page of followers) await page.evaluate(() => window.tab.stopWriting())
+    for (const page of followers) {
+      const report = await eventually(async () => {
+        const now = await reportOf(page)
+        return now.stored.every((id) => now.committed.includes(id)) ? now : undefined
+      })
+      expect(report.failed).toEqual([])
+      expect(report.stored.filter((id) => !stage.server.offsets.has(id))).toEqual([])
+    }
+    for (const page of followers) await page.close()
+  }
+
+  test('[WRK-9] the leader tab is closed: another leads within 2 s, nothing is lost', async () => {
+    await expectHandOver('closed', (leader) => leader.close())
+  })
+
+  test('[WRK-9] the leader tab navigates away mid-write', async () => {
+    await expectHandOver('navigated', (leader) => leader.goto(`${stage.pages.origin}/elsewhere.html`))
+  })
+
+  test('[WRK-9] the leader tab lets go of its bridge', async () => {
+    await expectHandOver('released', (leader) => leader.evaluate(() => window.tab.bridge.close()))
+  })
+
+  test('[WRK-9] the leader worker is killed under its living page', async () => {
+    await expectHandOver('killed', async (leader) => {
+      const [worker] = leader.workers()
+      await worker!.evaluate(() => (globalThis as unknown as { close(): void }).close())
+    })
+  })
+
+  test('[WRK-10] a tab that returns from the back/forward cache, or is loaded again, attaches again', async () => {
+    const [page] = await openTabs('returning', 1)
+    await page!.goto(`${stage.pages.origin}/elsewhere.html`)
+    await page!.goBack()
+    await eventually(() => isLive(page!))
+    await page!.evaluate(() => window.tab.write('after-return'))
+    await eventually(async () => (await reportOf(page!)).committed.includes('after-return'))
+    await page!.close()
+  })
+
+  test('[WRK-11] a tab with a SharedWorker and one with a dedicated worker share one leader', async () => {
+    const before = stage.server.connectionsEver
+    const [dedicated] = await openTabs('mixed', 1)
+    const shared = await stage.open('mixed', 'shared')
+    const inPage = await stage.open('mixed', 'none')
+    await eventually(async () => (await isLive(shared)) && (await isLive(inPage)))
+    expect(stage.server.connectionsEver - before).toBe(1)
+    await dedicated!.close()
+    await inPage.evaluate(() => window.tab.write('after-the-first'))
+    await eventually(async () => (await reportOf(inPage)).committed.includes('after-the-first'))
+    for (const page of [shared, inPage]) await page.close()
+  })
+
+  test('[WRK-12] one replica name for two relays is refused with the reason', async () => {
+    const [first] = await openTabs('two-relays', 1)
+    const other = await stage.open('two-relays', 'dedicated', { relay: 'ws://127.0.0.1:9/' })
+    expect(await other.evaluate(() => window.tab.errorOf(() => window.tab.bridge.topic('t')))).toBe('INVALID_ARGUMENT')
+    await first!.close()
+    await other.close()
+  })
+})

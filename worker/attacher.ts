@@ -1,0 +1,143 @@
+/**
+ * Keeps a page attached to whatever leads its replica.
+ *
+ *     seek ──hello──> attached ──lost──> (depose it, if it hung) ──> seek ...
+ *
+ * Seeking asks two places at once: the page's own seat, over a port, and the lobby, where a leader in another tab's
+ * worker answers 'who'. An own seat that doesn't even say 'seated' is replaced; a leader that nobody can reach is
+ * deposed, so that the next seat in the queue gets the lock.
+ *
+ * Invariants: one attachment at a time; while there is a page there is either one or an attempt under way; `stop`
+ * gives back every lock and channel, as a page in the back/forward cache must.
+ */
+import { OttlaError } from '../client/errors.ts'
+import { sleep } from '../protocol/lib/clock.ts'
+import { Emitter } from '../protocol/lib/events.ts'
+import { randomUuid } from '../protocol/lib/uuid.ts'
+import { type AttacherOptions, type SeekState, seekTimes } from './attacher-options.ts'
+import type { Attachment } from './attachment.ts'
+import { attempt } from './attempt.ts'
+import { channelNames, lockNames } from './contract.ts'
+import { depose, deposeUnreachable } from './depose.ts'
+import { type HeldLock, takeLock } from './locks.ts'
+
+export class Attacher {
+  /** A host was found; its status is in it. */
+  readonly onAttached = new Emitter<Attachment>()
+  readonly onLost = new Emitter<void>()
+  readonly #options: AttacherOptions
+  readonly #refused = new Emitter<OttlaError>()
+  #current: Attachment | undefined
+  #life: AbortController | undefined
+  #seatEpoch = 0
+  #lastRefusal: OttlaError | undefined
+
+  constructor(options: AttacherOptions) {
+    this.#options = options
+  }
+
+  get current(): Attachment | undefined {
+    return this.#current
+  }
+
+  /** Begins, or begins again after `stop`. */
+  start(): void {
+    if (this.#life) return
+    const life = new AbortController()
+    this.#life = life
+    this.#run(life.signal).catch((error: unknown) => {
+      if (!life.signal.aborted) this.#refuse(new OttlaError('PROTOCOL', { message: String(error), cause: error }))
+    })
+  }
+
+  /** Lets go of everything: the host, the own seat, locks, channels. */
+  stop(): void {
+    this.#life?.abort(new OttlaError('CLOSED', { message: 'this page has let go of its worker' }))
+    this.#life = undefined
+    this.#current?.lose('left')
+    this.#options.spawner.end()
+  }
+
+  /** Resolves with the attachment, now or when there is one. Rejects when refused, or TIMEOUT after `waitMsMax`. */
+  attached(waitMsMax: number): Promise<Attachment> {
+    if (this.#current && !this.#current.isLost) return Promise.resolve(this.#current)
+    if (this.#lastRefusal) return Promise.reject(this.#lastRefusal)
+    return new Promise((resolve, reject) => {
+      const offs = [
+        this.onAttached.on((attachment) => done(() => resolve(attachment))),
+        this.#refused.on((error) => done(() => reject(error))),
+      ]
+      const timer = this.#options.clock.setTimer(waitMsMax, () =>
+        done(() => reject(new OttlaError('TIMEOUT', { message: `no worker answered within ${waitMsMax} ms` }))),
+      )
+      const done = (settle: () => void) => {
+        for (const off of offs) off()
+        timer.cancel()
+        settle()
+      }
+    })
+  }
+
+  async #run(signal: AbortSignal): Promise<void> {
+    const { clock, locks, random, config } = this.#options
+    const tabId = randomUuid(random)
+    const lobby = this.#options.openChannel(channelNames.lobby(config.replica))
+    signal.addEventListener('abort', () => lobby.close(), { once: true })
+    // Held before the first join: a host takes a free tab lock for a tab that has gone.
+    const tabLock = locks ? await takeLock(locks, lockNames.tab(tabId), signal) : undefined
+    if (tabLock) releaseOnAbort(tabLock, signal)
+    while (!signal.aborted) {
+      const attachment = await this.#seek(tabId, lobby, signal)
+      this.#current = attachment
+      this.#lastRefusal = undefined
+      this.onAttached.emit(attachment)
+      const loss = await attachment.lost
+      this.#current = undefined
+      if (signal.aborted) return
+      this.onLost.emit()
+      if (loss === 'hung') {
+        this.#seatEpoch++
+        if (locks) await depose(locks, clock, config.replica, attachment.leader)
+      }
+    }
+  }
+
+  /** Tries until a host says hello. */
+  async #seek(tabId: string, lobby: BroadcastChannel, signal: AbortSignal): Promise<Attachment> {
+    const state: SeekState = { deafSeats: 0, since: this.#options.clock.monotonic() }
+    for (let count = 0; ; count++) {
+      signal.throwIfAborted()
+      const withinMs = seekTimes.attemptMs[Math.min(count, seekTimes.attemptMs.length - 1)]!
+      const outcome = await attempt({ ...this.#options, tabId, lobby, signal, epoch: this.#seatEpoch, withinMs })
+      if (outcome.attachment) return outcome.attachment
+      if (outcome.refusal) {
+        this.#refuse(outcome.refusal)
+        await sleep(this.#options.clock, seekTimes.afterRefusalMs, signal)
+      }
+      await this.#afterFailure(state, outcome.isSeated)
+    }
+  }
+
+  async #afterFailure(state: SeekState, isSeated: boolean): Promise<void> {
+    const { clock, locks, config } = this.#options
+    state.deafSeats = isSeated ? 0 : state.deafSeats + 1
+    if (state.deafSeats >= seekTimes.deafSeatsMax) {
+      this.#seatEpoch++
+      state.deafSeats = 0
+    }
+    if (locks && isSeated && clock.monotonic() - state.since > seekTimes.unreachableMs) {
+      await deposeUnreachable(locks, clock, config.replica)
+      state.since = clock.monotonic()
+    }
+  }
+
+  #refuse(error: OttlaError): void {
+    this.#lastRefusal = error
+    this.#refused.emit(error)
+  }
+}
+
+function releaseOnAbort(lock: HeldLock, signal: AbortSignal): void {
+  if (signal.aborted) lock.release()
+  else signal.addEventListener('abort', () => lock.release(), { once: true })
+}

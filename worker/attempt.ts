@@ -1,0 +1,149 @@
+/**
+ * One attempt to find the host: join the own seat by its port, ask the lobby who leads, and take the first hello.
+ *
+ * Invariant: what is not part of the attachment that comes out is closed, except that a seat which does not lead keeps
+ * its port: through it the seat knows that a tab wants it to contend for the lead, and a hello on it replaces the
+ * attachment to another leader.
+ */
+import { OttlaError } from '../client/errors.ts'
+import type { AttacherOptions } from './attacher-options.ts'
+import { Attachment } from './attachment.ts'
+import {
+  asNote,
+  CONTRACT_VERSION,
+  channelNames,
+  type HostNote,
+  type JoinNote,
+  type LeaderInfo,
+  type LobbyNote,
+} from './contract.ts'
+import { channelLine, type Line, portLine } from './line.ts'
+
+export interface AttemptOptions extends AttacherOptions {
+  tabId: string
+  lobby: BroadcastChannel
+  epoch: number
+  withinMs: number
+  signal: AbortSignal
+}
+
+export interface AttemptOutcome {
+  attachment?: Attachment
+  refusal?: OttlaError
+  /** The own seat answered, whoever leads. */
+  isSeated: boolean
+}
+
+export function attempt(options: AttemptOptions): Promise<AttemptOutcome> {
+  return new Promise((resolve) => new Attempt(options, resolve).begin())
+}
+
+class Attempt {
+  readonly #options: AttemptOptions
+  readonly #resolve: (outcome: AttemptOutcome) => void
+  readonly #over = new AbortController()
+  #seatLine: Line | undefined
+  #seatId: string | undefined
+  #leader: LeaderInfo | undefined
+  #leaderLine: Line | undefined
+  #attachment: Attachment | undefined
+  /** The attachment's: one of the two above. */
+  #usedLine: Line | undefined
+
+  constructor(options: AttemptOptions, resolve: (outcome: AttemptOutcome) => void) {
+    this.#options = options
+    this.#resolve = resolve
+  }
+
+  begin(): void {
+    const { clock, lobby, signal, spawner, epoch, withinMs } = this.#options
+    const timer = clock.setTimer(withinMs, () => this.#end({}))
+    const onAbort = () => this.#end({})
+    this.#over.signal.addEventListener('abort', () => {
+      timer.cancel()
+      signal.removeEventListener('abort', onAbort)
+    })
+    signal.addEventListener('abort', onAbort)
+    lobby.addEventListener('message', (event) => this.#heardInLobby(event.data), { signal: this.#over.signal })
+    try {
+      const line = portLine(spawner.open(epoch, (reason) => this.#fail(reason)))
+      this.#seatLine = line
+      line.listen((data) => this.#heardFromSeat(line, data))
+      line.post(this.#join(null))
+    } catch (error) {
+      this.#fail(String(error))
+      return
+    }
+    lobby.postMessage({ ottla: 'who' } satisfies LobbyNote)
+  }
+
+  #join(instance: string | null): JoinNote {
+    const { tabId, config } = this.#options
+    return { ottla: 'join', contract: CONTRACT_VERSION, tabId, instance, config }
+  }
+
+  #heardFromSeat(line: Line, data: unknown): void {
+    const note = asNote<HostNote>(data)
+    if (note?.ottla === 'seated') {
+      this.#seatId = note.seatId
+      this.#considerLeader()
+    }
+    if (note?.ottla === 'refused') this.#end({ refusal: OttlaError.fromInfo(note.error) })
+    if (note?.ottla !== 'hello') return
+    // The own seat has come to lead after another leader was found: that one has lost its lock.
+    if (this.#attachment) this.#attachment.lose('replaced')
+    else this.#attach(line, note)
+  }
+
+  #heardInLobby(data: unknown): void {
+    const note = asNote<LobbyNote>(data)
+    if (note?.ottla !== 'leading') return
+    this.#leader = note.leader
+    this.#considerLeader()
+  }
+
+  /** A leader that is not the own seat is joined over a channel; the own seat says hello by itself. */
+  #considerLeader(): void {
+    const leader = this.#leader
+    if (!leader || !this.#seatId || leader.seatId === this.#seatId || this.#over.signal.aborted) return
+    const { lobby, openChannel, tabId } = this.#options
+    this.#leaderLine?.close()
+    const line = channelLine(openChannel(channelNames.line(leader.instance, tabId)))
+    this.#leaderLine = line
+    line.listen((data) => {
+      const note = asNote<HostNote>(data)
+      if (note?.ottla === 'refused') this.#end({ refusal: OttlaError.fromInfo(note.error) })
+      if (note?.ottla === 'hello') this.#attach(line, note)
+    })
+    lobby.postMessage(this.#join(leader.instance))
+  }
+
+  #attach(line: Line, hello: HostNote & { ottla: 'hello' }): void {
+    if (this.#over.signal.aborted) return
+    const { clock, locks, onEvents, liveness } = this.#options
+    this.#usedLine = line
+    this.#attachment = new Attachment(line, hello, { clock, locks, onEvents, ...liveness })
+    this.#end({ attachment: this.#attachment })
+  }
+
+  #fail(reason: string): void {
+    this.#end({ refusal: new OttlaError('UNSUPPORTED', { message: reason, hint: 'check the address of the worker' }) })
+  }
+
+  #end(outcome: Omit<AttemptOutcome, 'isSeated'>): void {
+    if (this.#over.signal.aborted) return
+    this.#over.abort()
+    const seatLine = this.#seatLine
+    if (this.#leaderLine !== this.#usedLine) this.#leaderLine?.close()
+    if (seatLine && !outcome.attachment) leave(seatLine)
+    if (seatLine && outcome.attachment && seatLine !== this.#usedLine) {
+      void outcome.attachment.lost.then(() => leave(seatLine))
+    }
+    this.#resolve({ ...outcome, isSeated: this.#seatId !== undefined })
+  }
+}
+
+function leave(line: Line): void {
+  line.post({ ottla: 'leave' })
+  line.close()
+}

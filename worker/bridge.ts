@@ -1,0 +1,265 @@
+/**
+ * The page's Core: everything that it is asked it asks the host, wherever that lives now.
+ *
+ * Invariants: a call whose host died is repeated at the next one if repeating it changes nothing (an `enqueue` carries
+ * its id, and the outbox ignores one that it knows), else it rejects OUTCOME_UNKNOWN; no call waits for ever; a write's
+ * outcome is told although the host that knew it died; closing lets go of the host and leaves it to the other tabs.
+ */
+import type {
+  Advanced,
+  ApiName,
+  Core,
+  EnqueuedWrite,
+  Outbox,
+  ReplicaPolicy,
+  ReplicaRange,
+  Settled,
+  Status,
+  StoredChunk,
+  StoredDurability,
+  TopicInfo,
+} from '../client/core.ts'
+import { OttlaError } from '../client/errors.ts'
+import { Emitter } from '../protocol/lib/events.ts'
+import { Attacher } from './attacher.ts'
+import type { AttacherOptions } from './attacher-options.ts'
+import { type Attachment, HostLost } from './attachment.ts'
+import type { EventsNote, HostArgs, HostMethod, HostResult } from './contract.ts'
+import { LocalReads } from './local-reads.ts'
+import { initialStatus, withoutHost } from './page-status.ts'
+import { Unsettled } from './unsettled.ts'
+
+export interface BridgeOptions extends Omit<AttacherOptions, 'onEvents'> {
+  /** How long a call waits for a host before it rejects TIMEOUT. Default 15 s. */
+  attachWaitMsMax?: number
+}
+
+/** Asking again what has perhaps been done already would do it twice, or answer wrongly that it can't be done. */
+const CHANGES_THE_RELAY: ReadonlySet<ApiName> = new Set([
+  'CreateTopics',
+  'DeleteTopics',
+  'CreatePartitions',
+  'IncrementalAlterConfigs',
+  'DeleteRecords',
+])
+
+export class Bridge implements Core {
+  readonly outbox: Outbox
+  readonly #options: BridgeOptions
+  readonly #attacher: Attacher
+  readonly #reads: LocalReads
+  readonly #unsettled = new Unsettled()
+  readonly #policies = new Map<string, ReplicaPolicy>()
+  readonly #statusChanged = new Emitter<Status>()
+  readonly #advanced = new Emitter<Advanced[]>()
+  readonly #settled = new Emitter<Settled[]>()
+  #status: Status
+  #isClosed = false
+
+  constructor(options: BridgeOptions) {
+    this.#options = options
+    this.#status = initialStatus(options.config.replica)
+    this.#reads = new LocalReads(options.config.replica)
+    this.#attacher = new Attacher({ ...options, onEvents: (note) => this.#heard(note) })
+    this.#attacher.onAttached.on((attachment) => this.#attached(attachment))
+    this.#attacher.onLost.on(() => this.#setStatus(withoutHost(this.#status)))
+    this.#attacher.start()
+    this.outbox = {
+      list: (topic) => this.#call('outboxList', topic),
+      retry: (id) => this.#call('outboxRetry', id),
+      discard: (id) => this.#call('outboxDiscard', id),
+      export: () => this.#call('outboxExport'),
+    }
+  }
+
+  status(): Status {
+    return this.#status
+  }
+
+  onStatus(listener: (status: Status) => void): () => void {
+    return this.#statusChanged.on(listener)
+  }
+
+  onAdvanced(listener: (advanced: Advanced[]) => void): () => void {
+    return this.#advanced.on(listener)
+  }
+
+  onSettled(listener: (settled: Settled[]) => void): () => void {
+    return this.#settled.on(listener)
+  }
+
+  /** Straight from the replica when it knows the topic; a topic made anew since is found when replication goes on. */
+  async topic(name: string): Promise<TopicInfo> {
+    const isColdStart = this.#attacher.current === undefined
+    const stored = isColdStart ? await this.#reads.topic(name) : undefined
+    return stored ?? (await this.#call('topic', name))
+  }
+
+  async enqueue(write: EnqueuedWrite): Promise<{ durability: StoredDurability }> {
+    this.#unsettled.began(write.id)
+    try {
+      // Cloned, not transferred: the bytes must still be here to be sent again if the host dies.
+      const stored = await this.#call('enqueue', write)
+      this.#unsettled.stored(write.id)
+      return stored
+    } catch (error) {
+      this.#unsettled.forget(write.id)
+      throw error
+    }
+  }
+
+  async withdraw(id: string): Promise<boolean> {
+    const isWithdrawn = await this.#call('withdraw', id)
+    if (isWithdrawn) this.#unsettled.forget(id)
+    return isWithdrawn
+  }
+
+  outcomes(ids: string[]): Promise<Settled[]> {
+    return this.#call('outcomes', ids)
+  }
+
+  /** Answers from the replica at once when it is there; the host is told behind that answer. */
+  async replicate(topic: string, policy: ReplicaPolicy): Promise<ReplicaRange[]> {
+    this.#throwIfClosed()
+    this.#policies.set(topic, policy)
+    const stored = this.#attacher.current ? undefined : await this.#reads.ranges(topic)
+    const asked = this.#call('replicate', topic, policy)
+    if (!stored) return asked
+    asked.then(
+      (ranges) => this.#advanced.emit(ranges),
+      // Each new host is asked again; what ails it is in its status.
+      () => {},
+    )
+    return stored
+  }
+
+  async stopReplicating(topic: string): Promise<void> {
+    this.#policies.delete(topic)
+    await this.#call('stopReplicating', topic)
+  }
+
+  async readReplica(topicId: string, partition: number, offset: number, bytesMax: number): Promise<StoredChunk[]> {
+    this.#throwIfClosed()
+    const isInMemory = this.#attacher.current !== undefined && this.#status.replica === null
+    const local = isInMemory ? undefined : await this.#reads.read(topicId, partition, offset, bytesMax)
+    return local ?? (await this.#call('readReplica', topicId, partition, offset, bytesMax))
+  }
+
+  async request(name: ApiName, body: unknown): Promise<unknown> {
+    if (!CHANGES_THE_RELAY.has(name)) return this.#call('request', name, body)
+    try {
+      const attachment = await this.#host()
+      return await answerOf(attachment, 'request', name, body)
+    } catch (error) {
+      if (!(error instanceof HostLost)) throw error
+      throw new OttlaError('OUTCOME_UNKNOWN', {
+        message: `the worker ended while ${name} was under way`,
+        hint: 'look at the relay whether it was carried out, then repeat it if not',
+        cause: error,
+      })
+    }
+  }
+
+  wake(): void {
+    const attachment = this.#attacher.current
+    attachment?.probe()
+    // Only a hint: a host that dies meanwhile needs none, and the next one connects anyway.
+    attachment?.call('wake').catch(() => {})
+  }
+
+  async reauthenticate(): Promise<void> {
+    await this.#call('reauthenticate')
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#attacher.stop()
+    this.#reads.close()
+    this.#setStatus({ ...this.#status, state: 'closed', connection: { phase: 'closed', error: null } })
+  }
+
+  /** The page is about to freeze (back/forward cache): holds nothing that another tab may need. */
+  pause(): void {
+    if (this.#isClosed) return
+    this.#attacher.stop()
+    this.#reads.close()
+  }
+
+  resume(): void {
+    if (this.#isClosed) return
+    this.#reads.reopen()
+    this.#attacher.start()
+  }
+
+  /** One call, at as many hosts as it takes. */
+  async #call<M extends HostMethod>(method: M, ...args: HostArgs<M>): Promise<HostResult<M>> {
+    for (;;) {
+      const attachment = await this.#host()
+      try {
+        return await answerOf(attachment, method, ...args)
+      } catch (error) {
+        if (!(error instanceof HostLost)) throw error
+      }
+    }
+  }
+
+  #host(): Promise<Attachment> {
+    this.#throwIfClosed()
+    return this.#attacher.attached(this.#options.attachWaitMsMax ?? 15_000)
+  }
+
+  #throwIfClosed(): void {
+    if (this.#isClosed)
+      throw new OttlaError('CLOSED', { message: `replica '${this.#options.config.replica}' is closed` })
+  }
+
+  #attached(attachment: Attachment): void {
+    this.#setStatus(attachment.status)
+    const ranges = attachment.status.topics.flatMap((topic) => topic.replica)
+    if (ranges.length > 0) this.#advanced.emit(ranges)
+    for (const [topic, policy] of this.#policies) {
+      this.#call('replicate', topic, policy).then(
+        (now) => this.#advanced.emit(now),
+        // Says the same as the call that asked first, or the next host is asked.
+        () => {},
+      )
+    }
+    this.#askOutcomes()
+  }
+
+  #heard(note: EventsNote): void {
+    if (note.status) this.#setStatus(note.status)
+    if (note.advanced) this.#advanced.emit(note.advanced)
+    if (note.settled) {
+      this.#unsettled.heard(note.settled)
+      this.#settled.emit(note.settled)
+    }
+    if (note.settledMissed) this.#askOutcomes()
+  }
+
+  #askOutcomes(): void {
+    this.#unsettled
+      .ask((ids) => this.#call('outcomes', ids))
+      .then((news) => {
+        if (news.length > 0) this.#settled.emit(news)
+      })
+      // Asked again at the next attachment.
+      .catch(() => {})
+  }
+
+  #setStatus(status: Status): void {
+    this.#status = status
+    this.#statusChanged.emit(status)
+  }
+}
+
+async function answerOf<M extends HostMethod>(
+  attachment: Attachment,
+  method: M,
+  ...args: HostArgs<M>
+): Promise<HostResult<M>> {
+  const reply = await attachment.call(method, ...args)
+  if (reply.ok) return reply.value
+  throw OttlaError.fromInfo(reply.error)
+}

@@ -1,0 +1,125 @@
+/**
+ * News for one tab, coalesced.
+ *
+ * Invariants: at most one note is under way (a tab acks each), so a frozen tab holds one message and no more; what
+ * waits is bounded: the newest status, the newest range of each partition, at most `settledMax` outcomes. When those
+ * overflow the oldest go and the tab is told that it must ask. An idle feed sends at once, a busy one every few ms.
+ */
+import type { Advanced, Settled, Status } from '../client/core.ts'
+import type { Clock, Timer } from '../protocol/lib/clock.ts'
+import type { EventsNote } from './contract.ts'
+
+export interface EventFeedOptions {
+  clock: Clock
+  post(note: EventsNote): void
+  /** Least time between two notes; default 5 ms, about a third of a frame. */
+  intervalMs?: number
+  /** Default 4,096. */
+  settledMax?: number
+}
+
+export class EventFeed {
+  readonly #clock: Clock
+  readonly #post: (note: EventsNote) => void
+  readonly #intervalMs: number
+  readonly #settledMax: number
+  #status: Status | undefined
+  #advanced = new Map<string, Advanced>()
+  /** Of each partition as the tab was last told it. */
+  readonly #toldGenerations = new Map<string, number>()
+  #settled: Settled[] = []
+  #settledMissed = false
+  #sequence = 0
+  #isUnderWay = false
+  #lastSentAt = Number.NEGATIVE_INFINITY
+  #timer: Timer | undefined
+  #isClosed = false
+
+  constructor(options: EventFeedOptions) {
+    this.#clock = options.clock
+    this.#post = options.post
+    this.#intervalMs = options.intervalMs ?? 5
+    this.#settledMax = options.settledMax ?? 4_096
+  }
+
+  /** What the tab knows already. */
+  seed(ranges: readonly Advanced[]): void {
+    for (const range of ranges) this.#toldGenerations.set(keyOf(range), range.generation)
+  }
+
+  offerStatus(status: Status): void {
+    this.#status = status
+    this.#schedule()
+  }
+
+  offerAdvanced(advanced: readonly Advanced[]): void {
+    for (const range of advanced) {
+      const key = keyOf(range)
+      const waiting = this.#advanced.get(key)
+      this.#advanced.set(key, waiting ? joinRanges(waiting, range, this.#toldGenerations.get(key)) : range)
+    }
+    this.#schedule()
+  }
+
+  offerSettled(settled: readonly Settled[]): void {
+    for (const outcome of settled) this.#settled.push(outcome)
+    if (this.#settled.length > this.#settledMax) {
+      this.#settled.splice(0, this.#settled.length - this.#settledMax)
+      this.#settledMissed = true
+    }
+    this.#schedule()
+  }
+
+  acknowledge(sequence: number): void {
+    if (sequence !== this.#sequence) return
+    this.#isUnderWay = false
+    if (this.#hasNews) this.#schedule()
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.#timer?.cancel()
+  }
+
+  get #hasNews(): boolean {
+    return this.#status !== undefined || this.#advanced.size > 0 || this.#settled.length > 0 || this.#settledMissed
+  }
+
+  #schedule(): void {
+    if (this.#isUnderWay || this.#timer || this.#isClosed) return
+    const waitMs = Math.max(0, this.#lastSentAt + this.#intervalMs - this.#clock.monotonic())
+    this.#timer = this.#clock.setTimer(waitMs, () => this.#send())
+  }
+
+  #send(): void {
+    this.#timer = undefined
+    this.#lastSentAt = this.#clock.monotonic()
+    this.#isUnderWay = true
+    const note: EventsNote = { ottla: 'events', sequence: ++this.#sequence }
+    if (this.#status) note.status = this.#status
+    if (this.#advanced.size > 0) note.advanced = [...this.#advanced.values()]
+    this.seed(note.advanced ?? [])
+    if (this.#settled.length > 0) note.settled = this.#settled
+    if (this.#settledMissed) note.settledMissed = true
+    this.#status = undefined
+    this.#advanced = new Map()
+    this.#settled = []
+    this.#settledMissed = false
+    this.#post(note)
+  }
+}
+
+const keyOf = (range: Advanced) => `${range.topicId}/${range.partition}`
+
+/**
+ * The newer range stands for both, but what it says of the cut must cover the cut of the one that is never told: the
+ * lower of two, and none (nothing is as it was) if either said none.
+ */
+export function joinRanges(waiting: Advanced, newer: Advanced, toldGeneration: number | undefined): Advanced {
+  const waitingIsCut = waiting.generation !== (toldGeneration ?? waiting.generation) || waiting.cutAt !== undefined
+  if (!waitingIsCut) return newer
+  const { cutAt: newerCut, ...rest } = newer
+  const isSameCut = newer.generation === waiting.generation
+  if (waiting.cutAt === undefined || (newerCut === undefined && !isSameCut)) return rest
+  return { ...rest, cutAt: Math.min(waiting.cutAt, newerCut ?? waiting.cutAt) }
+}

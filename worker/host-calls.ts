@@ -1,0 +1,49 @@
+/**
+ * The Core's calls as a host offers them through comlink: each ends in a Reply, none ever throws.
+ *
+ * Batches leave as transferred copies: the Core may still hold the bytes that it handed out (a memory store does), and
+ * one plain copy is cheaper than cloning them twice.
+ */
+import { transfer } from 'comlink'
+import type { Core, StoredChunk } from '../client/core.ts'
+import { asOttlaError } from '../client/errors.ts'
+import type { HostCalls, Reply } from './contract.ts'
+
+async function reply<T>(act: () => T | Promise<T>): Promise<Reply<T>> {
+  try {
+    return { ok: true, value: await act() }
+  } catch (thrown) {
+    return { ok: false, error: asOttlaError(thrown, 'PROTOCOL').toInfo() }
+  }
+}
+
+export function hostCalls(core: Core): HostCalls {
+  return {
+    ping: () => reply(() => {}),
+    topic: (name) => reply(() => core.topic(name)),
+    enqueue: (write) => reply(() => core.enqueue(write)),
+    withdraw: (id) => reply(() => core.withdraw(id)),
+    outcomes: (ids) => reply(() => core.outcomes(ids)),
+    replicate: (topic, policy) => reply(() => core.replicate(topic, policy)),
+    stopReplicating: (topic) => reply(() => core.stopReplicating(topic)),
+    readReplica: async (topicId, partition, offset, bytesMax) => {
+      const answer = await reply(async () => {
+        const chunks = await core.readReplica(topicId, partition, offset, bytesMax)
+        return chunks.map((chunk): StoredChunk => ({ ...chunk, batches: chunk.batches.slice() }))
+      })
+      return answer.ok
+        ? transfer(
+            answer,
+            answer.value.map((chunk) => chunk.batches.buffer),
+          )
+        : answer
+    },
+    request: (name, body) => reply(() => core.request(name, body)),
+    reauthenticate: () => reply(() => core.reauthenticate()),
+    wake: () => reply(() => core.wake()),
+    outboxList: (topic) => reply(() => core.outbox.list(topic)),
+    outboxRetry: (id) => reply(() => core.outbox.retry(id)),
+    outboxDiscard: (id) => reply(() => core.outbox.discard(id)),
+    outboxExport: () => reply(() => core.outbox.export()),
+  }
+}

@@ -1,0 +1,153 @@
+/**
+ * One Core, offered to many tabs.
+ *
+ * Invariants: a tab has one line (a second join with its id replaces the first); a tab that ended, however it ended,
+ * is dropped (its lock becomes free, or it says 'leave'); the Core's events go out through one bounded feed per tab.
+ * Without Web Locks a tab counts as gone when nothing was heard from it for `silenceMsMax`.
+ */
+import { expose } from 'comlink'
+import type { Core } from '../client/core.ts'
+import { OttlaError } from '../client/errors.ts'
+import type { Clock, Timer } from '../protocol/lib/clock.ts'
+import { asNote, type HostCalls, type HostNote, type LeaderInfo, lockNames, type PageNote } from './contract.ts'
+import { EventFeed } from './event-feed.ts'
+import { hostCalls } from './host-calls.ts'
+import type { Line } from './line.ts'
+import { type Locks, untilFree } from './locks.ts'
+
+export interface HostOptions {
+  core: Core
+  leader: LeaderInfo
+  clock: Clock
+  locks: Locks | undefined
+  /** Told whenever the number of tabs has changed. */
+  onTabs(count: number): void
+  /** Default 256. */
+  tabsMax?: number
+  /** Default 3 minutes: a hidden tab's timers may fire once a minute only. */
+  silenceMsMax?: number
+}
+
+interface Tab {
+  id: string
+  line: Line
+  feed: EventFeed
+  gone: AbortController
+  silence: Timer | undefined
+}
+
+export class Host {
+  readonly leader: LeaderInfo
+  readonly #options: HostOptions
+  readonly #calls: HostCalls
+  readonly #tabs = new Map<string, Tab>()
+  readonly #unsubscribe: ReadonlyArray<() => void>
+  #isClosed = false
+
+  constructor(options: HostOptions) {
+    this.#options = options
+    this.leader = options.leader
+    const { core } = options
+    this.#calls = hostCalls(core)
+    this.#unsubscribe = [
+      core.onStatus((status) => this.#tell((feed) => feed.offerStatus(status))),
+      core.onAdvanced((advanced) => this.#tell((feed) => feed.offerAdvanced(advanced))),
+      core.onSettled((settled) => this.#tell((feed) => feed.offerSettled(settled))),
+    ]
+  }
+
+  get tabCount(): number {
+    return this.#tabs.size
+  }
+
+  /** Serves a tab on this line from now on, beginning with 'hello'. */
+  add(tabId: string, line: Line): void {
+    const { tabsMax = 256, clock, core } = this.#options
+    const refusal = this.#isClosed ? 'this host has stepped down' : undefined
+    if (refusal ?? (this.#tabs.size >= tabsMax && !this.#tabs.has(tabId))) {
+      const error = new OttlaError('REFUSED', { message: refusal ?? `${tabsMax} tabs are attached already` }).toInfo()
+      send(line, { ottla: 'refused', error })
+      return
+    }
+    const former = this.#tabs.get(tabId)
+    if (former?.line === line) {
+      send(line, { ottla: 'hello', leader: this.leader, status: core.status() })
+      return
+    }
+    if (former) this.#cut(former)
+    const feed = new EventFeed({ clock, post: (note) => send(line, note) })
+    feed.seed(core.status().topics.flatMap((topic) => topic.replica))
+    const tab: Tab = { id: tabId, line, feed, gone: new AbortController(), silence: undefined }
+    this.#tabs.set(tabId, tab)
+    line.listen((data) => this.#heard(tab, data))
+    expose(this.#calls, line)
+    this.#watch(tab)
+    send(line, { ottla: 'hello', leader: this.leader, status: core.status() })
+    this.#options.onTabs(this.#tabs.size)
+  }
+
+  drop(tabId: string): void {
+    const tab = this.#tabs.get(tabId)
+    if (!tab) return
+    this.#cut(tab)
+    this.#options.onTabs(this.#tabs.size)
+  }
+
+  /** Says 'bye' to every tab and cuts their lines. The Core stays the caller's to close. */
+  close(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    for (const off of this.#unsubscribe) off()
+    for (const tab of [...this.#tabs.values()]) {
+      send(tab.line, { ottla: 'bye' })
+      this.#cut(tab)
+    }
+  }
+
+  #tell(offer: (feed: EventFeed) => void): void {
+    for (const tab of this.#tabs.values()) offer(tab.feed)
+  }
+
+  #heard(tab: Tab, data: unknown): void {
+    if (this.#tabs.get(tab.id) !== tab) return
+    if (!this.#options.locks) this.#armSilence(tab)
+    const note = asNote<PageNote>(data)
+    if (note?.ottla === 'ack') tab.feed.acknowledge(note.sequence)
+    if (note?.ottla === 'leave') this.drop(tab.id)
+  }
+
+  #watch(tab: Tab): void {
+    const { locks } = this.#options
+    if (!locks) {
+      this.#armSilence(tab)
+      return
+    }
+    untilFree(locks, lockNames.tab(tab.id), tab.gone.signal).then(
+      () => this.#dropIfSame(tab),
+      // Rejected only because the tab was cut: nothing is left to do.
+      () => {},
+    )
+  }
+
+  #armSilence(tab: Tab): void {
+    tab.silence?.cancel()
+    const { clock, silenceMsMax = 180_000 } = this.#options
+    tab.silence = clock.setTimer(silenceMsMax, () => this.#dropIfSame(tab))
+  }
+
+  #dropIfSame(tab: Tab): void {
+    if (this.#tabs.get(tab.id) === tab) this.drop(tab.id)
+  }
+
+  #cut(tab: Tab): void {
+    this.#tabs.delete(tab.id)
+    tab.gone.abort()
+    tab.silence?.cancel()
+    tab.feed.close()
+    tab.line.close()
+  }
+}
+
+function send(line: Line, note: HostNote): void {
+  line.post(note)
+}

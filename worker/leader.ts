@@ -1,0 +1,128 @@
+/**
+ * Leading: one seat of a replica holds its lock, runs its Core and offers it to the tabs.
+ *
+ * Invariants: the Core is opened after the lock is held and closed before it is given back, so two Cores of one replica
+ * overlap only when a hung leader was deposed (the outbox stays correct even then; see client/outbox). The locks of
+ * the browser end with this context, so a successor never waits for a dead one.
+ */
+import type { Core } from '../client/core.ts'
+import { OttlaError } from '../client/errors.ts'
+import { type Clock, sleep } from '../protocol/lib/clock.ts'
+import type { Random } from '../protocol/lib/random.ts'
+import { randomUuid } from '../protocol/lib/uuid.ts'
+import {
+  asNote,
+  CONTRACT_VERSION,
+  type CoreConfig,
+  channelNames,
+  type HostNote,
+  type JoinNote,
+  type LeaderInfo,
+  type LobbyNote,
+  lockNames,
+} from './contract.ts'
+import { Host } from './host.ts'
+import { channelLine, type Line } from './line.ts'
+import { type HeldLock, holderOf, type Locks, takeLock } from './locks.ts'
+
+/** What a seat needs of the world. */
+export interface SeatEnvironment {
+  clock: Clock
+  random: Random
+  /** Undefined outside secure contexts. */
+  locks: Locks | undefined
+  openChannel(name: string): BroadcastChannel
+  openCore(config: CoreConfig): Promise<Core>
+}
+
+const CORE_CLOSE_MS_MAX = 1_000
+
+export interface Lead {
+  readonly host: Host
+  /** Resolves when leading is over, whoever ended it, and everything is given back. */
+  readonly ended: Promise<void>
+  stop(): void
+}
+
+/** Waits for the replica's lock, then leads. Rejects with the signal's reason, or with what opening the Core threw. */
+export async function lead(
+  env: SeatEnvironment,
+  seat: { id: string; config: CoreConfig; onTabs(count: number): void },
+  signal: AbortSignal,
+): Promise<Lead> {
+  const { locks } = env
+  const held: HeldLock[] = []
+  const giveBack = () => {
+    // The instance's lock goes last in, first out: a free instance means that the core's lock is about to be free.
+    for (const lock of held.reverse()) lock.release()
+  }
+  try {
+    if (locks) held.push(await takeLock(locks, lockNames.core(seat.config.replica), signal))
+    const instance = randomUuid(env.random)
+    if (locks) held.push(await takeLock(locks, lockNames.instance(instance)))
+    const leader: LeaderInfo = {
+      contract: CONTRACT_VERSION,
+      instance,
+      seatId: seat.id,
+      clientId: locks ? await holderOf(locks, lockNames.instance(instance)) : null,
+      generation: env.clock.now(),
+      url: seat.config.url,
+    }
+    const core = await env.openCore(seat.config)
+    const host = new Host({ core, leader, clock: env.clock, locks, onTabs: seat.onTabs })
+    return begin(env, { core, host, held, giveBack, replica: seat.config.replica })
+  } catch (error) {
+    giveBack()
+    throw error
+  }
+}
+
+function begin(
+  env: SeatEnvironment,
+  parts: { core: Core; host: Host; held: HeldLock[]; giveBack(): void; replica: string },
+): Lead {
+  const { core, host, held, giveBack, replica } = parts
+  const lobby = env.openChannel(channelNames.lobby(replica))
+  const announce = () => lobby.postMessage({ ottla: 'leading', leader: host.leader } satisfies LobbyNote)
+  lobby.addEventListener('message', (event) => {
+    const note = asNote<LobbyNote>(event.data)
+    if (note?.ottla === 'who') announce()
+    if (note?.ottla === 'join' && note.instance === host.leader.instance) {
+      welcome(host, note, channelLine(env.openChannel(channelNames.line(note.instance, note.tabId))))
+    }
+  })
+  announce()
+  let stop = () => {}
+  const stopped = new Promise<void>((resolve) => {
+    stop = resolve
+  })
+  const ended = Promise.race([stopped, ...held.map((lock) => lock.stolen)]).then(async () => {
+    host.close()
+    lobby.close()
+    // A Core that can't end in time must not keep its successor waiting.
+    await Promise.race([core.close().catch(() => {}), sleep(env.clock, CORE_CLOSE_MS_MAX)])
+    giveBack()
+  })
+  return { host, ended, stop }
+}
+
+/** Adds the tab to the host, or says why not. */
+export function welcome(host: Host, join: JoinNote, line: Line): void {
+  const error = refusal(host.leader, join)
+  if (error) line.post({ ottla: 'refused', error: error.toInfo() } satisfies HostNote)
+  else host.add(join.tabId, line)
+}
+
+function refusal(leader: LeaderInfo, join: JoinNote): OttlaError | undefined {
+  if (join.contract !== leader.contract) {
+    return new OttlaError('UNSUPPORTED', {
+      message: `this page speaks version ${join.contract} of the worker's calls, the running worker ${leader.contract}`,
+      hint: 'reload every open tab of this application, so that all run the same version',
+    })
+  }
+  if (join.config.url === leader.url) return undefined
+  return new OttlaError('INVALID_ARGUMENT', {
+    message: `replica '${join.config.replica}' is open for ${leader.url}; this page asked for ${join.config.url}`,
+    hint: 'use one replica name for each relay',
+  })
+}

@@ -1,0 +1,87 @@
+/**
+ * A page's reads of its replica, straight from IndexedDB: the first record of a cold open needs neither the worker nor
+ * the network. Whatever isn't there (no database yet, deleted, broken) is undefined, and the caller asks the host.
+ *
+ * Read only: a page never writes, upgrades or repairs the database.
+ */
+import type { ReplicaRange, StoredChunk, TopicInfo } from '../client/core.ts'
+import { openReplicaReader, type ReplicaReader } from '../client/replica/idb-reader.ts'
+
+export class LocalReads {
+  readonly #replica: string
+  #opening: Promise<ReplicaReader | undefined> | undefined
+  #isClosed = false
+
+  constructor(replica: string) {
+    this.#replica = replica
+  }
+
+  topic(name: string): Promise<TopicInfo | undefined> {
+    return this.#read(async (reader) => {
+      const found = (await reader.topics()).find((topic) => topic.name === name)
+      return found && { name, id: found.topicId, partitionCount: found.partitionCount }
+    })
+  }
+
+  /** What is held of a topic that is being replicated; undefined when it is not. */
+  ranges(name: string): Promise<ReplicaRange[] | undefined> {
+    return this.#read(async (reader) => {
+      const [topics, positions] = await Promise.all([reader.topics(), reader.positions()])
+      const topic = topics.find((stored) => stored.name === name && stored.policy !== null)
+      if (!topic) return undefined
+      return positions
+        .filter((position) => position.topicId === topic.topicId)
+        .map(({ topicId, partition, start, nextOffset, generation }) => ({
+          topic: name,
+          topicId,
+          partition,
+          start,
+          end: nextOffset,
+          relayEnd: -1,
+          upToDate: false,
+          generation,
+        }))
+    })
+  }
+
+  read(topicId: string, partition: number, offset: number, bytesMax: number): Promise<StoredChunk[] | undefined> {
+    return this.#read((reader) => reader.read({ topicId, partition, offset, bytesMax }))
+  }
+
+  /** Before the page freezes: a frozen page's open database would stand in the way of deleting it. */
+  close(): void {
+    this.#isClosed = true
+    this.#drop()
+  }
+
+  reopen(): void {
+    this.#isClosed = false
+  }
+
+  async #read<T>(act: (reader: ReplicaReader) => Promise<T | undefined>): Promise<T | undefined> {
+    try {
+      const reader = await this.#reader()
+      return reader && (await act(reader))
+    } catch {
+      // The host reads the same data and says what is wrong with it, in its status and in its answer.
+      this.#drop()
+      return undefined
+    }
+  }
+
+  async #reader(): Promise<ReplicaReader | undefined> {
+    if (this.#isClosed) return undefined
+    this.#opening ??= openReplicaReader(this.#replica)
+    const reader = await this.#opening
+    if (reader?.isOpen) return reader
+    // No replica yet, or deleted under us: look again next time.
+    this.#opening = undefined
+    return undefined
+  }
+
+  #drop(): void {
+    const opening = this.#opening
+    this.#opening = undefined
+    opening?.then((reader) => reader?.close()).catch(() => {})
+  }
+}

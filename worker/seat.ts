@@ -1,0 +1,113 @@
+/**
+ * A seat: the part of a worker (or of a page, where there are no workers) that tabs join and that may come to lead.
+ *
+ * Invariants: one seat serves one replica; it contends for the lead as long as a tab waits or is served, and lets go
+ * `lingerMs` after the last has left, so that a reload doesn't cost a new connection.
+ */
+import { asOttlaError, OttlaError } from '../client/errors.ts'
+import type { Timer } from '../protocol/lib/clock.ts'
+import { randomUuid } from '../protocol/lib/uuid.ts'
+import { asNote, type CoreConfig, type HostNote, type JoinNote, type PageNote } from './contract.ts'
+import { type Lead, lead, type SeatEnvironment, welcome } from './leader.ts'
+import { type Line, portLine } from './line.ts'
+
+const LINGER_MS = 3_000
+
+export class Seat {
+  readonly id: string
+  readonly #env: SeatEnvironment
+  #config: CoreConfig | undefined
+  /** Tabs that joined while another seat leads, or while this one is about to. */
+  readonly #waiting = new Map<string, { join: JoinNote; line: Line }>()
+  #lead: Lead | undefined
+  #contending: AbortController | undefined
+  #linger: Timer | undefined
+
+  constructor(env: SeatEnvironment) {
+    this.#env = env
+    this.id = randomUuid(env.random)
+  }
+
+  /** A tab's own port. It says 'join' when it is ready. */
+  attach(port: MessagePort): void {
+    const line = portLine(port)
+    line.listen((data) => {
+      const note = asNote<PageNote>(data)
+      if (note?.ottla === 'join') this.#join(note, line)
+      if (note?.ottla === 'leave') this.#leave(line)
+    })
+  }
+
+  #join(join: JoinNote, line: Line): void {
+    line.post({ ottla: 'seated', seatId: this.id } satisfies HostNote)
+    this.#config ??= join.config
+    if (join.config.replica !== this.#config.replica) {
+      refuse(
+        line,
+        new OttlaError('INVALID_ARGUMENT', {
+          message: `this worker serves replica '${this.#config.replica}', not '${join.config.replica}'`,
+        }),
+      )
+      return
+    }
+    this.#linger?.cancel()
+    if (this.#lead) {
+      welcome(this.#lead.host, join, line)
+      return
+    }
+    this.#waiting.set(join.tabId, { join, line })
+    if (!this.#contending) void this.#contend(this.#config)
+  }
+
+  #leave(line: Line): void {
+    for (const [tabId, waiting] of this.#waiting) {
+      if (waiting.line !== line) continue
+      this.#waiting.delete(tabId)
+      line.close()
+    }
+    this.#lingerIfEmpty()
+  }
+
+  /** Leads again and again until nobody is left. Never rejects. */
+  async #contend(config: CoreConfig): Promise<void> {
+    const contending = new AbortController()
+    this.#contending = contending
+    while (this.#waiting.size > 0 && !contending.signal.aborted) {
+      try {
+        const seat = { id: this.id, config, onTabs: () => this.#lingerIfEmpty() }
+        this.#lead = await lead(this.#env, seat, contending.signal)
+        for (const { join, line } of this.#waiting.values()) welcome(this.#lead.host, join, line)
+        this.#waiting.clear()
+        this.#lingerIfEmpty()
+        await this.#lead.ended
+      } catch (error) {
+        // The tabs are told, and try again in their own time.
+        if (!contending.signal.aborted) this.#refuseWaiting(asOttlaError(error, 'STORAGE_FAILED'))
+      }
+      this.#lead = undefined
+    }
+    this.#contending = undefined
+    // Somebody may have joined between the last check and here.
+    if (this.#waiting.size > 0) await this.#contend(config)
+  }
+
+  #refuseWaiting(error: OttlaError): void {
+    for (const { line } of this.#waiting.values()) refuse(line, error)
+    this.#waiting.clear()
+  }
+
+  #lingerIfEmpty(): void {
+    this.#linger?.cancel()
+    this.#linger = this.#env.clock.setTimer(LINGER_MS, () => {
+      if (this.#waiting.size > 0 || (this.#lead?.host.tabCount ?? 0) > 0) return
+      this.#lead?.stop()
+      this.#contending?.abort(new OttlaError('CLOSED', { message: 'the last tab has left' }))
+      // Another replica's relay may be asked for by whoever comes next.
+      this.#config = undefined
+    })
+  }
+}
+
+function refuse(line: Line, error: OttlaError): void {
+  line.post({ ottla: 'refused', error: error.toInfo() } satisfies HostNote)
+}
