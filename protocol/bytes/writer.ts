@@ -27,6 +27,7 @@ export class Writer {
     return this.#bytes.subarray(0, this.#length)
   }
 
+  /** May replace buffer and view, so it is called before either is looked at. */
   #room(count: number): number {
     const at = this.#length
     const needed = at + count
@@ -41,19 +42,23 @@ export class Writer {
   }
 
   int8(value: number): void {
-    this.#view.setInt8(this.#room(1), value)
+    const at = this.#room(1)
+    this.#view.setInt8(at, value)
   }
 
   int16(value: number): void {
-    this.#view.setInt16(this.#room(2), value)
+    const at = this.#room(2)
+    this.#view.setInt16(at, value)
   }
 
   int32(value: number): void {
-    this.#view.setInt32(this.#room(4), value)
+    const at = this.#room(4)
+    this.#view.setInt32(at, value)
   }
 
   uint32(value: number): void {
-    this.#view.setUint32(this.#room(4), value)
+    const at = this.#room(4)
+    this.#view.setUint32(at, value)
   }
 
   int64(value: number): void {
@@ -63,7 +68,8 @@ export class Writer {
   }
 
   float64(value: number): void {
-    this.#view.setFloat64(this.#room(8), value)
+    const at = this.#room(8)
+    this.#view.setFloat64(at, value)
   }
 
   boolean(value: boolean): void {
@@ -77,10 +83,12 @@ export class Writer {
   uvarint(value: number): void {
     let rest = value
     while (rest > 0x7f) {
-      this.#bytes[this.#room(1)] = (rest % 128) | 0x80
+      const at = this.#room(1)
+      this.#bytes[at] = (rest % 128) | 0x80
       rest = Math.floor(rest / 128)
     }
-    this.#bytes[this.#room(1)] = rest
+    const at = this.#room(1)
+    this.#bytes[at] = rest
   }
 
   varint(value: number): void {
