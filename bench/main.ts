@@ -13,6 +13,7 @@ import { BUILD_FOLDER, ROOT } from './harness/machine.ts'
 import { writeReport } from './harness/report.ts'
 import { runScenario } from './harness/rounds.ts'
 import type { Scenario, ScenarioResult } from './harness/scenario.ts'
+import { browserScenarios } from './scenarios/browser.ts'
 import { catchUp } from './scenarios/catch-up.ts'
 import { durableStream, fanOutScenarios } from './scenarios/fan-out.ts'
 import { idleMemory } from './scenarios/idle.ts'
@@ -27,6 +28,7 @@ const scenarios: Scenario[] = [
   idleMemory,
   processStart,
   catchUp,
+  ...browserScenarios,
 ]
 
 const { values: options, positionals: names } = parseArgs({
@@ -69,7 +71,8 @@ async function run(): Promise<void> {
   const base = quick ? join(BUILD_FOLDER, 'quick') : join(ROOT, 'bench')
   const folder = join(base, 'results')
   mkdirSync(folder, { recursive: true })
-  if (!options['no-build']) execFileSync('npm', ['run', '-s', 'build'], { cwd: ROOT, stdio: 'inherit' })
+  if (!options['no-build'])
+    execFileSync(process.execPath, ['scripts/ensure-built.mjs', 'cli'], { cwd: ROOT, stdio: 'inherit' })
   buildLoadClient()
   for (const scenario of chosen()) {
     process.stdout.write(`${scenario.name}\n`)

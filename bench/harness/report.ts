@@ -58,7 +58,9 @@ function section(scenario: Scenario, result: ScenarioResult): string[] {
     '',
     ...table(scenario, result),
     '',
-    ...result.failures.map((failure) => `- failed: ${failure.split('\n')[0]}`),
+    ...(result.failures.length > 0
+      ? [...result.failures.map((failure) => `- failed: ${failure.split('\n')[0]}`), '']
+      : []),
     ...(existsSync(notes) ? [readFileSync(notes, 'utf8').trim(), ''] : []),
   ]
 }

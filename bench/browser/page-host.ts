@@ -1,0 +1,78 @@
+/** Builds the pages and serves them from memory on a loopback port, which is a secure context. */
+import { once } from 'node:events'
+import { readdirSync, readFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import { extname, join, relative } from 'node:path'
+import { build } from 'vite'
+import { BUILD_FOLDER, ROOT } from '../harness/machine.ts'
+
+const PAGES = join(ROOT, 'bench/browser/pages')
+const OUTPUT = join(BUILD_FOLDER, 'pages')
+const TYPES: Record<string, string> = {
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.wasm': 'application/wasm',
+}
+
+/** Each becomes /NAME.js. */
+const ENTRIES = ['peer-page', 'raw-worker', 'wa-sqlite-worker', 'dexie-worker', 'pouchdb-worker']
+
+export interface PageHost {
+  readonly origin: string
+  close(): Promise<void>
+}
+
+export async function buildPages(): Promise<void> {
+  await build({
+    configFile: false,
+    root: ROOT,
+    logLevel: 'error',
+    publicDir: false,
+    worker: { format: 'es' },
+    // PouchDB expects Node's module; the package of the same name is its browser form.
+    resolve: { alias: { events: join(ROOT, 'node_modules/events/events.js') } },
+    build: {
+      outDir: OUTPUT,
+      emptyOutDir: true,
+      target: 'es2022',
+      assetsInlineLimit: 0,
+      modulePreload: false,
+      rolldownOptions: {
+        input: Object.fromEntries(ENTRIES.map((name) => [name, join(PAGES, `${name}.ts`)])),
+        output: { entryFileNames: '[name].js' },
+      },
+    },
+  })
+}
+
+const pageOf = (name: string) =>
+  `<!doctype html><meta charset="utf-8"><title>${name}</title><script type="module" src="/${name}.js"></script>`
+
+export async function hostPages(): Promise<PageHost> {
+  const files = new Map<string, Buffer>()
+  for (const file of readdirSync(OUTPUT, { recursive: true, withFileTypes: true })) {
+    if (!file.isFile()) continue
+    const path = join(file.parentPath, file.name)
+    files.set(`/${relative(OUTPUT, path)}`, readFileSync(path))
+  }
+  for (const name of ENTRIES) files.set(`/${name}.html`, Buffer.from(pageOf(name)))
+  files.set('/favicon.ico', Buffer.alloc(0))
+  const server = createServer((request, response) => {
+    const path = new URL(request.url ?? '/', 'http://localhost').pathname
+    const body = files.get(path)
+    const type = TYPES[extname(path)] ?? 'application/octet-stream'
+    response.writeHead(body ? 200 : 404, { 'content-type': type, 'cache-control': 'no-store' }).end(body)
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  if (address === null || typeof address === 'string') throw new Error('the page host has no TCP address')
+  return {
+    origin: `http://127.0.0.1:${address.port}`,
+    async close() {
+      server.closeAllConnections()
+      server.close()
+      await once(server, 'close')
+    },
+  }
+}

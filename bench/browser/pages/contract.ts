@@ -1,0 +1,19 @@
+/** What the driver asks of a page, and what a page's worker answers. All of it can be cloned. */
+
+export interface SyncRequest {
+  /** WebSocket address of the frame source, or of the relay. */
+  url: string
+  records: number
+}
+
+/** Milliseconds, by performance.now() of the measuring context. */
+export type PageMetrics = Record<string, number>
+
+export type WorkerRequest =
+  | { task: 'sync'; request: SyncRequest }
+  | { task: 'open'; records: number }
+  | { task: 'lone-writes'; count: number }
+
+export type WorkerAnswer = { metrics: PageMetrics } | { error: string }
+
+export const RECORD_BYTES = 100
