@@ -71,12 +71,13 @@ export function stopRequested(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
 }
 
-function readyLine(relay: Relay, config: RelayConfig): string {
+/** The one line on standard output. In JSON its fields are a contract with programs. */
+export function readyLine(relay: Relay, config: RelayConfig): string {
   const { http, websocket, dataDir } = relay
   if (config.logFormat === 'json') {
     return `${JSON.stringify({ event: 'ready', http: http.url, websocket: websocket.url, dataDir })}\n`
   }
-  return `Ottla is ready: page ${http.url}, clients ${websocket.url}, data in ${dataDir}\n`
+  return `Ottla is ready: page ${http.url}, clients ${websocket.url}, data in ${dataDir}. Ctrl-C stops.\n`
 }
 
 function relayFlags({ flags, json }: Invocation): Record<string, unknown> {

@@ -36,9 +36,17 @@ async function buildCli() {
 
 async function buildDemo() {
   await buildForNode('examples/flights-demo/main.ts', 'dist/demo', 'flights.js')
+  await bundleForNode('examples/flights-demo/feeder.ts', 'dist/demo', 'feeder.mjs')
 }
 
-async function buildForNode(entry, outDir, fileName) {
+async function buildForNode(entry, outDir, launcherName) {
+  await bundleForNode(entry, outDir, 'program.mjs')
+  writeFileSync(`${root}${outDir}/package.json`, '{ "type": "commonjs" }\n')
+  writeFileSync(`${root}${outDir}/${launcherName}`, LAUNCHER)
+  chmodSync(`${root}${outDir}/${launcherName}`, 0o755)
+}
+
+async function bundleForNode(entry, outDir, fileName) {
   await build({
     configFile: false,
     root,
@@ -48,15 +56,12 @@ async function buildForNode(entry, outDir, fileName) {
     build: {
       ssr: entry,
       outDir,
-      emptyOutDir: true,
+      emptyOutDir: false,
       target: 'node20',
       sourcemap: true,
-      rolldownOptions: { external: NATIVE, output: { entryFileNames: 'program.mjs', codeSplitting: false } },
+      rolldownOptions: { external: NATIVE, output: { entryFileNames: fileName, codeSplitting: false } },
     },
   })
-  writeFileSync(`${root}${outDir}/package.json`, '{ "type": "commonjs" }\n')
-  writeFileSync(`${root}${outDir}/${fileName}`, LAUNCHER)
-  chmodSync(`${root}${outDir}/${fileName}`, 0o755)
 }
 
 async function buildWeb() {
