@@ -19,14 +19,20 @@ export interface PageServer {
   close(): Promise<void>
 }
 
-/** Starts a server for `files`, keyed by path (`/index.html`). Anything else is 404. */
+/**
+ * Starts a server for `files`, keyed by path (`/index.html`). Anything else is 404.
+ *
+ * Pages are 'no-store', which keeps them out of the back/forward cache (playwright's `goBack` never returns from it).
+ * With the query `?page-cache` a page may go there.
+ */
 export async function startPageServer(files: Record<string, string | Uint8Array> = {}): Promise<PageServer> {
   const content = new Map(Object.entries(files))
   const server = createServer((request, response) => {
-    const path = new URL(request.url ?? '/', 'http://localhost').pathname
+    const { pathname: path, searchParams } = new URL(request.url ?? '/', 'http://localhost')
+    const caching = searchParams.has('page-cache') ? 'no-cache' : 'no-store'
     const body = content.get(path)
     const type = TYPES[path.slice(path.lastIndexOf('.') + 1)] ?? 'application/octet-stream'
-    response.writeHead(body === undefined ? 404 : 200, { 'content-type': type, 'cache-control': 'no-store' })
+    response.writeHead(body === undefined ? 404 : 200, { 'content-type': type, 'cache-control': caching })
     response.end(body ?? '')
   })
   server.listen(0, '127.0.0.1')

@@ -48,7 +48,7 @@ describe('dedicated workers with a leader', () => {
       expect(report.failed).toEqual([])
       expect(report.stored.filter((id) => !stage.server.offsets.has(id))).toEqual([])
     }
-    for (const page of followers) await page.close()
+    for (const page of [leader!, ...followers]) if (!page.isClosed()) await page.close()
   }
 
   test('[WRK-9] the leader tab is closed: another leads within 2 s, nothing is lost', async () => {
@@ -70,15 +70,54 @@ describe('dedicated workers with a leader', () => {
     })
   })
 
-  test('[WRK-10] a tab that returns from the back/forward cache, or is loaded again, attaches again', async () => {
-    const [page] = await openTabs('returning', 1)
+  test('[WRK-9] the leader worker hangs, wakes, and finds that another leads', async () => {
+    await expectHandOver('hung', async (leader) => {
+      const [worker] = leader.workers()
+      worker!
+        .evaluate(() => {
+          const end = performance.now() + 4_000
+          while (performance.now() < end);
+        })
+        // The page ends its hung worker, and the answer with it.
+        .catch(() => {})
+    })
+  })
+
+  test('[WRK-10] a tab that is loaded again attaches again', async () => {
+    const [page] = await openTabs('reloaded', 1)
     await page!.goto(`${stage.pages.origin}/elsewhere.html`)
     await page!.goBack()
     await eventually(() => isLive(page!))
-    await page!.evaluate(() => window.tab.write('after-return'))
-    await eventually(async () => (await reportOf(page!)).committed.includes('after-return'))
+    await page!.evaluate(() => window.tab.write('after-reload'))
+    await eventually(async () => (await reportOf(page!)).committed.includes('after-reload'))
     await page!.close()
   })
+
+  for (const kind of ['dedicated', 'shared']) {
+    test(`[WRK-10] a page in the back/forward cache holds no lead, and attaches again when it returns (${kind})`, async () => {
+      const replica = `cached-${kind}`
+      const page = await stage.open(replica, kind, { 'page-cache': '' })
+      await eventually(() => isLive(page))
+      const follower = await stage.open(replica, kind)
+      await eventually(() => isLive(follower))
+      await page.evaluate(() => Object.assign(window, { wasHereBefore: true }))
+      const { devtools } = stage.chromium
+      // By the protocol itself: playwright loses sight of a page that goes into that cache.
+      const [target] = (await devtools.targets('page')).filter(({ url }) => url.includes('page-cache'))
+      await devtools.evaluate(target!, "setTimeout(() => { location.href = '/elsewhere.html' })")
+      await eventually(async () => (await devtools.targets('page')).some(({ url }) => url.endsWith('/elsewhere.html')))
+      await follower.evaluate(() => window.tab.write('while-away'))
+      await eventually(async () => (await reportOf(follower)).committed.includes('while-away'), { withinMs: 2_000 })
+      await devtools.evaluate(target!, 'setTimeout(() => history.back())')
+      const state = 'window.wasHereBefore ? window.tab.report().state : "loaded anew"'
+      await eventually(async () => (await devtools.evaluate(target!, state)) === 'live')
+      await devtools.evaluate(target!, "window.tab.write('after-return')")
+      await eventually(() => stage.server.offsets.has('after-return'))
+      stage.server.offsets.clear()
+      await devtools.end(target!)
+      await follower.close()
+    })
+  }
 
   test('[WRK-11] a tab with a SharedWorker and one with a dedicated worker share one leader', async () => {
     const before = stage.server.connectionsEver

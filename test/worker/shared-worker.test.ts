@@ -111,6 +111,19 @@ describe('tabs that share a SharedWorker', () => {
     await page.close()
   })
 
+  test('[WRK-13] a tab whose process dies is dropped: it holds nothing open', async () => {
+    const first = await stage.open('crashed', 'shared')
+    await eventually(() => isLive(first))
+    const second = await stage.open('crashed', 'shared')
+    await eventually(() => isLive(second))
+    await stage.chromium.crash(second)
+    const open = stage.server.openConnections
+    await first.evaluate(() => window.tab.bridge.close())
+    await eventually(() => stage.server.openConnections < open, { withinMs: 6_000 })
+    await first.close()
+    await second.close()
+  })
+
   test('[WRK-7] pages of two builds of an application find one leader', async () => {
     const before = stage.server.connectionsEver
     const former = await stage.open('builds', 'shared')
