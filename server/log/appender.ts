@@ -1,0 +1,157 @@
+/**
+ * Gives batches their place, in memory, between two turns of the event loop: checked, recognised when they repeat,
+ * numbered, queued. Nothing here waits; the commit loop does the rest.
+ */
+import type { Clock } from '../../protocol/lib/clock.ts'
+import type { BatchHeader } from '../../protocol/record-batch.ts'
+import {
+  readBatchHeader,
+  stampLogAppendTime,
+  viewOf,
+  writeBaseOffset,
+  writeLeaderEpoch,
+} from '../../protocol/record-batch.ts'
+import type { Files } from '../storage/files.ts'
+import { checkBatch } from './batch-check.ts'
+import { logCrc32c } from './checksum.ts'
+import type { CommitLoop, Round, RoundBoundary } from './commit-loop.ts'
+import type { LogConfig } from './log-config.ts'
+import type { LogState } from './log-state.ts'
+import type { OpenFileLimit } from './open-file-limit.ts'
+import { encodeProducerSnapshot } from './producer-snapshot.ts'
+import type { RecentBatches } from './recent-batches.ts'
+import { Segment } from './segment.ts'
+import { SparseIndex } from './sparse-index.ts'
+
+export const CHECKPOINT_BYTES = 32 * 1024 * 1024
+/** Offsets in one segment; the rest of Kafka's world counts them in 32 bits. */
+const SEGMENT_OFFSETS_MAX = 2_147_483_647
+const ALREADY_DURABLE: Promise<void> = Promise.resolve()
+
+export interface AppendResult {
+  baseOffset: number
+  /** With LogAppendTime the time that was stamped, else -1. */
+  logAppendTimeMs: number
+  /** The batch was there already; `baseOffset` is the original one. */
+  duplicate: boolean
+  /** Resolves when it is on disk. Rejects with KAFKA_STORAGE_ERROR when it will never be known to be. */
+  durable: Promise<void>
+}
+
+export interface AppenderOptions {
+  files: Files
+  dir: string
+  clock: Clock
+  config: () => LogConfig
+  state: LogState
+  loop: CommitLoop
+  recent: RecentBatches
+  limit: OpenFileLimit
+}
+
+export class Appender {
+  readonly #options: AppenderOptions
+  /** The segment that the next batch goes to; ahead of the disk by what is queued. */
+  #segment: Segment | undefined
+  #position = 0
+  #startedAtMs = 0
+  #checkpointAt = 0
+
+  constructor(options: AppenderOptions) {
+    this.#options = options
+    this.restart()
+  }
+
+  /** Nothing is queued any more; goes on from what is on disk. */
+  restart(): void {
+    const { state, clock } = this.#options
+    this.#segment = state.active
+    this.#position = this.#segment?.sizeBytes ?? 0
+    this.#startedAtMs = clock.monotonic()
+    this.#checkpointAt = (state.checkpoint?.position ?? 0) + CHECKPOINT_BYTES
+  }
+
+  /** The bytes belong to the log from here on: offset and epoch are written into them, and readers may be given them. */
+  append(batch: Uint8Array): AppendResult {
+    const { clock, state, recent } = this.#options
+    const config = this.#options.config()
+    const nowMs = clock.now()
+    const header = checkBatch(batch, config, nowMs)
+    const repeated = header.producerId >= 0 ? state.producers.check(header) : undefined
+    if (repeated) return this.#answerDuplicate(repeated.baseOffset, repeated.lastOffset)
+    const stampsTime = config.messageTimestampType === 'LogAppendTime'
+    const bytes = recent.own(batch)
+    const view = viewOf(bytes)
+    if (stampsTime) stampLogAppendTime(bytes, nowMs, logCrc32c)
+    writeBaseOffset(view, 0, state.endOffset)
+    writeLeaderEpoch(view, 0, state.epochs.latest)
+    const round = this.#place(bytes, stampsTime ? readBatchHeader(view) : header, config, nowMs)
+    return {
+      baseOffset: header.baseOffset,
+      logAppendTimeMs: stampsTime ? nowMs : -1,
+      duplicate: false,
+      durable: round.committed,
+    }
+  }
+
+  #place(bytes: Uint8Array, header: BatchHeader, config: LogConfig, nowMs: number): Round {
+    const { state, recent, loop } = this.#options
+    const baseOffset = state.endOffset
+    const nextOffset = baseOffset + header.lastOffsetDelta + 1
+    header.baseOffset = baseOffset
+    const boundary = this.#boundaryBefore(header, config)
+    this.#segment!.index!.add(baseOffset, this.#position, header.maxTimestamp)
+    this.#position += bytes.length
+    if (header.producerId >= 0) state.producers.record(header, nowMs)
+    state.endOffset = nextOffset
+    recent.add(baseOffset, nextOffset, bytes)
+    return loop.add(bytes, baseOffset, nextOffset, boundary)
+  }
+
+  #answerDuplicate(baseOffset: number, lastOffset: number): AppendResult {
+    const { state, loop } = this.#options
+    const isDurable = lastOffset < state.highWatermark
+    const durable = isDurable ? ALREADY_DURABLE : (loop.waitingFor(lastOffset) ?? ALREADY_DURABLE)
+    return { baseOffset, logAppendTimeMs: -1, duplicate: true, durable }
+  }
+
+  #boundaryBefore(header: BatchHeader, config: LogConfig): RoundBoundary | undefined {
+    const segment = this.#segment
+    if (!segment || this.#mustRoll(segment, header, config)) return this.rollHere()
+    if (this.#position < this.#checkpointAt) return undefined
+    this.#checkpointAt = this.#position + CHECKPOINT_BYTES
+    const { state } = this.#options
+    const { baseOffset } = segment
+    const bounds = { baseOffset, endOffset: state.endOffset, sizeBytes: this.#position }
+    return {
+      kind: 'checkpoint',
+      position: this.#position,
+      snapshot: encodeProducerSnapshot(state.producers, state.endOffset),
+      index: segment.index!.encode(bounds),
+    }
+  }
+
+  #mustRoll(segment: Segment, header: BatchHeader, config: LogConfig): boolean {
+    if (this.#position === 0) return false
+    if (this.#position + header.sizeBytes > config.segmentBytes) return true
+    if (header.baseOffset + header.lastOffsetDelta - segment.baseOffset > SEGMENT_OFFSETS_MAX) return true
+    return config.segmentMs >= 0 && this.#options.clock.monotonic() - this.#startedAtMs > config.segmentMs
+  }
+
+  /** Bytes in the segment that the next batch goes to. */
+  get position(): number {
+    return this.#position
+  }
+
+  /** What is appended from now on goes into a new segment. */
+  rollHere(): RoundBoundary {
+    const { files, dir, limit, state, clock } = this.#options
+    const segment = new Segment({ files, dir, limit, baseOffset: state.endOffset })
+    segment.index = new SparseIndex()
+    this.#segment = segment
+    this.#position = 0
+    this.#startedAtMs = clock.monotonic()
+    this.#checkpointAt = CHECKPOINT_BYTES
+    return { kind: 'roll', segment, snapshot: encodeProducerSnapshot(state.producers, state.endOffset) }
+  }
+}

@@ -1,0 +1,148 @@
+/**
+ * Group commit. Appends that arrive while one commit runs share the next: one write, one sync, one promise.
+ *
+ * A round is a run of batches for one segment, at most 8 MiB. The rounds wait in a queue; the loop takes the first, writes
+ * and syncs it, and only then the next. After a failure nothing that waits is ever acknowledged.
+ */
+import { clearCommitMark, markCommitStart } from './commit-mark.ts'
+import { joinPiece } from './recent-batches.ts'
+import type { Segment } from './segment.ts'
+
+export const ROUND_BYTES_MAX = 8 * 1024 * 1024
+
+/** What has to happen before the round is written. */
+export type RoundBoundary =
+  /** A new segment begins with this round. `snapshot` is the producer state up to here. */
+  | { kind: 'roll'; segment: Segment; snapshot: Uint8Array }
+  /** Recovery may begin here from now on. */
+  | { kind: 'checkpoint'; position: number; snapshot: Uint8Array; index: Uint8Array }
+
+export class Round {
+  readonly baseOffset: number
+  readonly boundary: RoundBoundary | undefined
+  readonly pieces: Uint8Array[] = []
+  readonly committed: Promise<void>
+  /** The batch that carries the mark while the round is written. */
+  firstBatch: Uint8Array | undefined
+  sizeBytes = 0
+  endOffset: number
+  resolve!: () => void
+  reject!: (error: Error) => void
+
+  constructor(baseOffset: number, boundary?: RoundBoundary) {
+    this.baseOffset = baseOffset
+    this.endOffset = baseOffset
+    this.boundary = boundary
+    this.committed = new Promise((resolve, reject) => {
+      this.resolve = resolve
+      this.reject = reject
+    })
+    // Whoever doesn't wait for the disk (acks=0) must not end the process when it fails.
+    this.committed.catch(() => {})
+  }
+
+  add(bytes: Uint8Array, endOffset: number): void {
+    if (!this.firstBatch) {
+      markCommitStart(bytes)
+      this.firstBatch = bytes
+    }
+    joinPiece(this.pieces, bytes)
+    this.sizeBytes += bytes.length
+    this.endOffset = endOffset
+  }
+
+  /** The bytes become what readers may see. */
+  unmark(): void {
+    if (this.firstBatch) clearCommitMark(this.firstBatch)
+  }
+}
+
+export interface CommitTarget {
+  /** Makes the round durable. */
+  write(round: Round): Promise<void>
+  /** It is. Called before the round's promise resolves. */
+  committed(round: Round, isLast: boolean): void
+  /** Writing failed; all rounds that wait are given up. Resolves when appends may be taken again, or never will be. */
+  failed(error: unknown): Promise<Error>
+}
+
+export class CommitLoop {
+  readonly #target: CommitTarget
+  #rounds: Round[] = []
+  #running: Promise<void> | undefined
+  queuedBytes = 0
+
+  constructor(target: CommitTarget) {
+    this.#target = target
+  }
+
+  get isIdle(): boolean {
+    return this.#running === undefined
+  }
+
+  /** Queues a batch. Returns the round that it became part of. */
+  add(bytes: Uint8Array, baseOffset: number, endOffset: number, boundary?: RoundBoundary): Round {
+    let round = this.#rounds.at(-1)
+    // The first round of a running loop is being written already.
+    const isOpen = round && (this.#rounds.length > 1 || !this.#isWriting) && !boundary
+    if (!round || !isOpen || round.sizeBytes + bytes.length > ROUND_BYTES_MAX) {
+      round = new Round(baseOffset, boundary)
+      this.#rounds.push(round)
+    }
+    round.add(bytes, endOffset)
+    this.queuedBytes += bytes.length
+    this.#running ??= this.#run()
+    return round
+  }
+
+  /** Queues a boundary with no batch behind it. */
+  addBoundary(offset: number, boundary: RoundBoundary): Round {
+    const round = new Round(offset, boundary)
+    this.#rounds.push(round)
+    this.#running ??= this.#run()
+    return round
+  }
+
+  /** The promise of the round that holds `offset`, or undefined when it is durable. */
+  waitingFor(offset: number): Promise<void> | undefined {
+    return this.#rounds.find((round) => offset < round.endOffset)?.committed
+  }
+
+  #isWriting = false
+
+  async #run(): Promise<void> {
+    // All that arrives in this turn of the event loop shares the first round.
+    await new Promise<void>((resolve) => setImmediate(resolve))
+    while (this.#rounds.length > 0) {
+      const round = this.#rounds[0]!
+      this.#isWriting = true
+      try {
+        await this.#target.write(round)
+      } catch (error) {
+        await this.#giveUp(error)
+        break
+      }
+      this.#isWriting = false
+      this.#rounds.shift()
+      this.queuedBytes -= round.sizeBytes
+      round.unmark()
+      this.#target.committed(round, this.#rounds.length === 0)
+      round.resolve()
+    }
+    this.#isWriting = false
+    this.#running = undefined
+  }
+
+  async #giveUp(error: unknown): Promise<void> {
+    const outcome = await this.#target.failed(error)
+    const given = this.#rounds
+    this.#rounds = []
+    this.queuedBytes = 0
+    for (const round of given) round.reject(outcome)
+  }
+
+  /** Resolves when nothing is queued and nothing is being written. */
+  async drained(): Promise<void> {
+    while (this.#running) await this.#running
+  }
+}

@@ -1,0 +1,35 @@
+/**
+ * What a topic's configuration means to its logs. Names are Kafka's topic settings in camelCase; all sizes in bytes, all
+ * times in milliseconds, -1 means no limit. Read anew at each use, so a change takes effect at once.
+ */
+export interface LogConfig {
+  /** A segment is closed before it would exceed this. segment.bytes; default 128 MiB. */
+  segmentBytes: number
+  /** A segment is closed when it has been written to for so long. segment.ms; default 7 days. */
+  segmentMs: number
+  /** Largest batch, its 12 bytes of offset and length included. max.message.bytes; default 1 MiB + 12. */
+  maxMessageBytes: number
+  /** message.timestamp.type; default CreateTime. */
+  messageTimestampType: 'CreateTime' | 'LogAppendTime'
+  /** How far ahead of the wall clock a record may claim to be. message.timestamp.after.max.ms; default 1 h. */
+  messageTimestampAfterMaxMs: number
+  /** Closed segments whose youngest record is older are dropped. retention.ms; default 7 days. */
+  retentionMs: number
+  /** Closed segments are dropped from the front while the log is larger. retention.bytes; default -1. */
+  retentionBytes: number
+  /** A producer that wrote nothing for so long is forgotten. producer.id.expiration.ms; 30 days: phones go away for weeks. */
+  producerIdExpirationMs: number
+}
+
+const DAY_MS = 86_400_000
+
+export const DEFAULT_LOG_CONFIG: LogConfig = {
+  segmentBytes: 128 * 1024 * 1024,
+  segmentMs: 7 * DAY_MS,
+  maxMessageBytes: 1_048_588,
+  messageTimestampType: 'CreateTime',
+  messageTimestampAfterMaxMs: 3_600_000,
+  retentionMs: 7 * DAY_MS,
+  retentionBytes: -1,
+  producerIdExpirationMs: 30 * DAY_MS,
+}

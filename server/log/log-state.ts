@@ -1,0 +1,108 @@
+/**
+ * What a log knows of itself while it is open. No I/O; changed only between two awaits.
+ *
+ *   startOffset      first offset that may be read; rises with retention and deletion
+ *   highWatermark    offset after the last durable record: what readers see
+ *   endOffset        offset after the last assigned one: what the next append gets
+ */
+import { Emitter } from '../../protocol/lib/events.ts'
+import type { EpochTable } from './epoch-table.ts'
+import type { LogFault } from './log-fault.ts'
+import type { Manifest } from './manifest.ts'
+import type { ProducerTable } from './producer-state.ts'
+import type { RecoveredLog } from './recovery.ts'
+import type { Segment } from './segment.ts'
+
+export class LogState {
+  /** In order; all but the last are sealed. Those of which nothing is durable yet are not among them. */
+  segments: Segment[]
+  startOffset: number
+  endOffset: number
+  highWatermark: number
+  epochs: EpochTable
+  producers: ProducerTable
+  snapshots: number[]
+  checkpoint: { baseOffset: number; position: number; endOffset: number } | undefined
+  fault: LogFault | undefined
+  /** Changes when segments were replaced, so that whoever waited for a read starts again. */
+  generation = 0
+  readonly changed = new Emitter<void>()
+
+  constructor(recovered: RecoveredLog) {
+    this.segments = recovered.segments
+    this.startOffset = recovered.startOffset
+    this.endOffset = recovered.endOffset
+    this.highWatermark = recovered.endOffset
+    this.epochs = recovered.epochs
+    this.producers = recovered.producers
+    this.snapshots = recovered.snapshots
+    this.checkpoint = recovered.checkpoint
+    this.fault = recovered.report.fault
+  }
+
+  /** Takes over what was recovered anew from the same folder. Returns the segments that are no longer used. */
+  replaceBy(recovered: RecoveredLog): Segment[] {
+    const replaced = this.segments
+    this.segments = recovered.segments
+    this.startOffset = Math.max(this.startOffset, recovered.startOffset)
+    if (this.startOffset > recovered.endOffset) this.startOffset = recovered.endOffset
+    this.endOffset = recovered.endOffset
+    this.highWatermark = recovered.endOffset
+    this.epochs = recovered.epochs
+    this.producers = recovered.producers
+    this.snapshots = recovered.snapshots
+    this.checkpoint = recovered.checkpoint
+    this.fault = recovered.report.fault
+    this.generation++
+    return replaced
+  }
+
+  /** The segment that is written to, if there is one on disk. */
+  get active(): Segment | undefined {
+    const last = this.segments.at(-1)
+    return last && !last.isSealed ? last : undefined
+  }
+
+  /** No offset from here on may be read: not durable, or damaged. */
+  get readableEnd(): number {
+    return this.fault && this.fault.kind !== 'write'
+      ? Math.min(this.fault.offset, this.highWatermark)
+      : this.highWatermark
+  }
+
+  segmentFor(offset: number): Segment | undefined {
+    let low = 0
+    let high = this.segments.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (this.segments[middle]!.endOffset <= offset) low = middle + 1
+      else high = middle
+    }
+    return this.segments[low]
+  }
+
+  get sizeBytes(): number {
+    return this.segments.reduce((sum, segment) => sum + segment.sizeBytes, 0)
+  }
+
+  manifest(): Manifest {
+    const { active, checkpoint } = this
+    const isCurrent = checkpoint && checkpoint.baseOffset === active?.baseOffset
+    return {
+      version: 1,
+      startOffset: this.startOffset,
+      epochs: this.epochs.entries,
+      sealed: this.segments
+        .filter((segment) => segment.isSealed)
+        .map(({ baseOffset, endOffset, sizeBytes, maxTimestamp }) => ({
+          baseOffset,
+          endOffset,
+          sizeBytes,
+          maxTimestamp,
+        })),
+      active: active?.baseOffset ?? null,
+      checkpoint: isCurrent ? { position: checkpoint.position, endOffset: checkpoint.endOffset } : null,
+      truncateTo: null,
+    }
+  }
+}

@@ -1,0 +1,460 @@
+/**
+ * One partition's log on disk: append, read, keep, delete.
+ *
+ * Invariants
+ *  - An offset that was acknowledged names that record for ever. Nothing is acknowledged or readable before it is synced.
+ *  - startOffset <= highWatermark <= endOffset. The first two never fall, but for `truncateTo`.
+ *  - Batches are opaque; only base offset and leader epoch, both outside the checksum, are written into them.
+ *  - After a failed sync nothing is ever written to that file again by this process.
+ *
+ * When the disk is full: the round that met it, and all behind it, are refused with KAFKA_STORAGE_ERROR (retriable); the
+ * file is cut back to its durable end; appends are refused until there is room again, which each refused append
+ * may look for, once a second at most. If cutting fails, or a sync found the disk full, the log goes offline instead.
+ */
+import type { CodecRegistry } from '../../protocol/compression.ts'
+import { KafkaError } from '../../protocol/errors.ts'
+import type { Clock } from '../../protocol/lib/clock.ts'
+import type { Files } from '../storage/files.ts'
+import { isMissing, isNoSpace } from '../storage/files.ts'
+import type { AppendResult } from './appender.ts'
+import { Appender } from './appender.ts'
+import type { Round } from './commit-loop.ts'
+import { CommitLoop } from './commit-loop.ts'
+import type { LogConfig } from './log-config.ts'
+import type { LogFault, RecoveryReport } from './log-fault.ts'
+import { storageRefusal, writeFault } from './log-fault.ts'
+import type { ReadResult } from './log-reader.ts'
+import { LogReader } from './log-reader.ts'
+import { LogState } from './log-state.ts'
+import { LogWriter, SyncFailure } from './log-writer.ts'
+import { OpenFileLimit } from './open-file-limit.ts'
+import type { ProducerDescription } from './producer-state.ts'
+import type { RecentSlice } from './recent-batches.ts'
+import { RecentBatches, RecentBudget } from './recent-batches.ts'
+import type { RecoveredLog, RecoveryContext } from './recovery.ts'
+import { recoverLog } from './recovery.ts'
+import { isWhollyExpired, JumpGuard, retainedFrom } from './retention.ts'
+import type { TimedOffset } from './time-lookup.ts'
+import { TimeLookup } from './time-lookup.ts'
+
+export type { AppendResult, LogConfig, LogFault, ReadResult, RecentSlice, RecoveryReport, TimedOffset }
+
+/** Appends beyond this wait for nothing: they are refused with a retriable error. */
+export const QUEUED_BYTES_MAX = 32 * 1024 * 1024
+/** Room that must be there before a log that met a full disk takes appends again. */
+const ROOM_BYTES_MIN = 16 * 1024 * 1024
+const ROOM_PROBE_MS = 1000
+const SCRUB_SLICE_BYTES = 4 * 1024 * 1024
+
+export interface LogLogger {
+  warn(message: string): void
+}
+
+export interface PartitionLogOptions {
+  files: Files
+  dir: string
+  config: () => LogConfig
+  clock: Clock
+  /** Called once when the log goes offline after it was opened. */
+  onFault?: (fault: LogFault) => void
+  logger?: LogLogger
+  /** Shared by all logs of a relay. */
+  limit?: OpenFileLimit
+  recentBudget?: RecentBudget
+  /** To look into compressed batches for timestamps. Default: gzip only; others answer by batch. */
+  codecs?: CodecRegistry
+}
+
+const openDirs = new WeakMap<Files, Set<string>>()
+
+/**
+ * Recovers what is in `dir`, which is made if need be. A damaged log opens offline, see `state`, `fault`, `recovery`.
+ * Rejects with StorageError when the folder cannot be read at all, or when this process has it open already (LOCKED).
+ */
+export async function openPartitionLog(options: PartitionLogOptions): Promise<PartitionLog> {
+  const dirs = openDirs.get(options.files) ?? new Set()
+  openDirs.set(options.files, dirs)
+  if (dirs.has(options.dir))
+    throw new KafkaError('KAFKA_STORAGE_ERROR', `${options.dir} is open in this process already`)
+  dirs.add(options.dir)
+  const release = () => dirs.delete(options.dir)
+  try {
+    const limit = options.limit ?? new OpenFileLimit()
+    const context = { files: options.files, dir: options.dir, limit }
+    return new PartitionLog({ ...options, limit }, await recoverOrCreate(context, options.clock), release)
+  } catch (error) {
+    release()
+    throw error
+  }
+}
+
+async function recoverOrCreate(context: Omit<RecoveryContext, 'nowMs'>, clock: Clock): Promise<RecoveredLog> {
+  const nowMs = clock.now()
+  try {
+    return await recoverLog({ ...context, nowMs })
+  } catch (error) {
+    if (!isMissing(error) || (await context.files.stat(context.dir))) throw error
+    await context.files.makeDir(context.dir)
+    return recoverLog({ ...context, nowMs })
+  }
+}
+
+export class PartitionLog {
+  readonly dir: string
+  readonly #options: PartitionLogOptions & { limit: OpenFileLimit }
+  readonly #state: LogState
+  readonly #writer: LogWriter
+  readonly #reader: LogReader
+  readonly #appender: Appender
+  readonly #loop: CommitLoop
+  readonly #recent: RecentBatches
+  readonly #times: TimeLookup
+  readonly #jumpGuard: JumpGuard
+  readonly #release: () => void
+  #recovery: RecoveryReport
+  /** Why appends are refused although the log is online. */
+  #refusal: { message: string; isFull: boolean } | undefined
+  #probedAtMs = 0
+  #closing: Promise<void> | undefined
+
+  /** Use `openPartitionLog`. */
+  constructor(options: PartitionLogOptions & { limit: OpenFileLimit }, recovered: RecoveredLog, release: () => void) {
+    const { files, dir, clock, config, limit } = options
+    this.dir = dir
+    this.#options = options
+    this.#release = release
+    this.#recovery = recovered.report
+    const state = new LogState(recovered)
+    this.#state = state
+    const warn = (message: string) => options.logger?.warn(message)
+    this.#writer = new LogWriter({ files, dir, state, limit, syncCounter: recovered.syncCounter, warn })
+    this.#reader = new LogReader({ files, state, onDamage: (fault) => this.#goOffline(fault) })
+    this.#loop = new CommitLoop({
+      write: (round) => this.#writer.write(round),
+      committed: (round, isLast) => this.#committed(round, isLast),
+      failed: (error) => this.#failed(error),
+    })
+    this.#recent = new RecentBatches(options.recentBudget ?? new RecentBudget())
+    this.#appender = new Appender({ files, dir, clock, config, state, loop: this.#loop, recent: this.#recent, limit })
+    this.#times = new TimeLookup(state, this.#reader, options.codecs)
+    this.#jumpGuard = new JumpGuard(clock)
+  }
+
+  /** What opening found, and cut. */
+  get recovery(): RecoveryReport {
+    return this.#recovery
+  }
+
+  /** The first offset that may be read. */
+  get startOffset(): number {
+    return this.#state.startOffset
+  }
+
+  /** The offset that the next record gets. */
+  get endOffset(): number {
+    return this.#state.endOffset
+  }
+
+  /** The offset after the last durable record: what readers see. */
+  get highWatermark(): number {
+    return this.#state.highWatermark
+  }
+
+  get leaderEpoch(): number {
+    return this.#state.epochs.latest
+  }
+
+  get state(): 'online' | 'offline' {
+    return this.#state.fault ? 'offline' : 'online'
+  }
+
+  get fault(): LogFault | undefined {
+    return this.#state.fault
+  }
+
+  /** Durable bytes in all segments. */
+  get sizeBytes(): number {
+    return this.#state.sizeBytes
+  }
+
+  get queuedBytes(): number {
+    return this.#loop.queuedBytes
+  }
+
+  /**
+   * Gives the batch its offset and queues it for the next commit. The bytes belong to the log from here on.
+   *
+   * Throws KafkaError: what is wrong with the batch (see batch-check.ts), with its sequence (producer-state.ts),
+   * KAFKA_STORAGE_ERROR when the log is offline or the disk full, REQUEST_TIMED_OUT when too much is queued already.
+   */
+  append(batch: Uint8Array): AppendResult {
+    if (this.#state.fault) throw storageRefusal(this.#state.fault)
+    if (this.#refusal) throw this.#refuse(this.#refusal)
+    if (this.#loop.queuedBytes + batch.length > QUEUED_BYTES_MAX) {
+      throw new KafkaError(
+        'REQUEST_TIMED_OUT',
+        `${this.#loop.queuedBytes} bytes wait to be written; no more than ${QUEUED_BYTES_MAX} may: send again later`,
+      )
+    }
+    return this.#appender.append(batch)
+  }
+
+  #refuse(refusal: { message: string; isFull: boolean }): KafkaError {
+    if (refusal.isFull) this.#probeRoom()
+    return new KafkaError('KAFKA_STORAGE_ERROR', refusal.message)
+  }
+
+  #probeRoom(): void {
+    const nowMs = this.#options.clock.monotonic()
+    if (nowMs - this.#probedAtMs < ROOM_PROBE_MS) return
+    this.#probedAtMs = nowMs
+    this.#options.files.freeBytes(this.dir).then(
+      (bytes) => {
+        if (bytes >= ROOM_BYTES_MIN && this.#refusal?.isFull && !this.#closing) this.#refusal = undefined
+      },
+      () => {},
+    )
+  }
+
+  /**
+   * Whole batches from the one that holds `offset` on: at least one, else no more than `maxBytes`, none that ends above
+   * `upTo`. Throws OFFSET_OUT_OF_RANGE, or KAFKA_STORAGE_ERROR where the log is damaged.
+   */
+  async read(offset: number, maxBytes: number, upTo = Number.POSITIVE_INFINITY): Promise<ReadResult> {
+    const held = this.recent(offset, maxBytes, upTo)
+    if (!held) return this.#reader.read(offset, maxBytes, upTo)
+    const { baseOffset, nextOffset } = held
+    return { bytes: joined(held), baseOffset, nextOffset }
+  }
+
+  /** The same from memory without a copy, if the batch that holds `offset` is still there and durable. */
+  recent(
+    offset: number,
+    maxBytes = Number.POSITIVE_INFINITY,
+    upTo = Number.POSITIVE_INFINITY,
+  ): RecentSlice | undefined {
+    if (offset < this.#state.startOffset) return undefined
+    return this.#recent.slice(offset, Math.min(upTo, this.#state.readableEnd), maxBytes)
+  }
+
+  /**
+   * Called when the high watermark moved (once per commit), the log start moved, or the state changed. Returns the
+   * function that ends it. A listener must not throw.
+   */
+  onAdvance(listener: () => void): () => void {
+    return this.#state.changed.on(listener)
+  }
+
+  /** The first record at or after a time (ListOffsets); undefined when there is none. */
+  offsetForTimestamp(timestampMs: number): Promise<TimedOffset | undefined> {
+    return this.#times.first(timestampMs)
+  }
+
+  /** The record with the largest timestamp (ListOffsets -3); undefined when the log is empty. */
+  maxTimestampOffset(): Promise<TimedOffset | undefined> {
+    return this.#times.newest()
+  }
+
+  /** OffsetForLeaderEpoch: the largest epoch not above `epoch` and where it ends; both -1 when that is unknown. */
+  endOffsetForEpoch(epoch: number): { epoch: number; endOffset: number } {
+    return this.#state.epochs.endOf(epoch, this.#state.highWatermark)
+  }
+
+  /** What each idempotent producer has durably written here (DescribeProducers). */
+  producers(): ProducerDescription[] {
+    return this.#state.producers.describe(this.#state.highWatermark)
+  }
+
+  #committed(round: Round, isLast: boolean): void {
+    const { active } = this.#state
+    if (active && round.sizeBytes > 0) {
+      active.sizeBytes += round.sizeBytes
+      active.endOffset = round.endOffset
+      active.maxTimestamp = active.index!.maxTimestamp
+      this.#state.highWatermark = round.endOffset
+    }
+    if (isLast) this.#writer.noteSyncPoint()
+    this.#tellChange()
+  }
+
+  #tellChange(): void {
+    try {
+      this.#state.changed.emit()
+    } catch (error) {
+      // The commit stands whatever a listener makes of it; the listener's bug ends the process as any other would.
+      queueMicrotask(() => {
+        throw error
+      })
+    }
+  }
+
+  #goOffline(fault: LogFault): void {
+    if (this.#state.fault) return
+    this.#state.fault = fault
+    this.#options.onFault?.(fault)
+    this.#tellChange()
+  }
+
+  async #failed(error: unknown): Promise<Error> {
+    if (isNoSpace(error)) {
+      const message = `the disk that holds ${this.dir} is full; appends are refused until there is room`
+      this.#refusal = { message, isFull: true }
+      try {
+        await this.#writer.cutUnfinished()
+        await this.#recoverAgain()
+        return new KafkaError('KAFKA_STORAGE_ERROR', message)
+      } catch (second) {
+        error = second
+      }
+    }
+    const file = this.#state.active?.path ?? this.dir
+    const cause = error instanceof SyncFailure ? error.cause : error
+    const fault = writeFault(cause, file, this.#state.highWatermark)
+    this.#goOffline(fault)
+    // What the kernel still shows of the failed write must not look written after a restart. May fail; tried once.
+    await this.#writer.cutUnfinished().catch(() => {})
+    return storageRefusal(fault)
+  }
+
+  /** Reads the folder anew, as a start would. Nothing is queued or being written. */
+  async #recoverAgain(): Promise<void> {
+    const { files, limit, clock } = this.#options
+    await this.#writer.release()
+    const recovered = await recoverLog({ files, dir: this.dir, limit, nowMs: clock.now() })
+    this.#recovery = recovered.report
+    this.#recent.clear()
+    this.#reader.forgetHints()
+    const replaced = this.#state.replaceBy(recovered)
+    this.#writer.restart(recovered.syncCounter)
+    this.#appender.restart()
+    for (const segment of replaced) segment.retire().catch(() => {})
+    if (recovered.report.fault) this.#options.onFault?.(recovered.report.fault)
+    this.#tellChange()
+  }
+
+  /**
+   * Records below `offset` are gone for readers from now on (DeleteRecords); -1 means all that is durable. Returns the
+   * new log start. Throws OFFSET_OUT_OF_RANGE above the high watermark.
+   */
+  async deleteRecordsBefore(offset: number): Promise<number> {
+    const target = offset === -1 ? this.#state.highWatermark : offset
+    if (target > this.#state.highWatermark || target < 0) {
+      const { startOffset, highWatermark } = this.#state
+      throw new KafkaError(
+        'OFFSET_OUT_OF_RANGE',
+        `records can be deleted up to offset ${highWatermark}, the log start is ${startOffset}; ${target} is neither`,
+      )
+    }
+    if (target > this.#state.startOffset) await this.#moveStart(target)
+    return this.#state.startOffset
+  }
+
+  async #moveStart(offset: number): Promise<void> {
+    const state = this.#state
+    const kept = state.segments.findIndex((segment) => !segment.isSealed || segment.endOffset > offset)
+    const doomed = state.segments.slice(0, kept < 0 ? state.segments.length : kept)
+    state.startOffset = offset
+    state.segments = state.segments.slice(doomed.length)
+    state.epochs.dropBelow(offset)
+    this.#tellChange()
+    await this.#writer.saveManifest()
+    // Readers may hold one for a while; nobody waits for them here.
+    for (const segment of doomed) {
+      segment.remove().catch((error) => this.#options.logger?.warn(`${segment.path} was not deleted: ${error}`))
+    }
+  }
+
+  /**
+   * Deletes what the configuration no longer keeps, and forgets producers that wrote nothing for long. Call it every few
+   * minutes. Does nothing when the wall clock jumped by more than an hour since the last call. Returns the bytes freed.
+   */
+  async enforceRetention(): Promise<number> {
+    const jumpMs = this.#jumpGuard.takeJump()
+    if (jumpMs !== undefined) {
+      this.#options.logger?.warn(`the clock jumped by ${jumpMs} ms: nothing is deleted from ${this.dir} this time`)
+      return 0
+    }
+    if (this.#state.fault || this.#closing) return 0
+    const nowMs = this.#options.clock.now()
+    const config = this.#options.config()
+    this.#state.producers.expire(nowMs - config.producerIdExpirationMs, this.#state.highWatermark)
+    const isIdle = this.#loop.isIdle && !this.#refusal
+    if (isIdle && this.#appender.position > 0 && isWhollyExpired(this.#state, config, nowMs)) {
+      await this.#loop.addBoundary(this.#state.endOffset, this.#appender.rollHere()).committed
+    }
+    const before = this.#state.sizeBytes
+    const start = retainedFrom(this.#state, config, nowMs)
+    if (start > this.#state.startOffset) await this.#moveStart(start)
+    return before - this.#state.sizeBytes
+  }
+
+  /**
+   * Cuts the log so that it ends at `offset`, or at the beginning of the batch that holds it, and raises the leader
+   * epoch. Returns the new end. Appends are refused meanwhile.
+   */
+  async truncateTo(offset: number): Promise<number> {
+    const { startOffset, fault } = this.#state
+    if (fault) throw storageRefusal(fault)
+    if (offset < startOffset || offset > this.#state.endOffset) {
+      throw new KafkaError('OFFSET_OUT_OF_RANGE', `a log of ${startOffset} to ${this.endOffset} can't end at ${offset}`)
+    }
+    this.#refusal = { message: `${this.dir} is being truncated`, isFull: false }
+    try {
+      await this.#loop.drained()
+      if (offset < this.#state.highWatermark) {
+        await this.#writer.saveTruncation(offset)
+        await this.#recoverAgain()
+      }
+      return this.#state.endOffset
+    } finally {
+      this.#refusal = this.#closing ? this.#refusal : undefined
+    }
+  }
+
+  /** Reads and checks the whole log, a slice at a time; yields where it has come to. A damaged batch ends it. */
+  async *scrub(sliceBytes = SCRUB_SLICE_BYTES): AsyncGenerator<number> {
+    let offset = this.#state.startOffset
+    while (offset < this.#state.readableEnd) {
+      offset = Math.max(offset, this.#state.startOffset)
+      const { nextOffset } = await this.#reader.read(offset, sliceBytes, Number.POSITIVE_INFINITY)
+      if (nextOffset === offset) return
+      offset = nextOffset
+      yield offset
+    }
+  }
+
+  /** Writes what is queued, leaves a clean-shutdown marker unless anything went wrong, closes all files. Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    this.#refusal = { message: `${this.dir} is closed`, isFull: false }
+    await this.#loop.drained()
+    const isUntouched = !this.#writer.isPrepared && (this.#recovery.isClean || this.#recovery.isNew)
+    try {
+      if (!this.#state.fault && !isUntouched) await this.#writer.closeCleanly()
+    } catch (error) {
+      // All that was acknowledged is durable; only the marker is missing, and the next start scans instead.
+      this.#options.logger?.warn(`${this.dir} was closed without a clean marker: ${error}`)
+    } finally {
+      await this.#writer.release()
+      await Promise.all(this.#state.segments.map((segment) => segment.retire()))
+      this.#recent.clear()
+      this.#release()
+    }
+  }
+}
+
+function joined(slice: RecentSlice): Uint8Array {
+  const [only, ...others] = slice.pieces
+  if (only && others.length === 0) return only
+  const bytes = new Uint8Array(slice.sizeBytes)
+  let at = 0
+  for (const piece of slice.pieces) {
+    bytes.set(piece, at)
+    at += piece.length
+  }
+  return bytes
+}

@@ -1,0 +1,360 @@
+/**
+ * Opens what a log left behind, after an orderly close or after a crash at any moment.
+ *
+ * The manifest names the complete segments; only what was written after its checkpoint is scanned. Reading decides
+ * everything; the one change made here is to cut a torn tail, and to finish a truncation or a deletion that had begun.
+ *
+ *  - Bad bytes that a crash can explain (they begin beyond every point known to be durable) end the log: cut, reported.
+ *  - Anything else is a fault: the log is opened offline, what lies before is served, and no file is touched.
+ *  - Indexes, snapshots and the manifest itself are caches; if one is lost it is made anew from the segments.
+ */
+import type { BatchHeader } from '../../protocol/record-batch.ts'
+import type { Files } from '../storage/files.ts'
+import { readWholeFile } from '../storage/files.ts'
+import { EpochTable } from './epoch-table.ts'
+import type { RecoveryReport } from './log-fault.ts'
+import { makeFault } from './log-fault.ts'
+import { indexName, segmentName, segmentOffsets, snapshotName, snapshotOffsets } from './log-names.ts'
+import type { CleanMarker, Manifest } from './manifest.ts'
+import { readCleanMarker, readManifest } from './manifest.ts'
+import type { OpenFileLimit } from './open-file-limit.ts'
+import { decodeProducerSnapshot } from './producer-snapshot.ts'
+import { ProducerTable } from './producer-state.ts'
+import { Segment } from './segment.ts'
+import { scanSegment } from './segment-scan.ts'
+import { SparseIndex } from './sparse-index.ts'
+import { readSyncPoint } from './sync-point.ts'
+import { judgeTail } from './torn-tail.ts'
+import { finishTruncation } from './truncation.ts'
+
+export interface RecoveryContext {
+  files: Files
+  dir: string
+  limit: OpenFileLimit
+  nowMs: number
+}
+
+export interface RecoveredLog {
+  /** In order; the last is the one to write to, unless it is sealed or there is none. */
+  segments: Segment[]
+  startOffset: number
+  endOffset: number
+  epochs: EpochTable
+  producers: ProducerTable
+  /** Offsets at which a producer snapshot exists. */
+  snapshots: number[]
+  /** The one that the manifest names, if index and snapshot for it are there. */
+  checkpoint: { baseOffset: number; position: number; endOffset: number } | undefined
+  syncCounter: number
+  report: RecoveryReport
+}
+
+const EMPTY_MANIFEST: Manifest = {
+  version: 1,
+  startOffset: 0,
+  epochs: [],
+  sealed: [],
+  active: null,
+  checkpoint: null,
+  truncateTo: null,
+}
+
+export async function recoverLog(context: RecoveryContext): Promise<RecoveredLog> {
+  return new Recovery(context).run()
+}
+
+class Recovery {
+  readonly #context: RecoveryContext
+  readonly #report: RecoveryReport = {
+    isNew: false,
+    isClean: false,
+    segments: 0,
+    scannedBytes: 0,
+    cut: undefined,
+    rebuilt: [],
+    removed: [],
+    fault: undefined,
+  }
+  #names: string[] = []
+  #manifest: Manifest = EMPTY_MANIFEST
+  #marker: CleanMarker | undefined
+  #segments: Segment[] = []
+  #epochs = new EpochTable()
+  #producers = new ProducerTable()
+  /** The table holds everything below this offset. */
+  #producersFrom = 0
+  /** The log must not end before this: it was durable. */
+  #knownEnd = 0
+  #knownPosition = { baseOffset: -1, position: 0 }
+  #syncCounter = 0
+  #checkpoint: RecoveredLog['checkpoint']
+
+  constructor(context: RecoveryContext) {
+    this.#context = context
+  }
+
+  async run(): Promise<RecoveredLog> {
+    const { files, dir } = this.#context
+    await this.#findManifest()
+    this.#marker = await readCleanMarker(files, dir)
+    await this.#learnWhatIsDurable()
+    this.#epochs = new EpochTable(this.#manifest.epochs)
+    await this.#removeLeftOvers()
+    await this.#openSealed()
+    await this.#loadProducers()
+    const isClean = await this.#openClean()
+    if (!isClean) {
+      await this.#replaySealed()
+      await this.#scanUnsealed()
+    }
+    return this.#finish(isClean)
+  }
+
+  async #findManifest(): Promise<void> {
+    const { files, dir } = this.#context
+    this.#names = await files.list(dir)
+    let found = await readManifest(files, dir)
+    if (found.state === 'read' && found.manifest.truncateTo !== null) {
+      await finishTruncation(this.#context, found.manifest, found.manifest.truncateTo, this.#names)
+      this.#names = await files.list(dir)
+      found = await readManifest(files, dir)
+    }
+    if (found.state === 'read') {
+      this.#manifest = found.manifest
+      return
+    }
+    const first = segmentOffsets(this.#names)[0]
+    this.#report.isNew = found.state === 'absent' && first === undefined
+    if (this.#report.isNew) return
+    this.#report.rebuilt.push(`manifest (${found.state})`)
+    this.#manifest = { ...EMPTY_MANIFEST, startOffset: first ?? 0, active: first ?? null }
+  }
+
+  async #learnWhatIsDurable(): Promise<void> {
+    const { sealed, active, checkpoint } = this.#manifest
+    this.#knownEnd = Math.max(sealed.at(-1)?.endOffset ?? 0, checkpoint?.endOffset ?? 0, this.#marker?.endOffset ?? 0)
+    if (active !== null && checkpoint) this.#knownPosition = { baseOffset: active, position: checkpoint.position }
+    if (this.#marker && this.#marker.active !== null) {
+      this.#knownPosition = { baseOffset: this.#marker.active, position: this.#marker.sizeBytes }
+    }
+    const point = await readSyncPoint(this.#context.files, this.#context.dir)
+    if (!point) return
+    this.#syncCounter = point.counter
+    if (point.endOffset <= this.#knownEnd) return
+    this.#knownEnd = point.endOffset
+    this.#knownPosition = { baseOffset: point.baseOffset, position: point.position }
+  }
+
+  /** Segments before the first that the manifest names: retention had dropped them, the crash came before the deletion. */
+  async #removeLeftOvers(): Promise<void> {
+    const { files, dir } = this.#context
+    const first = this.#manifest.sealed[0]?.baseOffset ?? this.#manifest.active ?? 0
+    for (const baseOffset of segmentOffsets(this.#names).filter((offset) => offset < first)) {
+      for (const name of [segmentName(baseOffset), indexName(baseOffset)]) {
+        if (!this.#names.includes(name)) continue
+        await files.remove(`${dir}/${name}`)
+        this.#report.removed.push(name)
+      }
+    }
+  }
+
+  async #openSealed(): Promise<void> {
+    const { files } = this.#context
+    const found = await Promise.all(
+      this.#manifest.sealed.map((sealed) => files.stat(`${this.#context.dir}/${segmentName(sealed.baseOffset)}`)),
+    )
+    this.#manifest.sealed.forEach((sealed, index) => {
+      const segment = this.#newSegment(sealed.baseOffset)
+      Object.assign(segment, {
+        endOffset: sealed.endOffset,
+        sizeBytes: sealed.sizeBytes,
+        maxTimestamp: sealed.maxTimestamp,
+        isSealed: true,
+      })
+      this.#segments.push(segment)
+      const sizeBytes = found[index]?.sizeBytes
+      if (sizeBytes === sealed.sizeBytes) return
+      const what =
+        sizeBytes === undefined
+          ? 'the file is missing'
+          : `the file has ${sizeBytes} bytes, ${sealed.sizeBytes} were written`
+      this.#report.fault ??= makeFault('missing', segment.name, undefined, sealed.baseOffset, what)
+    })
+  }
+
+  #newSegment(baseOffset: number): Segment {
+    const { files, dir, limit } = this.#context
+    return new Segment({ files, dir, limit, baseOffset })
+  }
+
+  get #sealedEnd(): number {
+    return this.#segments.at(-1)?.endOffset ?? this.#manifest.active ?? this.#manifest.startOffset
+  }
+
+  /** The newest snapshot that can be read. An empty table is right where nothing can have come before. */
+  async #loadProducers(): Promise<void> {
+    const { files, dir } = this.#context
+    for (const offset of snapshotOffsets(this.#names).reverse()) {
+      const bytes = await readWholeFile(files, `${dir}/${snapshotName(offset)}`)
+      const table = bytes && decodeProducerSnapshot(bytes, offset)
+      if (!table) {
+        this.#report.rebuilt.push(snapshotName(offset))
+        continue
+      }
+      this.#producers = table
+      this.#producersFrom = offset
+      return
+    }
+    this.#producersFrom = 0
+  }
+
+  /** Closed in order, and what was written at closing is all there: nothing is scanned. */
+  async #openClean(): Promise<boolean> {
+    const marker = this.#marker
+    if (!marker || marker.active !== this.#manifest.active || this.#report.fault) return false
+    if (this.#producersFrom !== marker.endOffset && marker.endOffset > 0) return false
+    if (marker.active === null) return marker.endOffset === this.#sealedEnd
+    const segment = this.#newSegment(marker.active)
+    const bounds = { baseOffset: marker.active, endOffset: marker.endOffset, sizeBytes: marker.sizeBytes }
+    const found = await this.#context.files.stat(segment.path)
+    if (found?.sizeBytes !== marker.sizeBytes) return false
+    const index = await this.#readIndex(segment, bounds)
+    if (!index) {
+      this.#report.rebuilt.push(indexName(marker.active))
+      return false
+    }
+    Object.assign(segment, {
+      endOffset: bounds.endOffset,
+      sizeBytes: bounds.sizeBytes,
+      maxTimestamp: index.maxTimestamp,
+    })
+    segment.index = index
+    this.#segments.push(segment)
+    this.#checkpoint = { baseOffset: marker.active, position: marker.sizeBytes, endOffset: marker.endOffset }
+    return true
+  }
+
+  async #readIndex(segment: Segment, bounds: Segment['bounds']): Promise<SparseIndex | undefined> {
+    const bytes = await readWholeFile(this.#context.files, segment.indexPath)
+    return bytes && SparseIndex.decode(bytes, bounds)
+  }
+
+  async #scanUnsealed(): Promise<void> {
+    const { active } = this.#manifest
+    const sealedEnd = this.#sealedEnd
+    const chain = segmentOffsets(this.#names).filter((offset) => offset >= (active ?? sealedEnd))
+    if (active !== null && chain[0] !== active) {
+      const what = 'the file is missing'
+      this.#report.fault ??= makeFault('missing', segmentName(active), undefined, sealedEnd, what)
+      return
+    }
+    let expected = active ?? sealedEnd
+    for (const [index, baseOffset] of chain.entries()) {
+      if (baseOffset !== expected) {
+        const what = `the log before it ends at offset ${expected}, ${baseOffset - expected} offsets are missing`
+        this.#report.fault ??= makeFault('gap', segmentName(baseOffset), undefined, expected, what)
+        return
+      }
+      const segment = this.#newSegment(baseOffset)
+      this.#segments.push(segment)
+      const isWhole = await this.#scan(segment, index === chain.length - 1)
+      if (!isWhole) return
+      segment.isSealed = index < chain.length - 1
+      expected = segment.endOffset
+    }
+  }
+
+  /** Returns false when the segment has a fault. */
+  async #scan(segment: Segment, isLast: boolean): Promise<boolean> {
+    const sizeBytes = (await this.#context.files.stat(segment.path))?.sizeBytes ?? 0
+    const range = await this.#resumeAtCheckpoint(segment)
+    const index = segment.index ?? new SparseIndex()
+    segment.index = index
+    return segment.use(async (file) => {
+      const result = await scanSegment(file, { ...range, toPosition: sizeBytes }, (header, position) => {
+        index.add(header.baseOffset, position, header.maxTimestamp)
+        this.#replay(header)
+      })
+      this.#report.scannedBytes += result.position - range.fromPosition
+      Object.assign(segment, {
+        sizeBytes: result.position,
+        endOffset: result.endOffset,
+        maxTimestamp: index.maxTimestamp,
+      })
+      if (!result.stop) return true
+      const known = this.#knownPosition.baseOffset === segment.baseOffset ? this.#knownPosition.position : 0
+      const verdict = await judgeTail(file, segment, result.stop, { sizeBytes, knownPosition: known, isLast })
+      if (verdict.fault) this.#report.fault ??= verdict.fault
+      if (verdict.fault || this.#report.fault) return false
+      if (segment.endOffset < this.#knownEnd) return true
+      this.#report.cut = verdict.cut
+      await file.truncate(result.position)
+      await file.sync()
+      return true
+    })
+  }
+
+  async #resumeAtCheckpoint(segment: Segment): Promise<{ fromPosition: number; fromOffset: number }> {
+    const fromStart = { fromPosition: 0, fromOffset: segment.baseOffset }
+    const { checkpoint, active } = this.#manifest
+    if (!checkpoint || active !== segment.baseOffset || this.#producersFrom < checkpoint.endOffset) return fromStart
+    const bounds = {
+      baseOffset: segment.baseOffset,
+      endOffset: checkpoint.endOffset,
+      sizeBytes: checkpoint.position,
+    }
+    segment.index = await this.#readIndex(segment, bounds)
+    if (segment.index) {
+      this.#checkpoint = { baseOffset: segment.baseOffset, ...checkpoint }
+      return { fromPosition: checkpoint.position, fromOffset: checkpoint.endOffset }
+    }
+    this.#report.rebuilt.push(indexName(segment.baseOffset))
+    return fromStart
+  }
+
+  #replay(header: BatchHeader): void {
+    this.#epochs.begin(header.leaderEpoch, header.baseOffset)
+    // The wall clock of now, not the record's time: a replay of old data must not make its producer look expired.
+    if (header.producerId >= 0 && header.baseOffset >= this.#producersFrom) {
+      this.#producers.record(header, this.#context.nowMs)
+    }
+  }
+
+  /** No snapshot reaches up to where the scan will begin: the sealed segments in between are read as well. */
+  async #replaySealed(): Promise<void> {
+    for (const segment of this.#segments) {
+      if (segment.endOffset <= this.#producersFrom || this.#report.fault) continue
+      if (!this.#report.rebuilt.includes('producer state')) this.#report.rebuilt.push('producer state')
+      const range = { fromPosition: 0, fromOffset: segment.baseOffset, toPosition: segment.sizeBytes }
+      const result = await segment.use((file) => scanSegment(file, range, (header) => this.#replay(header)))
+      this.#report.scannedBytes += result.position
+      if (!result.stop) continue
+      const what = `a damaged batch (${result.stop.reason})`
+      this.#report.fault = makeFault('corrupt', segment.name, result.stop.position, result.endOffset, what)
+    }
+  }
+
+  #finish(isClean: boolean): RecoveredLog {
+    const endOffset = this.#sealedEnd
+    const report = this.#report
+    if (endOffset < this.#knownEnd) {
+      const what = `the log ends at offset ${endOffset}, but was durable up to ${this.#knownEnd}`
+      report.fault ??= makeFault('gap', this.#segments.at(-1)?.name ?? this.#context.dir, undefined, endOffset, what)
+    }
+    report.isClean = isClean
+    report.segments = this.#segments.length
+    if (report.isNew) this.#epochs.begin(0, 0)
+    else if (!isClean) this.#epochs.begin(this.#epochs.latest + 1, endOffset)
+    return {
+      segments: this.#segments,
+      startOffset: this.#manifest.startOffset,
+      endOffset,
+      epochs: this.#epochs,
+      producers: this.#producers,
+      snapshots: snapshotOffsets(this.#names),
+      checkpoint: this.#checkpoint,
+      syncCounter: this.#syncCounter,
+      report,
+    }
+  }
+}

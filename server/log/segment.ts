@@ -1,0 +1,118 @@
+/**
+ * One file of a log: whole batches, one after another, from `baseOffset` on. Bytes below `sizeBytes` are durable and hold
+ * the offsets below `endOffset`; what lies beyond is a write that is not yet.
+ *
+ * The file opens when it is first used. Whoever reads holds the segment for that long; one that was dropped by retention
+ * is closed and deleted when its last reader is done.
+ */
+import type { Files, OpenFile } from '../storage/files.ts'
+import { indexName, segmentName } from './log-names.ts'
+import type { Closable, OpenFileLimit } from './open-file-limit.ts'
+import type { SparseIndex } from './sparse-index.ts'
+
+export interface SegmentOptions {
+  files: Files
+  dir: string
+  baseOffset: number
+  limit: OpenFileLimit
+}
+
+export class Segment implements Closable {
+  readonly baseOffset: number
+  readonly name: string
+  readonly #files: Files
+  readonly #dir: string
+  readonly #limit: OpenFileLimit
+  endOffset: number
+  sizeBytes = 0
+  maxTimestamp = -1
+  isSealed = false
+  /** Present while loaded; always present for the segment that is written to. */
+  index: SparseIndex | undefined
+  #opening: Promise<OpenFile> | undefined
+  #users = 0
+  #whenUnused: (() => void) | undefined
+
+  constructor(options: SegmentOptions) {
+    this.baseOffset = options.baseOffset
+    this.endOffset = options.baseOffset
+    this.name = segmentName(options.baseOffset)
+    this.#files = options.files
+    this.#dir = options.dir
+    this.#limit = options.limit
+  }
+
+  get path(): string {
+    return `${this.#dir}/${this.name}`
+  }
+
+  get indexPath(): string {
+    return `${this.#dir}/${indexName(this.baseOffset)}`
+  }
+
+  get bounds() {
+    return { baseOffset: this.baseOffset, endOffset: this.endOffset, sizeBytes: this.sizeBytes }
+  }
+
+  /** Opens the file if need be and keeps it from being closed or deleted until `task` is done. */
+  async use<T>(task: (file: OpenFile) => Promise<T>): Promise<T> {
+    this.#users++
+    try {
+      return await task(await this.#file())
+    } finally {
+      this.#users--
+      if (this.#users === 0) this.#whenUnused?.()
+      if (this.isSealed && !this.#whenUnused) this.#limit.touch(this)
+    }
+  }
+
+  #file(): Promise<OpenFile> {
+    if (!this.#opening) {
+      const opening = this.#files.open(this.path, this.isSealed ? 'read' : 'edit')
+      this.#opening = opening
+      opening.catch(() => {
+        if (this.#opening === opening) this.#opening = undefined
+      })
+    }
+    return this.#opening
+  }
+
+  /** The first use of a new segment. Its name is not durable yet. */
+  async create(): Promise<void> {
+    const opening = this.#files.open(this.path, 'create')
+    await opening
+    this.#opening = opening
+  }
+
+  closeIdle(): boolean {
+    if (this.#users > 0) return false
+    this.#close().catch(() => {})
+    this.index = undefined
+    return true
+  }
+
+  /** Closes the file when its last reader is done. */
+  async retire(): Promise<void> {
+    if (this.#users > 0) {
+      await new Promise<void>((resolve) => {
+        this.#whenUnused = resolve
+      })
+    }
+    this.#limit.forget(this)
+    await this.#close()
+  }
+
+  async #close(): Promise<void> {
+    const opening = this.#opening
+    this.#opening = undefined
+    const file = await opening?.catch(() => undefined)
+    await file?.close()
+  }
+
+  /** Deletes segment and index. The manifest no longer names them. */
+  async remove(): Promise<void> {
+    await this.retire()
+    await this.#files.remove(this.path)
+    if (await this.#files.stat(this.indexPath)) await this.#files.remove(this.indexPath)
+  }
+}
