@@ -34,11 +34,30 @@ export class MemoryDatabase {
   clear(): void {
     Object.assign(this, new MemoryDatabase())
   }
+
+  /** As it is now; rows are never changed in place, so they are shared. */
+  copy(): MemoryDatabase {
+    return Object.assign(new MemoryDatabase(), this, {
+      topics: new Map(this.topics),
+      positions: new Map(this.positions),
+      chunks: new Map([...this.chunks].map(([key, rows]) => [key, [...rows]])),
+      rows: this.rows.copy(),
+      sealed: this.sealed.copy(),
+      identities: new Map(this.identities),
+      settled: new Map(this.settled),
+    })
+  }
 }
 
 /** Ascending by `key`; appends are the common case. */
 class SortedRows<Row extends { key: number }> {
   #rows: Row[] = []
+
+  copy(): SortedRows<Row> {
+    const copied = new SortedRows<Row>()
+    copied.#rows = [...this.#rows]
+    return copied
+  }
 
   put(row: Row): void {
     const index = this.indexFrom(row.key)

@@ -1,0 +1,337 @@
+/**
+ * The outbox: takes writes in, keeps them, and has them brought to the relay exactly once and in order.
+ *
+ *   enqueue -> row (strict) = stored -> sealed with a stamp (strict) -> sent -> acknowledged = committed -> forgotten
+ *
+ * Invariants:
+ *  - `enqueue` resolves only after the store's unit is complete; a known id is answered and not stored twice;
+ *  - only the holder of the store's token stores, seals or settles, so two outboxes on one database cannot both stamp;
+ *  - a write that is refused for good is set aside with its error and holds up nothing.
+ */
+import { type Clock, systemClock } from '../../protocol/lib/clock.ts'
+import { Emitter } from '../../protocol/lib/events.ts'
+import { type Random, systemRandom } from '../../protocol/lib/random.ts'
+import { codecOf, readBatchHeader, viewOf } from '../../protocol/record-batch.ts'
+import type { EnqueuedWrite, ExportedEntry, OutboxDepth, OutboxEntry, Settled, StoredDurability } from '../core.ts'
+import { OttlaError } from '../errors.ts'
+import type { ReplicaStore, StoreContents } from '../replica/store.ts'
+import { StoreError, storeErrorFrom } from '../replica/store-error.ts'
+import { keyAfter, type OutboxChange, type OutboxRow, type SealedBatch } from '../replica/store-outbox.ts'
+import type { Session } from '../session.ts'
+import { CommitQueue } from './commit-queue.ts'
+import { Drain } from './drain.ts'
+import { type LedgerRow, OutboxLedger } from './ledger.ts'
+import { faultOf } from './sealer.ts'
+import { unknownOutcome } from './settlement.ts'
+
+export interface OutboxOptions {
+  session: Session
+  /** Claimed already; see `StoreContents`. */
+  store: ReplicaStore
+  contents: Pick<StoreContents, 'sealed' | 'identities' | 'settled'>
+  clock?: Clock
+  random?: Random
+  /** All stored writes together, parked ones included. Default 64 MiB. */
+  sizeBytesMax?: number
+  /** Default 1,000,000. */
+  recordsMax?: number
+  /**
+   * A batch whose answer was lost, and whose producer the relay does not know, is sent again only when it is younger:
+   * an older one may be in the log and its producer forgotten. Default 29 days, a day less than an Ottla relay remembers.
+   */
+  producerExpiryMs?: number
+  /** How long a topic may be missing while we are connected before its writes are parked. Default 5 s. */
+  missingTopicGraceMs?: number
+  /** Frees space in the store, for example by giving up replicated data; false when nothing could be freed. */
+  makeRoom?(sizeBytes: number): Promise<boolean>
+  /** Told of every failure of the store. After 'fenced', 'evicted' and 'moved' the outbox has stopped. */
+  onStoreFailure?(failure: StoreError): void
+}
+
+const MIB = 1024 * 1024
+const DAY_MS = 86_400_000
+const OPEN_PAGE_ROWS = 256
+
+export class Outbox {
+  readonly #options: OutboxOptions
+  readonly #clock: Clock
+  readonly #ledger = new OutboxLedger()
+  readonly #commits: CommitQueue
+  readonly #drain: Drain
+  readonly #changed = new Emitter<void>()
+  readonly #settled = new Emitter<Settled[]>()
+  readonly #storing = new Map<string, Promise<void>>()
+  #storingBytes = 0
+  #storingRecords = 0
+  #lastKey = 0
+  #stopped: OttlaError | undefined
+
+  constructor(options: OutboxOptions) {
+    const { session, store, clock = systemClock, random = systemRandom } = options
+    this.#options = options
+    this.#clock = clock
+    this.#commits = new CommitQueue({ store, makeRoom: options.makeRoom })
+    this.#drain = new Drain({
+      session,
+      store,
+      clock,
+      random,
+      ledger: this.#ledger,
+      commits: this.#commits,
+      producerExpiryMs: options.producerExpiryMs ?? 29 * DAY_MS,
+      missingTopicGraceMs: options.missingTopicGraceMs ?? 5_000,
+      storeFailed: (failure) => this.#storeFailed(failure),
+    })
+    this.#drain.onSettled((settled) => this.#tell(settled))
+  }
+
+  /** Reads what is stored and begins to send it. Call once, before anything else. */
+  async open(): Promise<void> {
+    const { store, contents } = this.#options
+    this.#ledger.restoreSettled(contents.settled)
+    const waiting: LedgerRow[] = []
+    for (let afterKey = -1; ; ) {
+      const page = await store.readOutbox(afterKey, OPEN_PAGE_ROWS)
+      for (const row of page) {
+        const entry = this.#addToLedger(row)
+        if (row.state === 'waiting') waiting.push(entry)
+      }
+      if (page.length < OPEN_PAGE_ROWS) break
+      afterKey = page.at(-1)!.key
+    }
+    this.#drain.restore(contents)
+    for (const row of waiting) if (row.phase === 'waiting') this.#drain.add(row)
+    this.#drain.wake()
+  }
+
+  onSettled(listener: (settled: Settled[]) => void): () => void {
+    return this.#settled.on(listener)
+  }
+
+  /** Told after anything that `list` or `depth` would show. */
+  onChanged(listener: () => void): () => void {
+    return this.#changed.on(listener)
+  }
+
+  /** Resolves when stored. Rejects OUTBOX_FULL, QUOTA_EXCEEDED, STORAGE_FAILED, INVALID_ARGUMENT, REPLACED, CLOSED. */
+  async enqueue(write: EnqueuedWrite): Promise<{ durability: StoredDurability }> {
+    if (this.#stopped) throw this.#stopped
+    const stored = { durability: this.#options.store.durability }
+    const repeated = this.#storing.get(write.id)
+    if (repeated) {
+      await repeated
+      return stored
+    }
+    if (this.#ledger.isKnown(write.id)) {
+      this.#repeatSettlement(write.id)
+      return stored
+    }
+    const row = this.#newRow(write)
+    const storing = this.#store(row)
+    this.#storing.set(write.id, storing)
+    try {
+      await storing
+    } finally {
+      this.#storing.delete(write.id)
+    }
+    return stored
+  }
+
+  /** Takes back a write that is not sealed yet. */
+  async withdraw(id: string): Promise<boolean> {
+    const rows = this.#ledger.rowsOf(id)
+    if (rows.length === 0 || !this.#drain.takeBack(rows)) return false
+    await this.#forget(rows)
+    return true
+  }
+
+  list(topic?: string): OutboxEntry[] {
+    return this.#ledger.entries(topic)
+  }
+
+  depth(topic?: string): OutboxDepth {
+    return this.#ledger.depth(topic)
+  }
+
+  async retry(id: string): Promise<void> {
+    const rows = this.#rowsSetAside(id)
+    const stored = await this.#options.store.readOutboxRows(rows.map(({ key }) => key))
+    const putRows: OutboxRow[] = []
+    for (const row of stored) if (row) putRows.push({ ...row, state: 'waiting', error: null })
+    await this.#commits.commit({ putRows }).catch((failure: unknown) => this.#rethrow(failure))
+    for (const row of rows) {
+      row.phase = 'waiting'
+      row.error = null
+      row.goesTo = row.partition
+      this.#drain.add(row)
+    }
+    this.#changed.emit()
+  }
+
+  async discard(id: string): Promise<void> {
+    const rows = this.#ledger.rowsOf(id)
+    if (rows.length === 0) throw noSuchEntry(id)
+    const isQueued = rows.some(({ phase }) => phase === 'waiting' || phase === 'sealed')
+    if (isQueued && !this.#drain.takeBack(rows.filter(({ phase }) => phase === 'waiting' || phase === 'sealed'))) {
+      throw new OttlaError('INVALID_ARGUMENT', {
+        message: `outbox entry ${id} is on its way to the relay and can no longer be discarded`,
+        hint: 'wait until it is committed or parked',
+      })
+    }
+    await this.#forget(rows)
+    const error = new OttlaError('DISCARDED', { message: `outbox entry ${id} was discarded` }).toInfo()
+    this.#tell([{ id, outcome: 'discarded', error }])
+  }
+
+  /** Everything with its bytes, oldest first; a write that was split comes as its parts. */
+  async export(): Promise<ExportedEntry[]> {
+    const exported: ExportedEntry[] = []
+    for (const entry of this.#ledger.entries()) {
+      const rows = this.#ledger.rowsOf(entry.id)
+      const stored = await this.#options.store.readOutboxRows(rows.map(({ key }) => key))
+      rows.forEach(({ goesTo, recordCount, sizeBytes, error }, index) => {
+        const batch = stored[index]?.batch
+        if (batch) exported.push({ ...entry, partition: goesTo, recordCount, sizeBytes, error, batch })
+      })
+    }
+    return exported
+  }
+
+  /**
+   * Everything that is still in memory, as one change for a database that was cleared under us and claimed again.
+   * `lostIds` are writes whose bytes were only in the database.
+   */
+  salvage(): { change: OutboxChange; lostIds: string[] } {
+    const rows = [...this.#ledger.rows.values()]
+    const lostIds = new Set(rows.filter(({ batch }) => !batch).map(({ id }) => id))
+    const stamps = this.#drain.stamps()
+    const isWhole = (sealed: SealedBatch) => sealed.rowKeys.every((key) => this.#ledger.rows.get(key)?.batch)
+    const putSealed = stamps.sealed.filter(isWhole)
+    const openKeys = new Set(stamps.sealed.filter((sealed) => !isWhole(sealed)).flatMap(({ rowKeys }) => rowKeys))
+    const putRows = rows.flatMap((row): OutboxRow[] => {
+      const { key, id, topic, partition, batch, recordCount, storedAtMs, error, part, phase } = row
+      if (!batch || lostIds.has(id)) return []
+      const stored = { key, id, topic, partition, batch, recordCount, storedAtMs, error, part }
+      if (openKeys.has(key)) {
+        const why = 'the storage was cleared while it was on its way'
+        return [{ ...stored, state: 'unknown', error: unknownOutcome({ topic, partition: row.goesTo ?? -1 }, why) }]
+      }
+      return [{ ...stored, state: phase === 'parked' || phase === 'unknown' ? phase : 'waiting' }]
+    })
+    return { change: { putRows, putSealed, putIdentities: stamps.identities }, lostIds: [...lostIds] }
+  }
+
+  /** Waits for what is being stored. Idempotent. */
+  async close(): Promise<void> {
+    this.#stopped ??= new OttlaError('CLOSED', { message: 'the outbox is closed' })
+    this.#drain.close()
+    await this.#commits.idle()
+  }
+
+  #newRow(write: EnqueuedWrite): OutboxRow {
+    const { id, topic, partition, batch } = write
+    const fault = faultOf(batch)
+    if (fault) throw new OttlaError('INVALID_ARGUMENT', { message: `the batch of write ${id} is not valid: ${fault}` })
+    const header = readBatchHeader(viewOf(batch))
+    if (codecOf(header) !== 0 && partition === null) {
+      throw new OttlaError('INVALID_ARGUMENT', { message: `write ${id} is compressed and names no partition` })
+    }
+    this.#checkLimits(batch.length, header.recordCount)
+    this.#lastKey = keyAfter(this.#lastKey)
+    return {
+      key: this.#lastKey,
+      id,
+      topic,
+      partition,
+      batch,
+      recordCount: header.recordCount,
+      storedAtMs: this.#clock.now(),
+      state: 'waiting',
+      error: null,
+      part: null,
+    }
+  }
+
+  #checkLimits(sizeBytes: number, recordCount: number): void {
+    const { sizeBytesMax = 64 * MIB, recordsMax = 1_000_000 } = this.#options
+    const sizeBytesAfter = this.#ledger.sizeBytes + this.#storingBytes + sizeBytes
+    if (sizeBytesAfter > sizeBytesMax) {
+      throw new OttlaError('OUTBOX_FULL', {
+        message: `the outbox would hold ${sizeBytesAfter} bytes, the limit is ${sizeBytesMax}`,
+      })
+    }
+    const recordsAfter = this.#ledger.recordCount + this.#storingRecords + recordCount
+    if (recordsAfter > recordsMax) {
+      throw new OttlaError('OUTBOX_FULL', {
+        message: `the outbox would hold ${recordsAfter} records, the limit is ${recordsMax}`,
+      })
+    }
+  }
+
+  async #store(row: OutboxRow): Promise<void> {
+    this.#storingBytes += row.batch.length
+    this.#storingRecords += row.recordCount
+    try {
+      await this.#commits.commit({ putRows: [row] })
+    } catch (failure) {
+      this.#rethrow(failure)
+    } finally {
+      this.#storingBytes -= row.batch.length
+      this.#storingRecords -= row.recordCount
+    }
+    this.#drain.add(this.#addToLedger(row))
+    this.#changed.emit()
+  }
+
+  #addToLedger(row: OutboxRow): LedgerRow {
+    this.#lastKey = Math.max(this.#lastKey, row.key)
+    const isCompressed = row.batch.length > 0 && codecOf(readBatchHeader(viewOf(row.batch))) !== 0
+    return this.#ledger.add(row, isCompressed)
+  }
+
+  async #forget(rows: readonly LedgerRow[]): Promise<void> {
+    for (const row of rows) row.isBusy = true
+    await this.#commits
+      .commit({ deleteRows: rows.map(({ key }) => key) })
+      .catch((failure: unknown) => this.#rethrow(failure))
+    for (const row of rows) this.#ledger.remove(row)
+    this.#changed.emit()
+  }
+
+  #rowsSetAside(id: string): LedgerRow[] {
+    const rows = this.#ledger.rowsOf(id)
+    if (rows.length === 0) throw noSuchEntry(id)
+    const aside = rows.filter(({ phase }) => phase === 'parked' || phase === 'unknown')
+    if (aside.length > 0) return aside
+    throw new OttlaError('INVALID_ARGUMENT', { message: `outbox entry ${id} is pending already` })
+  }
+
+  #repeatSettlement(id: string): void {
+    const settlement = this.#ledger.settlementOf(id)
+    if (settlement) queueMicrotask(() => this.#tell([settlement]))
+  }
+
+  #tell(settled: Settled[]): void {
+    this.#settled.emit(settled)
+    this.#changed.emit()
+  }
+
+  #storeFailed(thrown: unknown): void {
+    const failure = storeErrorFrom(thrown, 'the outbox')
+    const isFinal = failure.kind === 'fenced' || failure.kind === 'evicted' || failure.kind === 'moved'
+    if (isFinal && !this.#stopped) {
+      this.#stopped = failure.toOttlaError()
+      this.#drain.close()
+    }
+    if (failure.kind !== 'closed') this.#options.onStoreFailure?.(failure)
+  }
+
+  #rethrow(failure: unknown): never {
+    this.#storeFailed(failure)
+    throw failure instanceof StoreError ? failure.toOttlaError() : failure
+  }
+}
+
+function noSuchEntry(id: string): OttlaError {
+  return new OttlaError('INVALID_ARGUMENT', { message: `there is no outbox entry ${id}` })
+}

@@ -1,0 +1,96 @@
+/** The three calls an outbox makes, in its own terms. */
+import { errorName } from '../../protocol/errors.ts'
+import { produce } from '../../protocol/messages/produce.ts'
+import { describeProducers, initProducerId } from '../../protocol/messages/producers.ts'
+import { OttlaError } from '../errors.ts'
+import type { Session } from '../session.ts'
+import type { KnownProducer } from './recovery.ts'
+
+export interface OutgoingBatch {
+  topic: string
+  topicId: string
+  partition: number
+  records: Uint8Array
+}
+
+export interface ProduceAnswer {
+  errorCode: number
+  baseOffset: number
+  errorText: string | null
+}
+
+const PRODUCE_TIMEOUT_MS = 30_000
+const ACKS_ALL = -1
+
+/** One request; the answers stand in the order of `batches`, undefined where the relay left one out. */
+export async function sendProduce(
+  session: Session,
+  batches: readonly OutgoingBatch[],
+): Promise<Array<ProduceAnswer | undefined>> {
+  const topics = new Map<string, { name: string; topicId: string; partitionData: PartitionData[] }>()
+  for (const { topic, topicId, partition, records } of batches) {
+    const entry = topics.get(topicId) ?? { name: topic, topicId, partitionData: [] }
+    entry.partitionData.push({ index: partition, records })
+    topics.set(topicId, entry)
+  }
+  const response = await session.call(
+    produce,
+    { transactionalId: null, acks: ACKS_ALL, timeoutMs: PRODUCE_TIMEOUT_MS, topicData: [...topics.values()] },
+    { timeoutMs: PRODUCE_TIMEOUT_MS },
+  )
+  return batches.map(({ topic, topicId, partition }) => {
+    // Up to version 12 an answer has the name, from 13 the id.
+    const answered = response.responses.find((each) => each.topicId === topicId || each.name === topic)
+    const answer = answered?.partitionResponses.find(({ index }) => index === partition)
+    return answer && { errorCode: answer.errorCode, baseOffset: answer.baseOffset, errorText: textOf(answer) }
+  })
+}
+
+interface PartitionData {
+  index: number
+  records: Uint8Array
+}
+
+function textOf(answer: {
+  errorMessage: string | null
+  recordErrors: Array<{ batchIndexErrorMessage: string | null }>
+}): string | null {
+  return answer.errorMessage ?? answer.recordErrors?.[0]?.batchIndexErrorMessage ?? null
+}
+
+/** What the relay knows of producers, for each of `partitions` in its order. */
+export async function askProducers(
+  session: Session,
+  partitions: ReadonlyArray<{ topic: string; partition: number }>,
+): Promise<Array<Map<number, KnownProducer> | { errorCode: number }>> {
+  const topics = new Map<string, { name: string; partitionIndexes: number[] }>()
+  for (const { topic, partition } of partitions) {
+    const entry = topics.get(topic) ?? { name: topic, partitionIndexes: [] }
+    entry.partitionIndexes.push(partition)
+    topics.set(topic, entry)
+  }
+  const response = await session.call(describeProducers, { topics: [...topics.values()] })
+  return partitions.map(({ topic, partition }) => {
+    const answer = response.topics
+      .find(({ name }) => name === topic)
+      ?.partitions.find(({ partitionIndex }) => partitionIndex === partition)
+    if (!answer) throw new OttlaError('PROTOCOL', { message: `the relay left ${topic}-${partition} out of its answer` })
+    if (answer.errorCode !== 0) return { errorCode: answer.errorCode }
+    return new Map(
+      answer.activeProducers.map(({ producerId, producerEpoch, lastSequence }) => [
+        producerId,
+        { producerEpoch, lastSequence },
+      ]),
+    )
+  })
+}
+
+/** A producer id that nobody has had before. */
+export async function newProducerId(session: Session): Promise<number> {
+  const answer = await session.call(initProducerId, { transactionalId: null, transactionTimeoutMs: 0 })
+  if (answer.errorCode === 0) return answer.producerId
+  throw new OttlaError('RELAY', {
+    message: `the relay gave no producer id: ${errorName(answer.errorCode)}`,
+    kafkaCode: answer.errorCode,
+  })
+}
