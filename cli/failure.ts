@@ -44,6 +44,8 @@ function tell(error: unknown): Told {
 function systemMessage(error: NodeJS.ErrnoException): string | undefined {
   const port = (error as NodeJS.ErrnoException & { port?: number }).port
   switch (error.code) {
+    case 'LOCKED':
+      return `data folder ${error.path} is in use by another relay; stop it, or choose another --data folder`
     case 'EADDRINUSE':
       return `port ${port ?? ''} is already in use; choose another --http-port, or 0 for a free one`
     case 'EADDRNOTAVAIL':
