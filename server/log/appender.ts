@@ -23,7 +23,7 @@ import type { RecentBatches } from './recent-batches.ts'
 import { Segment } from './segment.ts'
 import { SparseIndex } from './sparse-index.ts'
 
-export const CHECKPOINT_BYTES = 32 * 1024 * 1024
+export const CHECKPOINT_BYTES_DEFAULT = 32 * 1024 * 1024
 /** Offsets in one segment; the rest of Kafka's world counts them in 32 bits. */
 const SEGMENT_OFFSETS_MAX = 2_147_483_647
 const ALREADY_DURABLE: Promise<void> = Promise.resolve()
@@ -47,6 +47,8 @@ export interface AppenderOptions {
   loop: CommitLoop
   recent: RecentBatches
   limit: OpenFileLimit
+  /** Recovery scans no more than about this. */
+  checkpointBytes: number
 }
 
 export class Appender {
@@ -64,11 +66,11 @@ export class Appender {
 
   /** Nothing is queued any more; goes on from what is on disk. */
   restart(): void {
-    const { state, clock } = this.#options
+    const { state, clock, checkpointBytes } = this.#options
     this.#segment = state.active
     this.#position = this.#segment?.sizeBytes ?? 0
     this.#startedAtMs = clock.monotonic()
-    this.#checkpointAt = (state.checkpoint?.position ?? 0) + CHECKPOINT_BYTES
+    this.#checkpointAt = (state.checkpoint?.position ?? 0) + checkpointBytes
   }
 
   /** The bytes belong to the log from here on: offset and epoch are written into them, and readers may be given them. */
@@ -119,7 +121,7 @@ export class Appender {
     const segment = this.#segment
     if (!segment || this.#mustRoll(segment, header, config)) return this.rollHere()
     if (this.#position < this.#checkpointAt) return undefined
-    this.#checkpointAt = this.#position + CHECKPOINT_BYTES
+    this.#checkpointAt = this.#position + this.#options.checkpointBytes
     const { state } = this.#options
     const { baseOffset } = segment
     const bounds = { baseOffset, endOffset: state.endOffset, sizeBytes: this.#position }
@@ -151,7 +153,7 @@ export class Appender {
     this.#segment = segment
     this.#position = 0
     this.#startedAtMs = clock.monotonic()
-    this.#checkpointAt = CHECKPOINT_BYTES
+    this.#checkpointAt = this.#options.checkpointBytes
     return { kind: 'roll', segment, snapshot: encodeProducerSnapshot(state.producers, state.endOffset) }
   }
 }

@@ -15,20 +15,21 @@ import type { CodecRegistry } from '../../protocol/compression.ts'
 import { KafkaError } from '../../protocol/errors.ts'
 import type { Clock } from '../../protocol/lib/clock.ts'
 import type { Files } from '../storage/files.ts'
-import { isMissing, isNoSpace } from '../storage/files.ts'
+import { isNoSpace } from '../storage/files.ts'
 import type { AppendResult } from './appender.ts'
-import { Appender } from './appender.ts'
+import { Appender, CHECKPOINT_BYTES_DEFAULT } from './appender.ts'
 import type { Round } from './commit-loop.ts'
 import { CommitLoop } from './commit-loop.ts'
+import { EpochTable } from './epoch-table.ts'
 import type { LogConfig } from './log-config.ts'
 import type { LogFault, RecoveryReport } from './log-fault.ts'
-import { storageRefusal, writeFault } from './log-fault.ts'
+import { makeFault, storageRefusal, writeFault } from './log-fault.ts'
 import type { ReadResult } from './log-reader.ts'
 import { LogReader } from './log-reader.ts'
 import { LogState } from './log-state.ts'
 import { LogWriter, SyncFailure } from './log-writer.ts'
 import { OpenFileLimit } from './open-file-limit.ts'
-import type { ProducerDescription } from './producer-state.ts'
+import { type ProducerDescription, ProducerTable } from './producer-state.ts'
 import type { RecentSlice } from './recent-batches.ts'
 import { RecentBatches, RecentBudget } from './recent-batches.ts'
 import type { RecoveredLog, RecoveryContext } from './recovery.ts'
@@ -58,9 +59,16 @@ export interface PartitionLogOptions {
   /** Called once when the log goes offline after it was opened. */
   onFault?: (fault: LogFault) => void
   logger?: LogLogger
+  /**
+   * 'new': the log leaves its mark on disk at once, so that its absence can be noticed later. 'must-exist': a folder
+   * without that mark is damage, and the log opens offline. Left out: whatever is there, or a new log.
+   */
+  existence?: 'new' | 'must-exist'
   /** Shared by all logs of a relay. */
   limit?: OpenFileLimit
   recentBudget?: RecentBudget
+  /** How much is written between two points from which recovery may start. Default 32 MiB. */
+  checkpointBytes?: number
   /** To look into compressed batches for timestamps. Default: gzip only; others answer by batch. */
   codecs?: CodecRegistry
 }
@@ -81,23 +89,47 @@ export async function openPartitionLog(options: PartitionLogOptions): Promise<Pa
   try {
     const limit = options.limit ?? new OpenFileLimit()
     const context = { files: options.files, dir: options.dir, limit }
-    return new PartitionLog({ ...options, limit }, await recoverOrCreate(context, options.clock), release)
+    const recovered = await recoverOrCreate(context, options)
+    const log = new PartitionLog({ ...options, limit }, recovered, release)
+    if (options.existence === 'new' && recovered.report.isNew) await log.establish()
+    return log
   } catch (error) {
     release()
     throw error
   }
 }
 
-async function recoverOrCreate(context: Omit<RecoveryContext, 'nowMs'>, clock: Clock): Promise<RecoveredLog> {
-  const nowMs = clock.now()
-  try {
-    return await recoverLog({ ...context, nowMs })
-  } catch (error) {
-    if (!isMissing(error) || (await context.files.stat(context.dir))) throw error
-    await context.files.makeDir(context.dir)
-    return recoverLog({ ...context, nowMs })
+async function recoverOrCreate(
+  context: Omit<RecoveryContext, 'nowMs'>,
+  { clock, files, dir, existence }: PartitionLogOptions,
+): Promise<RecoveredLog> {
+  const recover = () => recoverLog({ ...context, nowMs: clock.now() })
+  if (await files.stat(dir)) {
+    const recovered = await recover()
+    return existence === 'must-exist' && recovered.report.isNew ? lostLog(dir, recovered) : recovered
   }
+  if (existence === 'must-exist') return lostLog(dir)
+  await files.makeDir(dir)
+  return recover()
 }
+
+/** A log that was there once and is not there now: offline, so that nobody takes it for an empty one. */
+function lostLog(dir: string, recovered?: RecoveredLog): RecoveredLog {
+  const fault = makeFault('missing', dir, undefined, 0, 'the log that was here is gone')
+  const report = { ...(recovered?.report ?? EMPTY_REPORT), isNew: false, fault }
+  return { ...EMPTY_LOG, epochs: new EpochTable(), producers: new ProducerTable(), ...recovered, report }
+}
+
+const EMPTY_REPORT: Omit<RecoveryReport, 'fault'> = {
+  isNew: false,
+  isClean: false,
+  segments: 0,
+  scannedBytes: 0,
+  cut: undefined,
+  rebuilt: [],
+  removed: [],
+}
+const EMPTY_LOG = { segments: [], startOffset: 0, endOffset: 0, snapshots: [], checkpoint: undefined, syncCounter: 0 }
 
 export class PartitionLog {
   readonly dir: string
@@ -135,7 +167,10 @@ export class PartitionLog {
       failed: (error) => this.#failed(error),
     })
     this.#recent = new RecentBatches(options.recentBudget ?? new RecentBudget())
-    this.#appender = new Appender({ files, dir, clock, config, state, loop: this.#loop, recent: this.#recent, limit })
+    this.#appender = new Appender({
+      ...{ files, dir, clock, config, state, limit, loop: this.#loop, recent: this.#recent },
+      checkpointBytes: options.checkpointBytes ?? CHECKPOINT_BYTES_DEFAULT,
+    })
     this.#times = new TimeLookup(state, this.#reader, options.codecs)
     this.#jumpGuard = new JumpGuard(clock)
   }
@@ -179,6 +214,11 @@ export class PartitionLog {
 
   get queuedBytes(): number {
     return this.#loop.queuedBytes
+  }
+
+  /** Leaves the mark by which a later start knows that there was a log. */
+  establish(): Promise<void> {
+    return this.#writer.prepare()
   }
 
   /**
