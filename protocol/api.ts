@@ -21,6 +21,12 @@ export interface Api<Req = unknown, Res = unknown, ReqIn = Req, ResIn = Res> {
 /** What `api()` infers, without its types: for tables that hold many. */
 export type AnyApi = Api<unknown, unknown, never, never>
 
+/** A decoded request, a decoded response, and what may be written as either. */
+export type RequestOf<A> = A extends Api<infer Req, unknown, never, never> ? Req : never
+export type ResponseOf<A> = A extends Api<unknown, infer Res, never, never> ? Res : never
+export type RequestInputOf<A> = A extends Api<unknown, unknown, infer ReqIn, never> ? ReqIn : never
+export type ResponseInputOf<A> = A extends Api<unknown, unknown, never, infer ResIn> ? ResIn : never
+
 export interface MessageCodec<Out, In> {
   read(reader: Reader, version: number): Out
   write(writer: Writer, version: number, value: In): void

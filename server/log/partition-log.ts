@@ -13,7 +13,7 @@
  */
 import type { CodecRegistry } from '../../protocol/compression.ts'
 import { KafkaError } from '../../protocol/errors.ts'
-import type { Clock } from '../../protocol/lib/clock.ts'
+import type { Clock, Timer } from '../../protocol/lib/clock.ts'
 import type { Files } from '../storage/files.ts'
 import { isNoSpace } from '../storage/files.ts'
 import type { AppendResult } from './appender.ts'
@@ -45,6 +45,7 @@ export const QUEUED_BYTES_MAX = 32 * 1024 * 1024
 /** Room that must be there before a log that met a full disk takes appends again. */
 const ROOM_BYTES_MIN = 16 * 1024 * 1024
 const ROOM_PROBE_MS = 1000
+const SYNC_POINT_DELAY_MS = 10
 const SCRUB_SLICE_BYTES = 4 * 1024 * 1024
 
 export interface LogLogger {
@@ -147,6 +148,7 @@ export class PartitionLog {
   /** Why appends are refused although the log is online. */
   #refusal: { message: string; isFull: boolean } | undefined
   #probedAtMs = 0
+  #syncPointTimer: Timer | undefined
   #closing: Promise<void> | undefined
 
   /** Use `openPartitionLog`. */
@@ -313,8 +315,17 @@ export class PartitionLog {
       active.maxTimestamp = active.index!.maxTimestamp
       this.#state.highWatermark = round.endOffset
     }
-    if (isLast) this.#writer.noteSyncPoint()
+    if (isLast) this.#noteSyncPointSoon()
     this.#tellChange()
+  }
+
+  /** When nothing more comes for a moment: under load the commits themselves tell how far the disk is (commit-mark.ts). */
+  #noteSyncPointSoon(): void {
+    this.#syncPointTimer ??= this.#options.clock.setTimer(SYNC_POINT_DELAY_MS, () => {
+      this.#syncPointTimer = undefined
+      if (this.#loop.isIdle) this.#writer.noteSyncPoint()
+      else this.#noteSyncPointSoon()
+    })
   }
 
   #tellChange(): void {
@@ -359,6 +370,8 @@ export class PartitionLog {
   /** Reads the folder anew, as a start would. Nothing is queued or being written. */
   async #recoverAgain(): Promise<void> {
     const { files, limit, clock } = this.#options
+    this.#syncPointTimer?.cancel()
+    this.#syncPointTimer = undefined
     await this.#writer.release()
     const recovered = await recoverLog({ files, dir: this.dir, limit, nowMs: clock.now() })
     this.#recovery = recovered.report
@@ -472,6 +485,7 @@ export class PartitionLog {
   async #close(): Promise<void> {
     this.#refusal = { message: `${this.dir} is closed`, isFull: false }
     await this.#loop.drained()
+    this.#syncPointTimer?.cancel()
     const isUntouched = !this.#writer.isPrepared && (this.#recovery.isClean || this.#recovery.isNew)
     try {
       if (!this.#state.fault && !isUntouched) await this.#writer.closeCleanly()

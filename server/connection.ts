@@ -1,0 +1,162 @@
+/**
+ * One client's connection: requests in, replies out in the order of the requests, pushes in between.
+ *
+ * Bounds: at most REQUESTS_IN_FLIGHT_MAX requests are being answered, and nothing more is read while more than
+ * UNSENT_BYTES_MAX wait for the network; so a client that sends without reading stops itself. A subclass knows how bytes
+ * travel (WebSocket, TCP).
+ */
+import { Reader } from '../protocol/bytes/reader.ts'
+import { CloseCode } from '../protocol/messages/offset-protocol.ts'
+import { dispatch } from './dispatch.ts'
+import type { Frame } from './fan-out/frame.ts'
+import type { PartitionFanOut } from './fan-out/partition-fan-out.ts'
+import { type Subscription, UNSENT_BYTES_MAX } from './fan-out/subscription.ts'
+import type { Peer } from './peer.ts'
+import type { ReplicaConnection } from './replica-connections.ts'
+import type { Services } from './services.ts'
+
+const REQUESTS_IN_FLIGHT_MAX = 64
+
+/** A reply with free bytes in front for a frame header, or null for a request that gets none. */
+export interface Reply {
+  bytes: Uint8Array
+  headroom: number
+}
+
+/** The place of one request in the order of replies. */
+export interface ReplySlot {
+  reply: Reply | null | undefined
+  afterReply: (() => void) | undefined
+  /** Waiting to be the first in line. */
+  onTurn: (() => void) | undefined
+}
+
+export abstract class Connection implements Peer, ReplicaConnection {
+  readonly services: Services
+  readonly remoteAddress: string
+  /** Set by ApiVersions. */
+  softwareName = ''
+  replicaId: string | undefined
+  generation = -1
+  heartbeatMs = 0
+  /** By the sweep's coarse clock. */
+  lastReceivedAt: number
+  lastSentAt: number
+  /** Since when the network has not taken what waits; 0 while it does. */
+  congestedSince = 0
+  subscriptions: Map<PartitionFanOut, Subscription> | undefined
+  isClosed = false
+  #slots: ReplySlot[] = []
+  #isPaused = false
+  #onceClosed: Set<() => void> | undefined
+
+  constructor(services: Services, remoteAddress: string, now: number) {
+    this.services = services
+    this.remoteAddress = remoteAddress
+    this.lastReceivedAt = now
+    this.lastSentAt = now
+  }
+
+  abstract get unsentBytes(): number
+  abstract sendFrame(frame: Frame): void
+  abstract sendMessage(bytes: Uint8Array, headroom: number): void
+  abstract close(code: number, reason: string): void
+  protected abstract pauseReading(): void
+  protected abstract resumeReading(): void
+
+  /** One whole request. */
+  receive(message: Uint8Array): void {
+    if (this.isClosed) return
+    const slot: ReplySlot = { reply: undefined, afterReply: undefined, onTurn: undefined }
+    this.#slots.push(slot)
+    try {
+      dispatch(this, new Reader(message), slot)
+    } catch (error) {
+      this.fail(error)
+      return
+    }
+    this.#pauseIfFull()
+  }
+
+  /** Gives a slot its reply and sends all replies whose turn has come. */
+  settle(slot: ReplySlot, reply: Reply | null): void {
+    slot.reply = reply
+    if (this.#slots[0] === slot) this.#sendReplies()
+  }
+
+  /** Resolves when every earlier request has been answered: for replies too large to be kept waiting. */
+  turnOf(slot: ReplySlot): Promise<void> | undefined {
+    if (this.#slots[0] === slot) return undefined
+    return new Promise((resolve) => {
+      slot.onTurn = resolve
+    })
+  }
+
+  /** Calls back when the connection ends, unless the returned function was called before. */
+  onceClosed(listener: () => void): () => void {
+    this.#onceClosed ??= new Set()
+    this.#onceClosed.add(listener)
+    return () => this.#onceClosed?.delete(listener)
+  }
+
+  /** Ends the connection over what its peer sent, or over a fault of ours; either way nobody else notices. */
+  fail(error: unknown): void {
+    const isOurs = !(error instanceof Error) || error.name !== 'MalformedError'
+    const reason = error instanceof Error ? error.message : String(error)
+    if (isOurs)
+      this.services.logger.error('request failed', {
+        remote: this.remoteAddress,
+        error: String(reason),
+        stack: error instanceof Error ? error.stack : undefined,
+      })
+    else this.services.logger.warn('malformed request', { remote: this.remoteAddress, reason })
+    this.close(isOurs ? CloseCode.internalError : CloseCode.malformed, isOurs ? 'internal error' : reason)
+  }
+
+  /** To be called by the subclass once, however the connection ended. */
+  protected onClosed(): void {
+    if (this.isClosed) return
+    this.isClosed = true
+    for (const slot of this.#slots) slot.onTurn?.()
+    this.#slots = []
+    for (const listener of this.#onceClosed ?? []) listener()
+    this.#onceClosed = undefined
+    this.services.hub.onPeerClosed(this)
+    this.services.replicas.release(this)
+  }
+
+  /** To be called by the subclass when everything sent has been taken by the network. */
+  protected onDrained(): void {
+    this.congestedSince = 0
+    this.#resumeIfRoom()
+    if (this.subscriptions) this.services.hub.onDrain(this)
+  }
+
+  #sendReplies(): void {
+    const slots = this.#slots
+    let count = 0
+    while (count < slots.length && slots[count]!.reply !== undefined) {
+      const { reply, afterReply } = slots[count++]!
+      if (this.isClosed) return
+      if (reply) this.sendMessage(reply.bytes, reply.headroom)
+      afterReply?.()
+    }
+    slots.splice(0, count)
+    slots[0]?.onTurn?.()
+    this.#resumeIfRoom()
+  }
+
+  #pauseIfFull(): void {
+    if (this.#isPaused || this.isClosed) return
+    if (this.#slots.length < REQUESTS_IN_FLIGHT_MAX && this.unsentBytes <= UNSENT_BYTES_MAX) return
+    this.#isPaused = true
+    this.pauseReading()
+  }
+
+  #resumeIfRoom(): void {
+    if (!this.#isPaused || this.isClosed) return
+    if (this.#slots.length > REQUESTS_IN_FLIGHT_MAX / 2 || this.unsentBytes > UNSENT_BYTES_MAX) return
+    this.#isPaused = false
+    this.resumeReading()
+  }
+}

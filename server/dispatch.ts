@@ -1,0 +1,75 @@
+/**
+ * From a request's bytes to its handler and back: version check, decoding, the handler, encoding.
+ *
+ * A request that cannot be read ends the connection, as in Kafka: after it nothing on the connection can be trusted. The
+ * exception is ApiVersions in a version that is too new, which is answered in version 0 so that the client can step down.
+ */
+import { type AnyApi, API_VERSIONS_KEY, encodeResponse, readRequestRest, readRequestStart } from '../protocol/api.ts'
+import { MalformedError, type Reader } from '../protocol/bytes/reader.ts'
+import type { Connection, ReplySlot } from './connection.ts'
+import { type HandlerEntry, NO_REPLY, type RequestContext } from './handler.ts'
+import { handlerByKey } from './handlers/index.ts'
+import { unsupportedApiVersions } from './handlers/versions.ts'
+import { WEBSOCKET_HEADER_BYTES_MAX } from './listener/websocket-frame.ts'
+
+export function dispatch(connection: Connection, reader: Reader, slot: ReplySlot): void {
+  const { apiKey, apiVersion, correlationId } = readRequestStart(reader)
+  const found = handlerByKey.get(apiKey)
+  if (!found) throw new MalformedError(`API ${apiKey} is not known here`)
+  const { api } = found
+  if (apiVersion < api.minVersion || apiVersion > api.maxVersion) {
+    if (apiKey !== API_VERSIONS_KEY) {
+      throw new MalformedError(`${api.name} ${apiVersion} is not served; ${api.minVersion} to ${api.maxVersion} are`)
+    }
+    return connection.settle(slot, encode(api, 0, correlationId, unsupportedApiVersions()))
+  }
+  const clientId = readRequestRest(reader, apiVersion >= api.flexibleFrom)
+  const body = api.request.read(reader, apiVersion)
+  const context = new Context(connection, slot, apiVersion, clientId)
+  answer(found, body as never, context, correlationId)
+}
+
+function answer(found: HandlerEntry, body: never, context: Context, correlationId: number): void {
+  const { connection, slot, apiVersion } = context
+  const settle = (result: unknown) => {
+    if (connection.isClosed) return
+    connection.settle(slot, result === NO_REPLY ? null : encode(found.api, apiVersion, correlationId, result))
+  }
+  const result = found.handle(body, context)
+  if (result instanceof Promise) result.then(settle).catch((error) => connection.fail(error))
+  else settle(result)
+}
+
+function encode(api: AnyApi, version: number, correlationId: number, body: unknown) {
+  const headroom = WEBSOCKET_HEADER_BYTES_MAX
+  return { bytes: encodeResponse(api, version, correlationId, body as never, { headroom }), headroom }
+}
+
+class Context implements RequestContext {
+  readonly connection: Connection
+  readonly slot: ReplySlot
+  readonly apiVersion: number
+  readonly clientId: string | null
+
+  constructor(connection: Connection, slot: ReplySlot, apiVersion: number, clientId: string | null) {
+    this.connection = connection
+    this.slot = slot
+    this.apiVersion = apiVersion
+    this.clientId = clientId
+  }
+
+  get services() {
+    return this.connection.services
+  }
+
+  allows: RequestContext['allows'] = (operation, resource) =>
+    this.services.authorizer.allows({ name: 'anonymous', clientId: this.clientId }, operation, resource)
+
+  afterReply(run: () => void): void {
+    this.slot.afterReply = run
+  }
+
+  turn(): Promise<void> | undefined {
+    return this.connection.turnOf(this.slot)
+  }
+}

@@ -1,0 +1,50 @@
+/**
+ * The seam under the API handlers and the fan-out hub: what they need of whatever holds the log.
+ *
+ * The embedded engine owns logs on disk. Invariants: a topic id is never used twice; a partition that was handed out
+ * stays the same object for the topic's life; a topic that is listed has all its partitions open (or offline, each with
+ * its fault).
+ */
+import type { TopicConfig } from './config.ts'
+import type { PartitionLog } from './log/partition-log.ts'
+
+export interface Topic {
+  readonly id: string
+  readonly name: string
+  readonly partitions: readonly PartitionLog[]
+  /** What differs from the relay's defaults, as text. */
+  readonly configOverrides: Readonly<Record<string, string>>
+  /** Overrides and defaults together. */
+  readonly config: TopicConfig
+}
+
+export interface NewTopic {
+  name: string
+  /** -1: the relay's default. */
+  partitionCount: number
+  configs: Readonly<Record<string, string>>
+}
+
+export interface Engine {
+  /** The same for the life of the data folder. */
+  readonly clusterId: string
+  topics(): Iterable<Topic>
+  topicByName(name: string): Topic | undefined
+  topicById(id: string): Topic | undefined
+  /** Throws KafkaError TOPIC_ALREADY_EXISTS, INVALID_TOPIC_EXCEPTION, INVALID_PARTITIONS, INVALID_CONFIG. */
+  createTopic(topic: NewTopic): Promise<Topic>
+  /** The checks of `createTopic` without its effect. */
+  checkNewTopic(topic: NewTopic): void
+  deleteTopic(id: string): Promise<void>
+  growTopic(id: string, partitionCount: number): Promise<void>
+  /** `null` takes an override back. */
+  alterTopic(
+    id: string,
+    changes: Readonly<Record<string, string | null>>,
+    options?: { validateOnly?: boolean },
+  ): Promise<void>
+  /** Unique for ever, over restarts too. */
+  nextProducerId(): Promise<number>
+  onTopicDeleted(listener: (topic: Topic) => void): () => void
+  close(): Promise<void>
+}

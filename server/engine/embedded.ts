@@ -1,0 +1,321 @@
+/**
+ * The embedded engine: logs in a folder, topics in a log of their own.
+ *
+ *   DIR/metadata/                     the metadata log
+ *   DIR/topics/NAME.ID/PARTITION/     one log per partition
+ *
+ * Order of a creation: folders and empty logs, then the record that makes the topic exist. A crash in between leaves
+ * folders that no record names; they are reported at start and left alone, because no data is ever deleted for want of
+ * metadata. Order of a deletion: the record first, then the folders; a deletion cut short is finished at the next start.
+ */
+import { ErrorCode, KafkaError } from '../../protocol/errors.ts'
+import type { Clock } from '../../protocol/lib/clock.ts'
+import { Emitter } from '../../protocol/lib/events.ts'
+import type { Random } from '../../protocol/lib/random.ts'
+import { randomUuid } from '../../protocol/lib/uuid.ts'
+import { ConfigError, type RelayConfig, resolveTopicConfig, type TopicConfig, topicConfigDefaults } from '../config.ts'
+import type { Engine, NewTopic, Topic } from '../engine.ts'
+import { OpenFileLimit } from '../log/open-file-limit.ts'
+import { openPartitionLog, type PartitionLog } from '../log/partition-log.ts'
+import { RecentBudget } from '../log/recent-batches.ts'
+import type { Logger } from '../logger.ts'
+import type { Files } from '../storage/files.ts'
+import { type MetadataChange, MetadataLog, type TopicRecord } from './metadata-log.ts'
+import { ProducerIds } from './producer-ids.ts'
+import { folderOfTopic, removeFolder, topicIdOfFolder } from './topic-folders.ts'
+import { checkTopicName } from './topic-names.ts'
+
+export const PARTITIONS_PER_TOPIC_MAX = 10_000
+const OPENED_AT_ONCE = 8
+
+export interface EmbeddedEngineOptions {
+  files: Files
+  dataDir: string
+  config: RelayConfig
+  clock: Clock
+  random: Random
+  logger: Logger
+}
+
+interface OpenTopic extends Topic {
+  partitions: PartitionLog[]
+  configOverrides: Record<string, string>
+  config: TopicConfig
+}
+
+export async function openEmbeddedEngine(options: EmbeddedEngineOptions): Promise<EmbeddedEngine> {
+  const { files, dataDir, clock } = options
+  await files.makeDir(`${dataDir}/topics`)
+  const log = await openPartitionLog({
+    ...options,
+    dir: `${dataDir}/metadata`,
+    config: () => metadataConfig,
+    logger: { warn: (message) => options.logger.warn(message) },
+  })
+  const metadata = new MetadataLog(log, clock)
+  const engine = new EmbeddedEngine(options, metadata)
+  await engine.load()
+  return engine
+}
+
+/** The metadata log keeps everything: without it there are no topics. */
+const metadataConfig: TopicConfig = { ...topicConfigDefaults, retentionMs: -1, retentionBytes: -1 }
+
+export class EmbeddedEngine implements Engine {
+  clusterId = ''
+  readonly #options: EmbeddedEngineOptions
+  readonly #metadata: MetadataLog
+  readonly #byId = new Map<string, OpenTopic>()
+  readonly #byName = new Map<string, OpenTopic>()
+  readonly #deleted = new Emitter<Topic>()
+  readonly #openFiles = new OpenFileLimit()
+  readonly #recentBudget = new RecentBudget()
+  #producerIds: ProducerIds
+  /** Changes of topics happen one after another. */
+  #lastChange: Promise<unknown> = Promise.resolve()
+  #isClosed = false
+
+  constructor(options: EmbeddedEngineOptions, metadata: MetadataLog) {
+    this.#options = options
+    this.#metadata = metadata
+    this.#producerIds = this.#producerIdsFrom(0)
+  }
+
+  /** Reads the metadata log and opens every partition. */
+  async load(): Promise<void> {
+    const topics = new Map<string, TopicRecord>()
+    const deletedIds = new Set<string>()
+    await this.#metadata.replay((change) => this.#replay(change, topics, deletedIds))
+    if (!this.clusterId) {
+      this.clusterId = randomUuid(this.#options.random)
+      await this.#metadata.append({ key: 'cluster', value: { clusterId: this.clusterId } })
+    }
+    await this.#tidyFolders(topics, deletedIds)
+    const jobs: Array<() => Promise<void>> = []
+    for (const [id, record] of topics) {
+      const topic = this.#newOpenTopic(id, record)
+      this.#publish(topic)
+      for (let partition = 0; partition < record.partitionCount; partition++) {
+        jobs.push(async () => {
+          topic.partitions[partition] = await this.#openLog(topic, partition, true)
+          this.#reportRecovery(topic, partition)
+        })
+      }
+    }
+    await runAll(jobs, OPENED_AT_ONCE)
+  }
+
+  topics(): Iterable<Topic> {
+    return this.#byId.values()
+  }
+
+  topicByName(name: string): Topic | undefined {
+    return this.#byName.get(name)
+  }
+
+  topicById(id: string): Topic | undefined {
+    return this.#byId.get(id)
+  }
+
+  onTopicDeleted(listener: (topic: Topic) => void): () => void {
+    return this.#deleted.on(listener)
+  }
+
+  nextProducerId(): Promise<number> {
+    return this.#producerIds.next()
+  }
+
+  checkNewTopic({ name, partitionCount, configs }: NewTopic): void {
+    checkTopicName(name)
+    if (this.#byName.has(name)) throw new KafkaError('TOPIC_ALREADY_EXISTS', `there is a topic ${name} already`)
+    this.#checkPartitionCount(partitionCount === -1 ? this.#options.config.numPartitions : partitionCount)
+    this.#resolveConfig(configs)
+  }
+
+  createTopic(asked: NewTopic): Promise<Topic> {
+    return this.#change(async () => {
+      this.checkNewTopic(asked)
+      const partitionCount = asked.partitionCount === -1 ? this.#options.config.numPartitions : asked.partitionCount
+      const record: TopicRecord = { name: asked.name, partitionCount, configs: { ...asked.configs } }
+      const topic = this.#newOpenTopic(randomUuid(this.#options.random), record)
+      await this.#openMissing(topic, partitionCount)
+      await this.#metadata.append({ key: `topic/${topic.id}`, value: record })
+      this.#publish(topic)
+      return topic
+    })
+  }
+
+  deleteTopic(id: string): Promise<void> {
+    return this.#change(async () => {
+      const topic = this.#existing(id)
+      await this.#metadata.append({ key: `topic/${id}`, value: null })
+      this.#byId.delete(id)
+      this.#byName.delete(topic.name)
+      this.#deleted.emit(topic)
+      await Promise.all(topic.partitions.map((log) => log.close()))
+      await removeFolder(this.#options.files, this.#folderOf(topic))
+    })
+  }
+
+  growTopic(id: string, partitionCount: number): Promise<void> {
+    return this.#change(async () => {
+      const topic = this.#existing(id)
+      this.#checkPartitionCount(partitionCount)
+      const opened = { ...topic, partitions: [...topic.partitions] }
+      await this.#openMissing(opened, partitionCount)
+      await this.#metadata.append({ key: `topic/${id}`, value: recordOf(opened) })
+      topic.partitions = opened.partitions
+    })
+  }
+
+  alterTopic(
+    id: string,
+    changes: Readonly<Record<string, string | null>>,
+    options: { validateOnly?: boolean } = {},
+  ): Promise<void> {
+    return this.#change(async () => {
+      const topic = this.#existing(id)
+      const configs = { ...topic.configOverrides }
+      for (const [name, value] of Object.entries(changes)) {
+        if (value === null) delete configs[name]
+        else configs[name] = value
+      }
+      const config = this.#resolveConfig(configs)
+      if (options.validateOnly) return
+      await this.#metadata.append({ key: `topic/${id}`, value: { ...recordOf(topic), configs } })
+      topic.configOverrides = configs
+      topic.config = config
+    })
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return
+    await this.#change(async () => {
+      this.#isClosed = true
+      const logs = [...this.#byId.values()].flatMap(({ partitions }) => partitions)
+      await Promise.all(logs.map((log) => log.close()))
+      await this.#metadata.close()
+    })
+  }
+
+  #replay(change: MetadataChange, topics: Map<string, TopicRecord>, deletedIds: Set<string>): void {
+    if (change.key === 'cluster') this.clusterId = change.value.clusterId
+    else if (change.key === 'producer-ids') this.#producerIds = this.#producerIdsFrom(change.value.reservedBelow)
+    else {
+      const id = change.key.slice('topic/'.length)
+      if (change.value) topics.set(id, change.value)
+      else {
+        topics.delete(id)
+        deletedIds.add(id)
+      }
+    }
+  }
+
+  #producerIdsFrom(reservedBelow: number): ProducerIds {
+    return new ProducerIds(reservedBelow, (below) =>
+      this.#metadata.append({ key: 'producer-ids', value: { reservedBelow: below } }),
+    )
+  }
+
+  /** Finishes deletions that a crash cut short, and reports folders that no record explains. */
+  async #tidyFolders(topics: ReadonlyMap<string, TopicRecord>, deletedIds: ReadonlySet<string>): Promise<void> {
+    const { files, dataDir, logger } = this.#options
+    for (const folder of await files.list(`${dataDir}/topics`)) {
+      const id = topicIdOfFolder(folder)
+      if (topics.has(id)) continue
+      if (deletedIds.has(id)) await removeFolder(files, `${dataDir}/topics/${folder}`)
+      else
+        logger.warn('folder without a topic', {
+          folder: `topics/${folder}`,
+          remedy: 'left alone; remove it by hand if it is not needed',
+        })
+    }
+  }
+
+  #newOpenTopic(id: string, { name, configs }: TopicRecord): OpenTopic {
+    return { id, name, partitions: [], configOverrides: configs, config: this.#resolveConfig(configs) }
+  }
+
+  async #openMissing(topic: OpenTopic, partitionCount: number): Promise<void> {
+    for (let partition = topic.partitions.length; partition < partitionCount; partition++) {
+      topic.partitions[partition] = await this.#openLog(topic, partition, false)
+    }
+  }
+
+  /** A topic that exists had its logs made before its record was: a folder that is missing now is damage. */
+  #openLog(topic: OpenTopic, partition: number, mustExist: boolean): Promise<PartitionLog> {
+    const { id } = topic
+    const logger = this.#options.logger.child({ topic: topic.name, partition })
+    return openPartitionLog({
+      ...this.#options,
+      dir: `${this.#folderOf(topic)}/${partition}`,
+      config: () => this.#byId.get(id)?.config ?? topic.config,
+      logger: { warn: (message) => logger.warn(message) },
+      existence: mustExist ? 'must-exist' : 'new',
+      limit: this.#openFiles,
+      recentBudget: this.#recentBudget,
+      onFault: (fault) => logger.error('partition offline', { fault: fault.message }),
+    })
+  }
+
+  /** What a start found and cut is said once, exactly. */
+  #reportRecovery(topic: OpenTopic, partition: number): void {
+    const { recovery } = topic.partitions[partition]!
+    const logger = this.#options.logger.child({ topic: topic.name, partition })
+    if (recovery.cut) logger.warn('torn tail cut', { ...recovery.cut })
+    if (recovery.rebuilt.length > 0) logger.warn('rebuilt from the log', { files: recovery.rebuilt })
+    if (recovery.removed.length > 0) logger.info('left-overs removed', { files: recovery.removed })
+    if (recovery.fault) logger.error('partition offline', { fault: recovery.fault.message })
+  }
+
+  #folderOf(topic: { name: string; id: string }): string {
+    return `${this.#options.dataDir}/topics/${folderOfTopic(topic)}`
+  }
+
+  #publish(topic: OpenTopic): void {
+    this.#byId.set(topic.id, topic)
+    this.#byName.set(topic.name, topic)
+  }
+
+  #existing(id: string): OpenTopic {
+    const topic = this.#byId.get(id)
+    if (!topic) throw new KafkaError('UNKNOWN_TOPIC_ID', `no topic has the id ${id}`)
+    return topic
+  }
+
+  #checkPartitionCount(count: number): void {
+    if (count < 1 || count > PARTITIONS_PER_TOPIC_MAX) {
+      throw new KafkaError('INVALID_PARTITIONS', `${count} partitions: use 1 to ${PARTITIONS_PER_TOPIC_MAX}`)
+    }
+  }
+
+  #resolveConfig(overrides: Readonly<Record<string, string>>): TopicConfig {
+    try {
+      return resolveTopicConfig(overrides, this.#options.config.topicDefaults)
+    } catch (error) {
+      if (error instanceof ConfigError) throw new KafkaError(ErrorCode.INVALID_CONFIG, error.message, { cause: error })
+      throw error
+    }
+  }
+
+  #change<T>(change: () => Promise<T>): Promise<T> {
+    const next = this.#lastChange.then(() => {
+      if (this.#isClosed) throw new KafkaError('COORDINATOR_NOT_AVAILABLE', 'the relay is stopping')
+      return change()
+    })
+    this.#lastChange = next.catch(() => {})
+    return next
+  }
+}
+
+function recordOf(topic: OpenTopic): TopicRecord {
+  return { name: topic.name, partitionCount: topic.partitions.length, configs: topic.configOverrides }
+}
+
+async function runAll(jobs: ReadonlyArray<() => Promise<void>>, atOnce: number): Promise<void> {
+  let next = 0
+  const work = async () => {
+    while (next < jobs.length) await jobs[next++]!()
+  }
+  await Promise.all(Array.from({ length: Math.min(atOnce, jobs.length) }, work))
+}

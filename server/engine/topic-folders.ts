@@ -1,0 +1,25 @@
+/** Folder names of topics: NAME.ID, so that a person sees what is where and a recreated topic gets a new place. */
+import { type Files, isMissing } from '../storage/files.ts'
+
+export const folderOfTopic = ({ name, id }: { name: string; id: string }): string => `${name}.${id}`
+
+/** An id has no dot, a name may: the id is what follows the last one. */
+export const topicIdOfFolder = (folder: string): string => folder.slice(folder.lastIndexOf('.') + 1)
+
+/** Removes a folder and all in it, deepest first. What is gone already is no error: a crash may have begun this. */
+export async function removeFolder(files: Files, dir: string): Promise<void> {
+  let names: string[]
+  try {
+    names = await files.list(dir)
+  } catch (error) {
+    if (isMissing(error)) return
+    throw error
+  }
+  for (const name of names) {
+    const path = `${dir}/${name}`
+    if ((await files.stat(path))?.isFolder) await removeFolder(files, path)
+    else await files.remove(path)
+  }
+  await files.remove(dir)
+  await files.syncDir(dir.slice(0, dir.lastIndexOf('/')))
+}

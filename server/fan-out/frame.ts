@@ -1,0 +1,74 @@
+/**
+ * One delivery, encoded once for everybody who stands at the same offset.
+ *
+ *   | WebSocket header 2-10 | push header and Deliver fields 72 | record batches |
+ *
+ * The whole is one buffer: a WebSocket door writes it as it is, a door with another framing takes `payload`. A frame is
+ * never changed after it has been made, because many sockets hold it at the same time.
+ */
+
+import { uuidToBytes } from '../../protocol/lib/uuid.ts'
+import { DELIVER_HEADER_BYTES, deliver, PUSH_CORRELATION_ID } from '../../protocol/messages/offset-protocol.ts'
+import { webSocketHeaderBytes, writeWebSocketHeader } from '../listener/websocket-frame.ts'
+
+export interface Frame {
+  /** WebSocket header and message. */
+  readonly bytes: Buffer
+  /** Where the message begins in `bytes`. */
+  readonly payloadAt: number
+  /** What it costs a subscriber's credit: the bytes of record batches. */
+  readonly recordBytes: number
+  readonly baseOffset: number
+  readonly nextOffset: number
+}
+
+export interface FrameFields {
+  topicId: string
+  partition: number
+  leaderEpoch: number
+  logStart: number
+  highWatermark: number
+  lastStableOffset: number
+  baseOffset: number
+  nextOffset: number
+}
+
+const TWO_TO_32 = 4_294_967_296
+
+/** `batches` are whole batches in order; none for a mark that says "you have everything". */
+export function buildFrame(fields: FrameFields, batches: readonly Uint8Array[]): Frame {
+  let recordBytes = 0
+  for (const batch of batches) recordBytes += batch.length
+  const messageBytes = DELIVER_HEADER_BYTES + recordBytes
+  const payloadAt = webSocketHeaderBytes(messageBytes)
+  const bytes = Buffer.allocUnsafeSlow(payloadAt + messageBytes)
+  writeWebSocketHeader(bytes, messageBytes)
+  writeFields(bytes, payloadAt, fields, recordBytes)
+  let at = payloadAt + DELIVER_HEADER_BYTES
+  for (const batch of batches) {
+    bytes.set(batch, at)
+    at += batch.length
+  }
+  return { bytes, payloadAt, recordBytes, baseOffset: fields.baseOffset, nextOffset: fields.nextOffset }
+}
+
+/** The fixed part of `Deliver`, without aborted transactions. A test holds it against the schema. */
+function writeFields(bytes: Buffer, from: number, fields: FrameFields, recordBytes: number): void {
+  bytes.writeInt32BE(PUSH_CORRELATION_ID, from)
+  bytes.writeInt16BE(deliver.key, from + 4)
+  bytes.writeInt16BE(deliver.version, from + 6)
+  bytes.set(uuidToBytes(fields.topicId), from + 8)
+  bytes.writeInt32BE(fields.partition, from + 24)
+  bytes.writeInt32BE(fields.leaderEpoch, from + 28)
+  writeInt64(bytes, from + 32, fields.logStart)
+  writeInt64(bytes, from + 40, fields.highWatermark)
+  writeInt64(bytes, from + 48, fields.lastStableOffset)
+  writeInt64(bytes, from + 56, fields.nextOffset)
+  bytes.writeInt32BE(0, from + 64)
+  bytes.writeInt32BE(recordBytes, from + 68)
+}
+
+function writeInt64(bytes: Buffer, at: number, value: number): void {
+  bytes.writeInt32BE(Math.floor(value / TWO_TO_32), at)
+  bytes.writeUInt32BE(value % TWO_TO_32, at + 4)
+}

@@ -1,0 +1,43 @@
+/**
+ * Where one peer stands in one partition. A subscription is in one place at a time:
+ *
+ *   tail     position = what the fan-out has published; the next frame goes to it
+ *   behind   something between its position and the end must be read from the log; nothing is queued for it
+ *   reading  the catch-up reader fetches its next frame
+ *   ended    nothing more will be sent
+ *
+ * A peer that is out of credit, or whose connection is congested, costs nothing: it stays `behind` until it grants or
+ * drains. The log is its buffer.
+ */
+import type { Peer } from '../peer.ts'
+import type { PartitionFanOut } from './partition-fan-out.ts'
+
+export type SubscriptionPlace = 'tail' | 'behind' | 'reading' | 'ended'
+
+export class Subscription {
+  readonly peer: Peer
+  readonly fanOut: PartitionFanOut
+  /** The next offset to deliver. */
+  position: number
+  /** Bytes that may still be sent; below 0 after a frame larger than what was left. */
+  credit: number
+  place: SubscriptionPlace = 'behind'
+  /** Index in the fan-out's tail while there. */
+  tailIndex = -1
+  /** In the catch-up reader's queue. */
+  isQueued = false
+
+  constructor(peer: Peer, fanOut: PartitionFanOut, position: number, credit: number) {
+    this.peer = peer
+    this.fanOut = fanOut
+    this.position = position
+    this.credit = credit
+  }
+}
+
+/** Above this, a connection is congested and gets nothing more until it has drained. */
+export const UNSENT_BYTES_MAX = 1024 * 1024
+
+export function canTake(subscription: Subscription): boolean {
+  return subscription.credit > 0 && subscription.peer.unsentBytes <= UNSENT_BYTES_MAX
+}

@@ -1,0 +1,158 @@
+/**
+ * DescribeConfigs 1-4, IncrementalAlterConfigs 0-1, for topics; the relay's own settings can be read, not changed, this
+ * way (they come from flags, environment and file).
+ */
+import { ErrorCode, KafkaError } from '../../protocol/errors.ts'
+import { describeConfigs, incrementalAlterConfigs } from '../../protocol/messages/configs.ts'
+import {
+  type ConfigDefinition,
+  formatTopicConfig,
+  type RelayConfig,
+  relayOptionKeys,
+  relayOptionTable,
+  topicConfigDefinitions,
+} from '../config.ts'
+import type { Topic } from '../engine.ts'
+import { entry, type RequestContext } from '../handler.ts'
+import { BROKER_ID } from '../services.ts'
+import { errorFields } from './error-fields.ts'
+
+const TOPIC = 2
+const BROKER = 4
+/** KIP-226: where a value comes from. */
+const Source = { topic: 1, staticBroker: 4, default: 5 } as const
+const CONFIG_TYPES: Readonly<Record<ConfigDefinition<unknown>['type'], number>> = {
+  boolean: 1,
+  string: 2,
+  int: 3,
+  long: 5,
+  list: 7,
+}
+const Operation = { set: 0, delete: 1, append: 2, subtract: 3 } as const
+
+export const describeConfigsHandler = entry(describeConfigs, 'each', (request, context) => ({
+  results: request.resources.map(({ resourceType, resourceName, configurationKeys }) => {
+    const resource = { resourceType, resourceName }
+    try {
+      const all = describeResource(resourceType, resourceName, context)
+      const configs = all.filter(({ name }) => configurationKeys === null || configurationKeys.includes(name))
+      const shown = request.includeDocumentation
+        ? configs
+        : configs.map((config) => ({ ...config, documentation: null }))
+      return { ...resource, errorCode: ErrorCode.NONE, errorMessage: null, configs: shown }
+    } catch (error) {
+      return { ...resource, ...errorFields(error), configs: [] }
+    }
+  }),
+}))
+
+function describeResource(resourceType: number, name: string, context: RequestContext) {
+  const { engine, config } = context.services
+  if (resourceType === TOPIC) {
+    if (!context.allows('describe', { type: 'topic', name }))
+      throw new KafkaError('TOPIC_AUTHORIZATION_FAILED', `not allowed to describe ${name}`)
+    const topic = engine.topicByName(name)
+    if (!topic) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `there is no topic ${name}`)
+    return describeEntries(topic)
+  }
+  if (resourceType === BROKER) {
+    if (!context.allows('describe', { type: 'cluster' }))
+      throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED', 'not allowed to describe the relay')
+    if (name !== String(BROKER_ID))
+      throw new KafkaError('INVALID_REQUEST', `there is one broker, ${BROKER_ID}, and no "${name}"`)
+    return describeRelay(config)
+  }
+  throw new KafkaError('INVALID_REQUEST', `resources of type ${resourceType} have no configuration here`)
+}
+
+/** All configurations of a topic, as DescribeConfigs and CreateTopics list them. */
+export function describeEntries(topic: Topic) {
+  return topicConfigDefinitions.map((definition) => {
+    const isOverride = definition.name in topic.configOverrides
+    const configSource: number = isOverride ? Source.topic : Source.default
+    return described(definition, formatTopicConfig(topic.config, definition.name), configSource, false)
+  })
+}
+
+function describeRelay(config: RelayConfig) {
+  return relayOptionKeys.map((key) => {
+    const definition = relayOptionTable[key] as ConfigDefinition<unknown>
+    const value = config[key]
+    return described(
+      definition,
+      definition.format(value),
+      value === definition.defaultValue ? Source.default : Source.staticBroker,
+      true,
+    )
+  })
+}
+
+function described(definition: ConfigDefinition<unknown>, value: string, configSource: number, readOnly: boolean) {
+  return {
+    name: definition.name,
+    value,
+    readOnly,
+    configSource,
+    isSensitive: false,
+    synonyms: [],
+    configType: CONFIG_TYPES[definition.type],
+    documentation: definition.doc as string | null,
+  }
+}
+
+export const incrementalAlterConfigsHandler = entry(incrementalAlterConfigs, 'each', async (request, context) => ({
+  responses: await Promise.all(
+    request.resources.map(async ({ resourceType, resourceName, configs }) => {
+      const resource = { resourceType, resourceName }
+      try {
+        await alter(resourceType, resourceName, configs, request.validateOnly, context)
+        return { ...resource, errorCode: ErrorCode.NONE, errorMessage: null }
+      } catch (error) {
+        return { ...resource, ...errorFields(error) }
+      }
+    }),
+  ),
+}))
+
+async function alter(
+  resourceType: number,
+  name: string,
+  configs: ReadonlyArray<{ name: string; configOperation: number; value: string | null }>,
+  validateOnly: boolean,
+  context: RequestContext,
+): Promise<void> {
+  if (resourceType !== TOPIC)
+    throw new KafkaError('INVALID_REQUEST', 'only topics can be altered; the relay reads its settings at start')
+  if (!context.allows('alter', { type: 'topic', name }))
+    throw new KafkaError('TOPIC_AUTHORIZATION_FAILED', `not allowed to alter ${name}`)
+  const { engine } = context.services
+  const topic = engine.topicByName(name)
+  if (!topic) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `there is no topic ${name}`)
+  const changes: Record<string, string | null> = {}
+  for (const change of configs) {
+    if (change.name in changes)
+      throw new KafkaError('INVALID_REQUEST', `${change.name} stands more than once in the request`)
+    changes[change.name] = newValue(change)
+  }
+  await engine.alterTopic(topic.id, changes, { validateOnly })
+}
+
+function newValue({
+  name,
+  configOperation,
+  value,
+}: {
+  name: string
+  configOperation: number
+  value: string | null
+}): string | null {
+  if (configOperation === Operation.delete) return null
+  if (configOperation === Operation.set && value !== null) return value
+  if (configOperation === Operation.append || configOperation === Operation.subtract) {
+    throw new KafkaError(
+      'INVALID_CONFIG',
+      `${name} is not a list: it can be set or deleted, not appended to or subtracted from`,
+    )
+  }
+  throw new KafkaError('INVALID_REQUEST', `operation ${configOperation} on ${name} is not known, or has no value`)
+}

@@ -1,0 +1,136 @@
+/**
+ * Fetch, versions 4-18.
+ *
+ * Answers when `minBytes` have come, when `maxWaitMs` have passed, or at once when any partition has an error. Whole
+ * batches as stored; the first may begin below the asked offset; at least one even when larger than the limits. Fetch
+ * sessions are declined (session id 0), which is legal: the client goes on with full requests (KIP-227).
+ *
+ * Reading waits for its turn among the connection's replies, so that one connection never holds two answers in memory.
+ */
+
+import type { RequestOf, ResponseInputOf } from '../../protocol/api.ts'
+import { ErrorCode, KafkaError } from '../../protocol/errors.ts'
+import { fetch } from '../../protocol/messages/fetch.ts'
+import type { Topic } from '../engine.ts'
+import { entry, type RequestContext } from '../handler.ts'
+import type { PartitionLog } from '../log/partition-log.ts'
+import { waitForAdvance } from '../waiting.ts'
+import { findTopic } from './find-topic.ts'
+
+const RESPONSE_BYTES_MAX = 8 * 1024 * 1024
+const WAIT_MS_MAX = 300_000
+
+type Request = RequestOf<typeof fetch>
+type TopicResponse = NonNullable<ResponseInputOf<typeof fetch>['responses']>[number]
+type PartitionResponse = TopicResponse['partitions'][number]
+
+export const fetchHandler = entry(fetch, 'each', async (request, context) => {
+  const wanted = resolve(request, context)
+  const deadline = context.services.clock.monotonic() + Math.min(Math.max(0, request.maxWaitMs), WAIT_MS_MAX)
+  await context.turn()
+  for (;;) {
+    const logs = wanted.flatMap(({ log }) => (log ? [log] : []))
+    // Listening starts before reading: what comes in between is not missed.
+    const advance = waitForAdvance(context, logs, deadline)
+    try {
+      const { responses, sizeBytes, hasError } = await readAll(request, wanted)
+      const isDue = hasError || sizeBytes >= request.minBytes || logs.length === 0 || advance.isOver
+      if (isDue || context.connection.isClosed) return { responses }
+      await advance.happened
+    } finally {
+      advance.stop()
+    }
+  }
+})
+
+interface Wanted {
+  topic: Topic | number
+  name: string
+  topicId: string
+  partition: number
+  log: PartitionLog | undefined
+  errorCode: number
+  fetchOffset: number
+  bytesMax: number
+}
+
+function resolve(request: Request, context: RequestContext): Wanted[] {
+  return request.topics.flatMap(({ topic: name, topicId, partitions }) => {
+    const topic = findTopic(context, { name, topicId, byId: context.apiVersion >= 13 })
+    return partitions.map((asked): Wanted => {
+      const { log, errorCode } = findLog(context, topic, asked)
+      const { partition, fetchOffset, partitionMaxBytes: bytesMax } = asked
+      return { topic, name, topicId, partition, log, errorCode, fetchOffset, bytesMax }
+    })
+  })
+}
+
+function findLog(
+  context: RequestContext,
+  topic: Topic | number,
+  asked: { partition: number; currentLeaderEpoch: number },
+): { log?: PartitionLog; errorCode: number } {
+  if (typeof topic === 'number') return { errorCode: topic }
+  if (!context.allows('read', { type: 'topic', name: topic.name }))
+    return { errorCode: ErrorCode.TOPIC_AUTHORIZATION_FAILED }
+  const log = topic.partitions[asked.partition]
+  if (!log) return { errorCode: ErrorCode.UNKNOWN_TOPIC_OR_PARTITION }
+  return { log, errorCode: leaderEpochError(log, asked.currentLeaderEpoch) }
+}
+
+/** KIP-320: a client that knows an older or newer epoch than ours must refresh its metadata first. */
+export function leaderEpochError(log: PartitionLog, currentLeaderEpoch: number): number {
+  if (currentLeaderEpoch < 0 || currentLeaderEpoch === log.leaderEpoch) return ErrorCode.NONE
+  return currentLeaderEpoch < log.leaderEpoch ? ErrorCode.FENCED_LEADER_EPOCH : ErrorCode.UNKNOWN_LEADER_EPOCH
+}
+
+async function readAll(request: Request, wanted: readonly Wanted[]) {
+  let budget = Math.min(Math.max(0, request.maxBytes), RESPONSE_BYTES_MAX)
+  let sizeBytes = 0
+  let hasError = false
+  const responses: TopicResponse[] = []
+  for (const each of wanted) {
+    const partition = await readOne(each, Math.min(each.bytesMax, budget), sizeBytes === 0)
+    const read = partition.records?.length ?? 0
+    budget = Math.max(0, budget - read)
+    sizeBytes += read
+    hasError ||= partition.errorCode !== ErrorCode.NONE
+    const last = responses.at(-1)
+    if (last && last.topic === each.name && last.topicId === each.topicId)
+      last.partitions = [...last.partitions, partition]
+    else responses.push({ topic: each.name, topicId: each.topicId, partitions: [partition] })
+  }
+  return { responses, sizeBytes, hasError }
+}
+
+async function readOne(wanted: Wanted, bytesMax: number, isFirst: boolean): Promise<PartitionResponse> {
+  const { log, partition: partitionIndex, fetchOffset } = wanted
+  if (!log || wanted.errorCode !== ErrorCode.NONE) return emptyResponse(partitionIndex, wanted.errorCode, log)
+  if (fetchOffset < log.startOffset || fetchOffset > log.highWatermark) {
+    return emptyResponse(partitionIndex, ErrorCode.OFFSET_OUT_OF_RANGE, log)
+  }
+  // The first partition with data gives at least one batch; after that the limits hold.
+  if (fetchOffset === log.highWatermark || (bytesMax <= 0 && !isFirst))
+    return emptyResponse(partitionIndex, ErrorCode.NONE, log)
+  try {
+    const { bytes } = await log.read(fetchOffset, bytesMax)
+    const records = bytes.length > bytesMax && !isFirst ? null : bytes
+    return { ...emptyResponse(partitionIndex, ErrorCode.NONE, log), records }
+  } catch (error) {
+    if (!(error instanceof KafkaError)) throw error
+    return emptyResponse(partitionIndex, error.code, log)
+  }
+}
+
+function emptyResponse(partitionIndex: number, errorCode: number, log: PartitionLog | undefined): PartitionResponse {
+  return {
+    partitionIndex,
+    errorCode,
+    highWatermark: log?.highWatermark ?? -1,
+    lastStableOffset: log?.highWatermark ?? -1,
+    logStartOffset: log?.startOffset ?? -1,
+    abortedTransactions: null,
+    // Some clients take null for a protocol error; no bytes say the same.
+    records: new Uint8Array(0),
+  }
+}

@@ -1,0 +1,38 @@
+/** The dispatch table: every API that is served, and by whom. */
+import type { HandlerEntry } from '../handler.ts'
+import { describeConfigsHandler, incrementalAlterConfigsHandler } from './configs.ts'
+import { fetchHandler } from './fetch.ts'
+import { describeClusterHandler, metadataHandler } from './metadata.ts'
+import { grantHandler, helloHandler, pingHandler, subscribeHandler, unsubscribeHandler } from './offset-protocol.ts'
+import { deleteRecordsHandler, listOffsetsHandler, offsetForLeaderEpochHandler } from './offsets.ts'
+import { produceHandler } from './produce.ts'
+import { describeProducersHandler, initProducerIdHandler } from './producers.ts'
+import { createPartitionsHandler, createTopicsHandler, deleteTopicsHandler } from './topics.ts'
+import { apiVersionsHandler } from './versions.ts'
+
+export const handlers: readonly HandlerEntry[] = [
+  produceHandler,
+  fetchHandler,
+  listOffsetsHandler,
+  metadataHandler,
+  apiVersionsHandler(() => handlers),
+  createTopicsHandler,
+  deleteTopicsHandler,
+  deleteRecordsHandler,
+  initProducerIdHandler,
+  offsetForLeaderEpochHandler,
+  describeConfigsHandler,
+  createPartitionsHandler,
+  incrementalAlterConfigsHandler,
+  describeClusterHandler,
+  describeProducersHandler,
+  helloHandler,
+  subscribeHandler,
+  grantHandler,
+  unsubscribeHandler,
+  pingHandler,
+]
+
+export const handlerByKey: ReadonlyMap<number, HandlerEntry> = new Map(
+  handlers.map((handler) => [handler.api.key, handler]),
+)

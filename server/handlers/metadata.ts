@@ -1,0 +1,88 @@
+/**
+ * Metadata 0-13, DescribeCluster 0-2. One relay is broker 1 of a cluster of one, and leads every partition.
+ *
+ * A topic that is asked for by name and missing is created when both the relay (`auto-create-topics`) and the request
+ * allow it.
+ */
+import type { ResponseInputOf } from '../../protocol/api.ts'
+import { ErrorCode, KafkaError } from '../../protocol/errors.ts'
+import { NULL_UUID } from '../../protocol/lib/uuid.ts'
+import { describeCluster, metadata } from '../../protocol/messages/metadata.ts'
+import type { Topic } from '../engine.ts'
+import { entry, type RequestContext } from '../handler.ts'
+import { BROKER_ID } from '../services.ts'
+
+type TopicMetadata = ResponseInputOf<typeof metadata>['topics'][number]
+
+export const metadataHandler = entry(metadata, 'each', async (request, context) => {
+  const { services } = context
+  const asksForAll = request.topics === null || (context.apiVersion === 0 && request.topics.length === 0)
+  const topics = asksForAll
+    ? visibleTopics(context).map(describe)
+    : await Promise.all((request.topics ?? []).map((asked) => find(asked, request.allowAutoTopicCreation, context)))
+  return {
+    brokers: [{ nodeId: BROKER_ID, ...services.advertised() }],
+    clusterId: services.engine.clusterId,
+    controllerId: BROKER_ID,
+    topics,
+  }
+})
+
+function visibleTopics(context: RequestContext): Topic[] {
+  return [...context.services.engine.topics()].filter(({ name }) => context.allows('describe', { type: 'topic', name }))
+}
+
+async function find(
+  asked: { topicId: string; name: string | null },
+  mayCreate: boolean,
+  context: RequestContext,
+): Promise<TopicMetadata> {
+  const { engine, config } = context.services
+  if (asked.name === null || asked.topicId !== NULL_UUID) {
+    const topic = engine.topicById(asked.topicId)
+    const isVisible = topic && context.allows('describe', { type: 'topic', name: topic.name })
+    return isVisible ? describe(topic) : missing(asked, ErrorCode.UNKNOWN_TOPIC_ID)
+  }
+  const { name } = asked
+  if (!context.allows('describe', { type: 'topic', name })) return missing(asked, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+  const topic = engine.topicByName(name)
+  if (topic) return describe(topic)
+  if (!mayCreate || !config.autoCreateTopics) return missing(asked, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+  if (!context.allows('create', { type: 'topic', name })) return missing(asked, ErrorCode.TOPIC_AUTHORIZATION_FAILED)
+  try {
+    return describe(await engine.createTopic({ name, partitionCount: -1, configs: {} }))
+  } catch (error) {
+    if (!(error instanceof KafkaError)) throw error
+    // Two clients asked at once; the other one's topic is as good.
+    const created = engine.topicByName(name)
+    return created ? describe(created) : missing(asked, error.code)
+  }
+}
+
+function describe(topic: Topic): TopicMetadata {
+  return {
+    errorCode: ErrorCode.NONE,
+    name: topic.name,
+    topicId: topic.id,
+    partitions: topic.partitions.map((log, partitionIndex) => ({
+      errorCode: ErrorCode.NONE,
+      partitionIndex,
+      leaderId: BROKER_ID,
+      leaderEpoch: log.leaderEpoch,
+      replicaNodes: [BROKER_ID],
+      isrNodes: [BROKER_ID],
+      offlineReplicas: log.state === 'offline' ? [BROKER_ID] : [],
+    })),
+  }
+}
+
+function missing(asked: { topicId: string; name: string | null }, errorCode: number): TopicMetadata {
+  return { errorCode, name: asked.name, topicId: asked.topicId, partitions: [] }
+}
+
+export const describeClusterHandler = entry(describeCluster, 'none', (_request, { services }) => ({
+  errorCode: ErrorCode.NONE,
+  clusterId: services.engine.clusterId,
+  controllerId: BROKER_ID,
+  brokers: [{ brokerId: BROKER_ID, ...services.advertised(), rack: null }],
+}))

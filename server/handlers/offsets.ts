@@ -1,0 +1,110 @@
+/**
+ * ListOffsets 1-11, OffsetForLeaderEpoch 2-4, DeleteRecords 0-2.
+ *
+ * ListOffsets timestamps: -1 the end that readers may reach, -2 the start, -3 the record with the largest timestamp, -4
+ * as -2 (all of a log is local), -5 and -6 nothing (there is no tiered storage), else the first record not older.
+ */
+import { ErrorCode, KafkaError } from '../../protocol/errors.ts'
+import { deleteRecords, listOffsets, offsetForLeaderEpoch } from '../../protocol/messages/offsets.ts'
+import type { Operation } from '../authorizer.ts'
+import { entry, type RequestContext } from '../handler.ts'
+import type { PartitionLog } from '../log/partition-log.ts'
+import { leaderEpochError } from './fetch.ts'
+
+const LATEST = -1
+const EARLIEST = -2
+const MAX_TIMESTAMP = -3
+const EARLIEST_LOCAL = -4
+const UP_TO_HIGH_WATERMARK = -1
+
+export const listOffsetsHandler = entry(listOffsets, 'each', async (request, context) => ({
+  topics: await Promise.all(
+    request.topics.map(async ({ name, partitions }) => ({
+      name,
+      partitions: await Promise.all(
+        partitions.map(async ({ partitionIndex, currentLeaderEpoch, timestamp }) => {
+          const found = await guarded(context, 'describe', name, partitionIndex, async (log) => {
+            const epochError = leaderEpochError(log, currentLeaderEpoch)
+            return epochError ? { errorCode: epochError } : { errorCode: 0, ...(await offsetAt(log, timestamp)) }
+          })
+          return { partitionIndex, ...found }
+        }),
+      ),
+    })),
+  ),
+}))
+
+async function offsetAt(
+  log: PartitionLog,
+  timestamp: number,
+): Promise<{ offset?: number; timestamp?: number; leaderEpoch?: number }> {
+  const { leaderEpoch } = log
+  if (timestamp === LATEST) return { offset: log.highWatermark, leaderEpoch }
+  if (timestamp === EARLIEST || timestamp === EARLIEST_LOCAL) return { offset: log.startOffset, leaderEpoch }
+  const found =
+    timestamp === MAX_TIMESTAMP
+      ? await log.maxTimestampOffset()
+      : timestamp >= 0
+        ? await log.offsetForTimestamp(timestamp)
+        : undefined
+  return found ? { offset: found.offset, timestamp: found.timestamp, leaderEpoch } : {}
+}
+
+export const offsetForLeaderEpochHandler = entry(offsetForLeaderEpoch, 'each', async (request, context) => ({
+  topics: await Promise.all(
+    request.topics.map(async ({ topic, partitions }) => ({
+      topic,
+      partitions: await Promise.all(
+        partitions.map(async ({ partition, currentLeaderEpoch, leaderEpoch }) => {
+          const found = await guarded(context, 'describe', topic, partition, async (log) => {
+            const epochError = leaderEpochError(log, currentLeaderEpoch)
+            if (epochError) return { errorCode: epochError }
+            // An epoch of the future has no end yet.
+            if (leaderEpoch > log.leaderEpoch) return { errorCode: 0 }
+            const { epoch, endOffset } = log.endOffsetForEpoch(leaderEpoch)
+            return { errorCode: 0, leaderEpoch: epoch, endOffset }
+          })
+          return { partition, ...found }
+        }),
+      ),
+    })),
+  ),
+}))
+
+export const deleteRecordsHandler = entry(deleteRecords, 'each', async (request, context) => ({
+  topics: await Promise.all(
+    request.topics.map(async ({ name, partitions }) => ({
+      name,
+      partitions: await Promise.all(
+        partitions.map(async ({ partitionIndex, offset }) => {
+          const done = await guarded(context, 'delete', name, partitionIndex, async (log) => {
+            const before = offset === UP_TO_HIGH_WATERMARK ? log.highWatermark : offset
+            await log.deleteRecordsBefore(before)
+            return { errorCode: 0, lowWatermark: log.startOffset }
+          })
+          return { partitionIndex, lowWatermark: -1, ...done }
+        }),
+      ),
+    })),
+  ),
+}))
+
+/** Finds the log, asks the authorizer, and turns what is thrown into an error code. */
+async function guarded<T extends { errorCode: number }>(
+  context: RequestContext,
+  operation: Operation,
+  topicName: string,
+  partition: number,
+  act: (log: PartitionLog) => Promise<T>,
+): Promise<T | { errorCode: number }> {
+  if (!context.allows(operation, { type: 'topic', name: topicName }))
+    return { errorCode: ErrorCode.TOPIC_AUTHORIZATION_FAILED }
+  const log = context.services.engine.topicByName(topicName)?.partitions[partition]
+  if (!log) return { errorCode: ErrorCode.UNKNOWN_TOPIC_OR_PARTITION }
+  try {
+    return await act(log)
+  } catch (error) {
+    if (!(error instanceof KafkaError)) throw error
+    return { errorCode: error.code }
+  }
+}

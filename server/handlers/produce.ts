@@ -1,0 +1,108 @@
+/**
+ * Produce, versions 3-13.
+ *
+ * A batch is stored as it arrived; only base offset and leader epoch are rewritten, both outside its checksum. All
+ * partitions of a request are appended in the turn in which it is read, so pipelined requests keep their order; the
+ * answer waits until the last of them is on disk. acks=1 therefore promises as much as acks=all. acks=0 gets no answer.
+ *
+ * Not done: transactions (docs/GAPS.md).
+ */
+import { ErrorCode, isRetriableCode, KafkaError } from '../../protocol/errors.ts'
+import { produce } from '../../protocol/messages/produce.ts'
+import type { Topic } from '../engine.ts'
+import { entry, NO_REPLY, type RequestContext } from '../handler.ts'
+import { findTopic } from './find-topic.ts'
+
+interface Appended {
+  index: number
+  errorCode: number
+  baseOffset: number
+  logAppendTimeMs: number
+  logStartOffset: number
+  errorMessage: string | null
+}
+
+export const produceHandler = entry(
+  produce,
+  'each',
+  async (request, context) => {
+    if (![-1, 0, 1].includes(request.acks)) {
+      return { responses: refuseAll(request, ErrorCode.INVALID_REQUIRED_ACKS, `acks ${request.acks}: use -1, 0 or 1`) }
+    }
+    if (request.transactionalId !== null) {
+      return { responses: refuseAll(request, ErrorCode.INVALID_TXN_STATE, 'transactions are not supported') }
+    }
+    const pending = request.topicData.map(({ name, topicId, partitionData }) => {
+      const topic = findTopic(context, { name, topicId, byId: context.apiVersion >= 13 })
+      return {
+        name,
+        topicId,
+        partitions: partitionData.map(({ index, records }) => append(context, topic, index, records)),
+      }
+    })
+    const responses = await Promise.all(
+      pending.map(async (topic) => ({ ...topic, partitionResponses: await Promise.all(topic.partitions) })),
+    )
+    if (request.acks !== 0) return { responses }
+    // Without an answer, closing is the only way to say that something was not stored.
+    const failure = responses.flatMap((topic) => topic.partitionResponses).find(({ errorCode }) => errorCode !== 0)
+    if (failure && !isRetriableCode(failure.errorCode))
+      context.connection.fail(new KafkaError(failure.errorCode, failure.errorMessage ?? ''))
+    return NO_REPLY
+  },
+  // Older librdkafka looks for version 0 and else sends its batches uncompressed (KAFKA-18659).
+  { advertisedMinVersion: 0 },
+)
+
+/** Appends in this very turn; only the wait for the disk is asynchronous. */
+function append(
+  context: RequestContext,
+  topic: Topic | number,
+  index: number,
+  records: Uint8Array | null,
+): Appended | Promise<Appended> {
+  if (typeof topic === 'number') return refused(index, topic, null)
+  if (!context.allows('write', { type: 'topic', name: topic.name })) {
+    return refused(index, ErrorCode.TOPIC_AUTHORIZATION_FAILED, `not allowed to write to ${topic.name}`)
+  }
+  const log = topic.partitions[index]
+  if (!log)
+    return refused(
+      index,
+      ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
+      `${topic.name} has ${topic.partitions.length} partitions`,
+    )
+  try {
+    if (!records) throw new KafkaError('INVALID_RECORD', 'no record batch')
+    const { baseOffset, logAppendTimeMs, durable } = log.append(records)
+    return durable.then(
+      () => ({ index, errorCode: 0, baseOffset, logAppendTimeMs, logStartOffset: log.startOffset, errorMessage: null }),
+      (error: unknown) => failed(index, error),
+    )
+  } catch (error) {
+    return failed(index, error)
+  }
+}
+
+function failed(index: number, error: unknown): Appended {
+  if (!(error instanceof KafkaError)) throw error
+  return refused(index, error.code, error.message)
+}
+
+function refused(index: number, errorCode: number, errorMessage: string | null): Appended {
+  return { index, errorCode, baseOffset: -1, logAppendTimeMs: -1, logStartOffset: -1, errorMessage }
+}
+
+function refuseAll(
+  request: {
+    topicData: ReadonlyArray<{ name: string; topicId: string; partitionData: ReadonlyArray<{ index: number }> }>
+  },
+  errorCode: number,
+  message: string,
+) {
+  return request.topicData.map(({ name, topicId, partitionData }) => ({
+    name,
+    topicId,
+    partitionResponses: partitionData.map(({ index }) => refused(index, errorCode, message)),
+  }))
+}

@@ -1,0 +1,115 @@
+/**
+ * The HTTP listener: the built page and browser client, health checks, and the upgrade to WebSocket.
+ *
+ *   GET /            the page; /client.js the browser client as one ES module
+ *   GET /livez       200 while the process answers
+ *   GET /readyz      200 when every partition is served, else 503 with what is not
+ *   GET / (upgrade)  WebSocket
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
+import type { Services } from '../services.ts'
+import { isOriginAllowed, type OriginPolicy } from './origin.ts'
+import type { StaticPages } from './static-pages.ts'
+import type { WebSocketDoor } from './websocket.ts'
+
+const HEADERS_TIMEOUT_MS = 10_000
+const WEBSOCKET_PATH = '/'
+const LOOPBACK_NAMES = ['127.0.0.1', 'localhost', '[::1]']
+
+export class HttpListener {
+  readonly #services: Services
+  readonly #door: WebSocketDoor
+  readonly #pages: StaticPages | undefined
+  readonly #server: Server
+  readonly #origins: OriginPolicy
+
+  constructor(services: Services, door: WebSocketDoor, pages: StaticPages | undefined) {
+    this.#services = services
+    this.#door = door
+    this.#pages = pages
+    this.#origins = { allowed: services.config.allowOrigins, own: () => this.#ownOrigins() }
+    this.#server = createServer({ requestTimeout: HEADERS_TIMEOUT_MS, headersTimeout: HEADERS_TIMEOUT_MS })
+    this.#server.on('request', (request, response) => this.#onRequest(request, response))
+    this.#server.on('upgrade', (request, socket, head) => this.#onUpgrade(request, socket, head))
+    this.#server.on('clientError', (_error, socket) => socket.destroy())
+  }
+
+  /** Rejects with the system's error when the address cannot be had. */
+  listen(host: string, port: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#server.once('error', reject)
+      this.#server.listen(port, host, () => {
+        this.#server.off('error', reject)
+        this.#server.on('error', (error) =>
+          this.#services.logger.error('http listener failed', { error: error.message }),
+        )
+        resolve()
+      })
+    })
+  }
+
+  get address(): { host: string; port: number } {
+    const { address, port, family } = this.#server.address() as AddressInfo
+    const isAny = address === '0.0.0.0' || address === '::'
+    const host = isAny ? '127.0.0.1' : family === 'IPv6' ? `[${address}]` : address
+    return { host, port }
+  }
+
+  async close(): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
+    this.#server.closeAllConnections()
+    await closed
+  }
+
+  #ownOrigins(): string[] {
+    const { host, port } = this.address
+    const names = LOOPBACK_NAMES.includes(host) ? LOOPBACK_NAMES : [host]
+    return names.map((name) => `http://${name}:${port}`)
+  }
+
+  #onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    socket.on('error', () => socket.destroy())
+    const path = (request.url ?? '').split('?')[0]
+    if (path !== WEBSOCKET_PATH)
+      return refuse(socket, '404 Not Found', `WebSocket connections are served at ${WEBSOCKET_PATH}`)
+    if (!isOriginAllowed(request.headers.origin, this.#origins)) {
+      this.#services.logger.warn('origin refused', { origin: String(request.headers.origin).slice(0, 200) })
+      return refuse(socket, '403 Forbidden', 'pages of this origin may not connect; see allow-origins')
+    }
+    if (!this.#door.hasRoomFor(request.socket.remoteAddress ?? 'unknown')) {
+      return refuse(socket, '503 Service Unavailable', 'too many connections', 'Retry-After: 5\r\n')
+    }
+    this.#door.accept(request, socket, head)
+  }
+
+  #onRequest(request: IncomingMessage, response: ServerResponse): void {
+    const path = (request.url ?? '/').split('?')[0]
+    if (path === '/livez') return answer(response, 200, { status: 'alive' })
+    if (path === '/readyz') return this.#answerReady(response)
+    if (!this.#pages) return answer(response, 404, { error: 'no pages are built; run npm run build' })
+    this.#pages.serve(request, response)
+  }
+
+  #answerReady(response: ServerResponse): void {
+    const offline = [...this.#services.engine.topics()].flatMap(({ name, partitions }) =>
+      partitions.flatMap((log, partition) =>
+        log.state === 'offline' ? [{ topic: name, partition, reason: log.fault?.message ?? 'offline' }] : [],
+      ),
+    )
+    answer(response, offline.length === 0 ? 200 : 503, { status: offline.length === 0 ? 'ready' : 'degraded', offline })
+  }
+}
+
+function answer(response: ServerResponse, status: number, body: unknown): void {
+  response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' })
+  response.end(`${JSON.stringify(body)}\n`)
+}
+
+function refuse(socket: Duplex, status: string, reason: string, headers = ''): void {
+  const body = `${reason}\n`
+  socket.end(
+    `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: text/plain\r\n${headers}Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  )
+}

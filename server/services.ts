@@ -1,0 +1,23 @@
+/** What every handler and door of one relay shares. */
+import type { Clock } from '../protocol/lib/clock.ts'
+import type { Authorizer } from './authorizer.ts'
+import type { RelayConfig } from './config.ts'
+import type { Engine } from './engine.ts'
+import type { Hub } from './fan-out/hub.ts'
+import type { Logger } from './logger.ts'
+import type { ReplicaConnections } from './replica-connections.ts'
+
+export interface Services {
+  readonly config: RelayConfig
+  readonly engine: Engine
+  readonly hub: Hub
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly authorizer: Authorizer
+  readonly replicas: ReplicaConnections
+  /** Where clients reach this relay, as Metadata tells them. */
+  advertised(): { host: string; port: number }
+}
+
+/** A single relay is broker 1 of a cluster of one. */
+export const BROKER_ID = 1
