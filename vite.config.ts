@@ -1,0 +1,24 @@
+/** Builds the page (web/) into dist/web, with its service worker. The relay serves that folder. */
+import { fileURLToPath } from 'node:url'
+import { defineConfig } from 'vite'
+import { airportsPlugin } from './web/build/airports-plugin.ts'
+import { serviceWorkerPlugin } from './web/build/service-worker-plugin.ts'
+
+const fromHere = (path: string) => fileURLToPath(new URL(path, import.meta.url))
+const outDir = fromHere('./dist/web')
+
+export default defineConfig({
+  root: fromHere('./web'),
+  base: '/',
+  plugins: [airportsPlugin(), serviceWorkerPlugin(outDir)],
+  worker: { format: 'es' },
+  build: {
+    outDir,
+    emptyOutDir: true,
+    target: 'es2022',
+    // Data addresses would need `img-src data:` in the page's content security policy.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    reportCompressedSize: true,
+  },
+})

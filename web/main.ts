@@ -1,0 +1,78 @@
+/** Entry: frame first, then the client, then the screen that the address names. */
+import { connectionBadge } from './components/connection-badge.ts'
+import { errorState } from './components/empty-state.ts'
+import { helpDialog } from './components/help-dialog.ts'
+import { catchInstallOffer } from './components/install-button.ts'
+import { createShell, SCREENS, type Shell } from './components/shell.ts'
+import { createToasts } from './components/toast.ts'
+import { errorInfo } from './errors.ts'
+import { Keyboard } from './keyboard.ts'
+import { openSource } from './ottla-source.ts'
+import { registerServiceWorker } from './register.ts'
+import { linkTo, type Route, startRouter } from './router.ts'
+import { type App, createApp } from './state.ts'
+import { connectionView } from './views/connection.ts'
+import { liveView } from './views/live.ts'
+import { outboxView } from './views/outbox.ts'
+import { topicView } from './views/topic.ts'
+import { topicsView } from './views/topics.ts'
+import { writeView } from './views/write.ts'
+
+const life = new AbortController().signal
+const toasts = createToasts()
+const keyboard = new Keyboard(life)
+const help = helpDialog(keyboard)
+const root = document.querySelector<HTMLElement>('#app')!
+
+catchInstallOffer(life)
+registerServiceWorker({
+  readyOffline: () => toasts.notify('Ready to start offline.'),
+  updateReady: (apply) => toasts.ask('An update is ready. Your drafts are kept.', 'Reload', apply),
+})
+keyboard.add(
+  [
+    ...SCREENS.map(({ screen, title, key }) => ({
+      keys: `g ${key}`,
+      does: title,
+      run: () => {
+        location.hash = linkTo(screen)
+      },
+    })),
+    { keys: '?', does: 'This help', run: help.open },
+  ],
+  life,
+)
+void start()
+
+async function start(): Promise<void> {
+  try {
+    const source = await openSource()
+    const app = createApp(source, keyboard, toasts.notify, life)
+    const shell = createShell(root, connectionBadge(app.status, life), help.open, toasts.element, help.element)
+    startRouter('live', (route, left) => showScreen(shell, app, route, left), life)
+  } catch (error) {
+    root.replaceChildren(
+      errorState(errorInfo(error), () => location.reload()),
+      toasts.element,
+    )
+  }
+}
+
+function showScreen(shell: Shell, app: App, { screen, path, query }: Route, left: AbortSignal): void {
+  const title = SCREENS.find((each) => each.screen === screen)?.title ?? 'Live'
+  const [topic] = path
+  switch (screen) {
+    case 'topics':
+      return topic === undefined
+        ? shell.show(screen, title, topicsView(app, left))
+        : shell.show(screen, topic, topicView(app, topic, left))
+    case 'write':
+      return shell.show(screen, title, writeView(app, query.get('topic'), left))
+    case 'outbox':
+      return shell.show(screen, title, outboxView(app, left))
+    case 'connection':
+      return shell.show(screen, title, connectionView(app, left))
+    default:
+      return shell.show('live', 'Live', liveView(app, left))
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * What the screens need of the client, and nothing more.
+ *
+ * Screens know only this file, so each can be tested on a few records in memory; `ottla-source.ts` makes it real.
+ */
+
+import type { OutboxEntry, Status, StoredDurability } from '../client/core.ts'
+import type { ErrorInfo } from '../client/errors.ts'
+
+export interface LogRecord {
+  topic: string
+  partition: number
+  offset: number
+  timestampMs: number
+  key: Uint8Array | null
+  value: Uint8Array | null
+  headers: readonly RecordHeader[]
+}
+
+export interface RecordHeader {
+  key: string
+  value: Uint8Array | null
+}
+
+export interface PartitionSummary {
+  partition: number
+  /** The relay's range as last heard of; null when never. */
+  log: { start: number; end: number } | null
+  replica: { start: number; end: number; upToDate: boolean } | null
+}
+
+export interface TopicSummary {
+  name: string
+  id: string
+  partitions: PartitionSummary[]
+}
+
+export interface TopicList {
+  topics: TopicSummary[]
+  /** False: the relay was not reached, these are the topics this device knows. */
+  fromRelay: boolean
+}
+
+/** `last` counts records over all partitions; `offset` holds for each partition that is read. */
+export type ReadFrom = { last: number } | { offset: number } | { timestampMs: number } | 'beginning' | 'end'
+
+export interface ReadOptions {
+  from: ReadFrom
+  /** Default: all. */
+  partition?: number
+  /** Go on when the end is reached. */
+  follow: boolean
+  signal: AbortSignal
+}
+
+export interface WriteInput {
+  topic: string
+  key: string | null
+  value: string
+  headers: { key: string; value: string }[]
+}
+
+/** The two moments of a write. Either rejects with an OttlaError. */
+export interface WriteReceipt {
+  stored: Promise<StoredDurability>
+  committed: Promise<{ partition: number; offset: number }>
+}
+
+export interface Source {
+  status(): Status
+  /** Calls at once and after every change. */
+  onStatus(listener: (status: Status) => void): () => void
+  /** Which context holds connection and replica. */
+  host(): string
+  topics(): Promise<TopicList>
+  createTopic(name: string, partitionCount: number): Promise<void>
+  /** Keeps a replica of the topic from now on, so that it can be read offline. */
+  keep(topic: string): Promise<void>
+  /** Batches of records, ascending within each partition. */
+  read(topic: string, options: ReadOptions): AsyncIterable<LogRecord[]>
+  write(input: WriteInput): WriteReceipt
+  outbox: {
+    list(): Promise<OutboxEntry[]>
+    retry(id: string): Promise<void>
+    discard(id: string): Promise<void>
+    /** Everything that waits, as JSON text a person can keep. */
+    export(): Promise<string>
+  }
+}
+
+export type { ErrorInfo, OutboxEntry, Status }
