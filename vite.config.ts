@@ -5,15 +5,14 @@ import { airportsPlugin } from './web/build/airports-plugin.ts'
 import { serviceWorkerPlugin } from './web/build/service-worker-plugin.ts'
 
 const fromHere = (path: string) => fileURLToPath(new URL(path, import.meta.url))
-const outDir = fromHere('./dist/web')
 
 export default defineConfig({
   root: fromHere('./web'),
   base: '/',
-  plugins: [airportsPlugin(), serviceWorkerPlugin(outDir)],
+  plugins: [airportsPlugin(), serviceWorkerPlugin()],
   worker: { format: 'es' },
   build: {
-    outDir,
+    outDir: fromHere('./dist/web'),
     emptyOutDir: true,
     target: 'es2022',
     // Data addresses would need `img-src data:` in the page's content security policy.

@@ -4,14 +4,19 @@
  * Data never goes through it: records live in the replica. A new worker waits until the page says
  * SKIP_WAITING (web/register.ts), so an open form is never reloaded away.
  */
+import { resolve } from 'node:path'
 import type { Plugin } from 'vite'
 import { generateSW } from 'workbox-build'
 
-export function serviceWorkerPlugin(outDir: string): Plugin {
+export function serviceWorkerPlugin(): Plugin {
+  let outDir = ''
   return {
     name: 'ottla-service-worker',
     apply: 'build',
     enforce: 'post',
+    configResolved({ root, build }) {
+      outDir = resolve(root, build.outDir)
+    },
     async writeBundle() {
       const { count, size, warnings } = await generateSW({
         globDirectory: outDir,
