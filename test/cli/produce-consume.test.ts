@@ -1,0 +1,136 @@
+/** `ottla produce` and `ottla consume` against a real relay: what goes in comes out. */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, describe, expect, test } from 'vitest'
+import { eventually } from '../support/eventually.ts'
+import { endAll, runOttla, startOttla, startRelay, temporaryFolder } from '../support/ottla-process.ts'
+
+afterEach(endAll)
+
+async function relayWith(...topics: string[][]) {
+  const relay = await startRelay()
+  for (const topic of topics) await runOttla(['topic', 'create', ...topic, '--url', relay.url])
+  const produce = (args: string[], input: string) => runOttla(['produce', ...args, '--url', relay.url], { input })
+  const consume = (...args: string[]) => runOttla(['consume', ...args, '--url', relay.url])
+  return { relay, produce, consume }
+}
+
+const rowsOf = (stdout: string) =>
+  stdout
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line))
+
+describe('[CLI-9] produce commits what it reads, consume prints it', () => {
+  test('plain lines, in order', async () => {
+    const { produce, consume } = await relayWith(['t'])
+    const produced = await produce(['t'], 'one\r\ntwo\n\nfour')
+    expect(produced).toMatchObject({ code: 0, stdout: '' })
+    expect(produced.stderr).toMatch(/^4 records committed to t in /)
+    expect(await consume('t')).toEqual({ code: 0, stdout: 'one\ntwo\n\nfour\n', stderr: '' })
+  })
+
+  test('keys by separator, headers, a partition', async () => {
+    const { produce, consume } = await relayWith(['t', '-p', '3'])
+    await produce(['t', '-K', ':', '-H', 'source=shell', '-H', 'n=1', '-p', '2'], 'a:1\nb:2:3\n')
+    const { stdout } = await consume('t', '--format', '%p/%o %k=%v [%h]')
+    expect(stdout).toBe('2/0 a=1 [source=shell,n=1]\n2/1 b=2:3 [source=shell,n=1]\n')
+  })
+
+  test('NDJSON carries everything, and what consume prints can be written back', async () => {
+    const { produce, consume } = await relayWith(['t', '-p', '2'], ['copy', '-p', '2'])
+    const rows = [
+      { key: 'k', value: 'v', headers: { h: 'x' }, partition: 1, timestamp: 1_700_000_000_000 },
+      { key: null, value: { base64: '/wD/' }, headers: {}, partition: 1, timestamp: 1_700_000_000_001 },
+      { key: 'gone', value: null, headers: {}, partition: 1, timestamp: 1_700_000_000_002 },
+    ]
+    const produced = await produce(['t', '-f', 'ndjson', '--json'], rows.map((row) => JSON.stringify(row)).join('\n'))
+    expect(JSON.parse(produced.stdout)).toMatchObject({ topic: 't', sent: 3, committed: 3 })
+    const { stdout } = await consume('t', '--json')
+    expect(rowsOf(stdout)).toEqual(rows.map((row, offset) => ({ topic: 't', offset, ...row })))
+
+    await produce(['copy', '-f', 'ndjson'], stdout)
+    expect(rowsOf((await consume('copy', '--json')).stdout)).toEqual(
+      rows.map((row, offset) => ({ topic: 'copy', offset, ...row })),
+    )
+  })
+
+  test('a file, and many records: none lost, order kept within a partition', async () => {
+    const { relay, consume } = await relayWith(['t', '-p', '3'])
+    const path = join(temporaryFolder(), 'input.txt')
+    const count = 50_000
+    writeFileSync(path, Array.from({ length: count }, (_, n) => `k${n % 17}:${n}\n`).join(''))
+    const produced = await runOttla(['produce', 't', path, '-K', ':', '--json', '--url', relay.url])
+    expect(JSON.parse(produced.stdout)).toMatchObject({ sent: count, committed: count })
+
+    const last = new Map<string, number>()
+    let seen = 0
+    for (const line of (await consume('t', '--format', '%k %v')).stdout.trimEnd().split('\n')) {
+      const [key = '', value] = line.split(' ')
+      expect(Number(value)).toBeGreaterThan(last.get(key) ?? -1)
+      last.set(key, Number(value))
+      seen++
+    }
+    expect(seen).toBe(count)
+  })
+
+  test('a bad line stops with its number; what came before is committed', async () => {
+    const { produce, consume } = await relayWith(['t'])
+    const { code, stderr } = await produce(['t', '-f', 'ndjson'], '{"value":"a"}\n{"value":\n')
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/^ottla: input line 2: not JSON/m)
+    expect((await consume('t')).stdout).toBe('a\n')
+  })
+
+  test('a topic that does not exist, a partition that does not exist, a record that is too large', async () => {
+    const { produce, consume } = await relayWith(['small', '-c', 'max.message.bytes=1000'])
+    expect(await consume('none')).toMatchObject({ code: 1, stdout: '' })
+    const results = [
+      await produce(['none'], 'x\n'),
+      await produce(['small', '-p', '7'], 'x\n'),
+      await produce(['small'], `${'x'.repeat(5000)}\n`),
+    ]
+    for (const { code, stderr } of results) {
+      expect(code).toBe(1)
+      expect(stderr).toMatch(/^ottla: /m)
+    }
+  })
+})
+
+describe('[CLI-10] consume begins and ends where it is told', () => {
+  test('--from and --count', async () => {
+    const { produce, consume } = await relayWith(['t'])
+    const rows = Array.from({ length: 10 }, (_, n) =>
+      JSON.stringify({ value: `v${n}`, timestamp: 1_700_000_000_000 + n }),
+    )
+    await produce(['t', '-f', 'ndjson'], rows.join('\n'))
+    const printed = async (...args: string[]) => (await consume('t', ...args)).stdout.trimEnd().split('\n').join(' ')
+    expect(await printed('--from', 'last:2')).toBe('v8 v9')
+    expect(await printed('--from', 'offset:7')).toBe('v7 v8 v9')
+    expect(await printed('--from', 'time:1700000000008')).toBe('v8 v9')
+    expect(await printed('--from', 'beginning', '--count', '3')).toBe('v0 v1 v2')
+    expect(await printed('--from', 'end')).toBe('')
+    expect(await printed('--count', '0')).toBe('')
+  })
+
+  test('--follow prints records as they come; Ctrl-C ends it with code 0', async () => {
+    const { relay, produce } = await relayWith(['t'])
+    await produce(['t'], 'before\n')
+    const follower = startOttla(['consume', 't', '--follow', '--from', 'beginning', '--url', relay.url])
+    await eventually(() => follower.stdout() === 'before\n', { withinMs: 10_000 })
+    await produce(['t'], 'after\n')
+    await eventually(() => follower.stdout() === 'before\nafter\n', { withinMs: 10_000 })
+    follower.process.kill('SIGINT')
+    expect(await follower.exited).toBe(0)
+    expect(follower.stderr()).toBe('')
+  })
+
+  test('a reader that goes away (head) ends it quietly', async () => {
+    const { relay, produce } = await relayWith(['t'])
+    await produce(['t'], 'x\n'.repeat(200_000))
+    const consumer = startOttla(['consume', 't', '--url', relay.url])
+    consumer.process.stdout.once('data', () => consumer.process.stdout.destroy())
+    expect(await consumer.exited).toBe(0)
+    expect(consumer.stderr()).toBe('')
+  })
+})

@@ -1,0 +1,104 @@
+/** `ottla topic …` against a real relay. */
+import { afterEach, describe, expect, test } from 'vitest'
+import { endAll, type RelayProcess, runOttla, startRelay } from '../support/ottla-process.ts'
+
+afterEach(endAll)
+
+async function ottla(relay: RelayProcess, ...args: string[]) {
+  return runOttla([...args, '--url', relay.url])
+}
+
+async function ottlaJson(relay: RelayProcess, ...args: string[]) {
+  const { code, stdout, stderr } = await ottla(relay, ...args, '--json')
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+  return JSON.parse(stdout)
+}
+
+describe('[CLI-7] a topic is created, listed, described, altered and deleted', () => {
+  test('the whole life, in JSON', async () => {
+    const relay = await startRelay()
+    expect(await ottlaJson(relay, 'topic', 'list')).toEqual([])
+
+    const created = await ottlaJson(relay, 'topic', 'create', 'flights', '-p', '3', '-c', 'retention.ms=-1')
+    expect(created).toEqual({
+      topic: 'flights',
+      id: expect.stringMatching(/^[\w-]{22}$/),
+      partitions: 3,
+      created: true,
+    })
+    expect(await ottlaJson(relay, 'topic', 'list')).toEqual([{ topic: 'flights', id: created.id, partitions: 3 }])
+
+    const described = await ottlaJson(relay, 'topic', 'describe', 'flights')
+    expect(described).toMatchObject({
+      topic: 'flights',
+      id: created.id,
+      partitions: [0, 1, 2].map((partition) => ({ partition, start: 0, end: 0 })),
+    })
+    expect(described.configs).toContainEqual(
+      expect.objectContaining({ name: 'retention.ms', value: '-1', isDefault: false }),
+    )
+    expect(described.configs).toContainEqual(
+      expect.objectContaining({ name: 'segment.bytes', value: '134217728', isDefault: true }),
+    )
+
+    await ottlaJson(
+      relay,
+      ...['topic', 'alter', 'flights', '--partitions', '5'],
+      ...['--delete-config', 'retention.ms', '--config', 'retention.bytes=1000000'],
+    )
+    const altered = await ottlaJson(relay, 'topic', 'describe', 'flights')
+    expect(altered.partitions).toHaveLength(5)
+    expect(altered.configs).toContainEqual(expect.objectContaining({ name: 'retention.ms', isDefault: true }))
+    expect(altered.configs).toContainEqual(expect.objectContaining({ name: 'retention.bytes', value: '1000000' }))
+
+    expect(await ottlaJson(relay, 'topic', 'delete', 'flights')).toEqual([{ topic: 'flights', deleted: true }])
+    expect(await ottlaJson(relay, 'topic', 'list')).toEqual([])
+  })
+
+  test('for people: sentences and tables', async () => {
+    const relay = await startRelay()
+    expect((await ottla(relay, 'topic', 'create', 'a', '--partitions', '2')).stdout).toBe(
+      'Created a with 2 partitions.\n',
+    )
+    expect((await ottla(relay, 'topic', 'list')).stdout).toMatch(/^TOPIC\s+PARTITIONS\s+ID\na\s+2\s+[\w-]{22}\n$/)
+    const { stdout } = await ottla(relay, 'topic', 'describe', 'a')
+    expect(stdout).toMatch(/PARTITION\s+START\s+END\s+RECORDS/)
+    expect(stdout).toContain('retention.ms')
+    expect((await ottla(relay, 'topic', 'delete', 'a')).stdout).toBe('Deleted a.\n')
+  })
+
+  test('a topic that was deleted and made again has another id', async () => {
+    const relay = await startRelay()
+    const first = await ottlaJson(relay, 'topic', 'create', 'a')
+    await ottlaJson(relay, 'topic', 'delete', 'a')
+    const second = await ottlaJson(relay, 'topic', 'create', 'a')
+    expect(second.id).not.toBe(first.id)
+  })
+})
+
+describe('[CLI-8] what the relay refuses is one line and code 1', () => {
+  test('topics that exist, that do not, configurations that cannot be', async () => {
+    const relay = await startRelay()
+    await ottla(relay, 'topic', 'create', 'a')
+    for (const [args, message] of [
+      [['create', 'a'], /^ottla: .*already exists/i],
+      [['create', 'b', '-c', 'cleanup.policy=compact'], /cleanup\.policy: 'compact'.*compaction/],
+      [['create', 'no/slash'], /^ottla: .*no\/slash/],
+      [['describe', 'none'], /^ottla: .*none/],
+      [['delete', 'none'], /^ottla: .*none/],
+      [['alter', 'a', '-p', '1', '-c', 'retention.mss=1'], /retention\.mss/],
+    ] as const) {
+      const { code, stdout, stderr } = await ottla(relay, 'topic', ...args)
+      expect({ args, code, stdout }).toEqual({ args, code: 1, stdout: '' })
+      expect(stderr).toMatch(message)
+      expect(stderr.trimEnd().split('\n')).toHaveLength(1)
+    }
+  })
+
+  test('unless that is fine', async () => {
+    const relay = await startRelay()
+    await ottla(relay, 'topic', 'create', 'a')
+    expect(await ottla(relay, 'topic', 'create', 'a', '--if-not-exists')).toMatchObject({ code: 0 })
+    expect(await ottla(relay, 'topic', 'delete', 'b', '--if-exists')).toMatchObject({ code: 0 })
+  })
+})
