@@ -3,7 +3,7 @@
  * flight, against the same pieces written and synced in a bare loop, one at a time, by synchronous calls (no event loop, no
  * thread pool: the most that the disk gives to one writer), in a file that grows and in one that was filled beforehand.
  *
- * Prints one line of JSON: medians of alternating runs, MB/s. Usage: node bench/append.ts [runs] [batches] [in flight]
+ * Prints one line of JSON: medians of alternating runs, MB/s. Usage: node bench/append.mjs [runs] [batches] [in flight]
  */
 import fs from 'node:fs'
 import os from 'node:os'

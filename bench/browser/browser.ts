@@ -1,10 +1,13 @@
-/** A Chromium of our own on a profile folder, and what its process tree costs in memory and CPU. */
+/**
+ * A Chromium of our own on a profile folder, started as a plain process on an address, and what its process tree costs
+ * in memory and CPU.
+ */
 import { readdirSync, readFileSync } from 'node:fs'
-import { setTimeout as pause } from 'node:timers/promises'
-import { chromium, type Page } from 'playwright-core'
+import { startChild } from '../harness/child.ts'
 
-const PROGRAM = '/usr/bin/chromium'
+const PROGRAM = process.env.CHROMIUM ?? '/usr/bin/chromium'
 const FLAGS = [
+  '--headless=new',
   '--no-sandbox',
   '--disable-gpu',
   '--disable-quic',
@@ -13,12 +16,9 @@ const FLAGS = [
   '--disable-sync',
   '--disable-dev-shm-usage',
   '--no-first-run',
+  '--no-default-browser-check',
 ]
-/** A browser that has just started still does work of its own. */
-const SETTLE_MS = 1_000
-
 export interface Browser {
-  open(url: string): Promise<Page>
   /** Proportional set size of all its processes. */
   memoryMib(): number
   /** CPU seconds of its processes that still run. */
@@ -62,44 +62,34 @@ function pssKib(pid: number): number {
   }
 }
 
-/** The browser's main process: the one with this profile and no `--type`. */
-function mainProcess(profile: string): number {
-  for (const name of readdirSync('/proc').filter((candidate) => /^\d+$/.test(candidate))) {
-    try {
-      const command = readFileSync(`/proc/${name}/cmdline`, 'utf8')
-      const parts = command.split('\0')
-      const isBrowser = parts.includes(`--user-data-dir=${profile}`) && !command.includes('--type=')
-      if (isBrowser && !parts[0]!.endsWith('sh')) return Number(name)
-    } catch {}
+/** `/usr/bin/chromium` may be a script; the browser is the process without `--type` that has this profile. */
+function mainProcess(profile: string, started: number): number {
+  for (const { pid } of processTree(started)) {
+    const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8')
+    if (command.includes(`--user-data-dir=${profile}\0`) && !command.includes('--type=')) return pid
   }
   throw new Error(`no Chromium runs on the profile ${profile}`)
 }
 
-export async function startBrowser(profile: string): Promise<Browser> {
-  const context = await chromium.launchPersistentContext(profile, {
-    executablePath: PROGRAM,
-    headless: true,
-    args: FLAGS,
-    timeout: 30_000,
-  })
-  const root = mainProcess(profile)
-  await pause(SETTLE_MS)
+export function startBrowser(profile: string, url: string): Browser {
+  const child = startChild(PROGRAM, [...FLAGS, `--user-data-dir=${profile}`, url])
+  const tree = () => processTree(child.pid)
   return {
-    async open(url) {
-      const page = await context.newPage()
-      page.on('pageerror', (error) => process.stderr.write(`${url}: ${error.message}\n`))
-      await page.goto(url, { waitUntil: 'load' })
-      return page
+    memoryMib: () => tree().reduce((sum, entry) => sum + pssKib(entry.pid), 0) / 1_024,
+    cpuSeconds: () => tree().reduce((sum, entry) => sum + entry.cpuTicks, 0) / 100,
+    async close() {
+      try {
+        process.kill(mainProcess(profile, child.pid), 'SIGTERM')
+      } catch {
+        // It has ended by itself, or was never there.
+      }
+      await child.stop()
     },
-    memoryMib: () => processTree(root).reduce((sum, entry) => sum + pssKib(entry.pid), 0) / 1_024,
-    cpuSeconds: () => processTree(root).reduce((sum, entry) => sum + entry.cpuTicks, 0) / 100,
-    close: () => context.close(),
   }
 }
 
 /** Samples the memory while `work` runs; answers the peak beyond what the idle page had. */
 export async function addedMemoryMib(browser: Browser, work: () => Promise<unknown>): Promise<number> {
-  await pause(SETTLE_MS)
   const base = browser.memoryMib()
   let peak = base
   const timer = setInterval(() => {

@@ -5,6 +5,8 @@ import { createServer } from 'node:http'
 import { extname, join, relative } from 'node:path'
 import { build } from 'vite'
 import { BUILD_FOLDER, ROOT } from '../harness/machine.ts'
+import type { Metrics } from '../harness/scenario.ts'
+import { TaskDesk } from './task-desk.ts'
 
 const PAGES = join(ROOT, 'bench/browser/pages')
 const OUTPUT = join(BUILD_FOLDER, 'pages')
@@ -18,7 +20,12 @@ const TYPES: Record<string, string> = {
 const ENTRIES = ['peer-page', 'raw-worker', 'wa-sqlite-worker', 'dexie-worker', 'pouchdb-worker']
 
 export interface PageHost {
-  readonly origin: string
+  /** Address of a page by its entry's name. */
+  page(name: string): string
+  /** Resolves when a page has started and waits for a task. */
+  started(withinMs: number): Promise<void>
+  /** Gives the page that waits a task and answers with what it measured; rejects with its error, or past the limit. */
+  run(task: object, withinMs: number): Promise<Metrics>
   close(): Promise<void>
 }
 
@@ -48,17 +55,23 @@ export async function buildPages(): Promise<void> {
 const pageOf = (name: string) =>
   `<!doctype html><meta charset="utf-8"><title>${name}</title><script type="module" src="/${name}.js"></script>`
 
-export async function hostPages(): Promise<PageHost> {
-  const files = new Map<string, Buffer>()
-  for (const file of readdirSync(OUTPUT, { recursive: true, withFileTypes: true })) {
-    if (!file.isFile()) continue
-    const path = join(file.parentPath, file.name)
-    files.set(`/${relative(OUTPUT, path)}`, readFileSync(path))
-  }
+function readBuilt(): Map<string, Buffer> {
+  const files = new Map<string, Buffer>([['/favicon.ico', Buffer.alloc(0)]])
   for (const name of ENTRIES) files.set(`/${name}.html`, Buffer.from(pageOf(name)))
-  files.set('/favicon.ico', Buffer.alloc(0))
+  for (const file of readdirSync(OUTPUT, { recursive: true, withFileTypes: true })) {
+    const path = join(file.parentPath, file.name)
+    if (file.isFile()) files.set(`/${relative(OUTPUT, path)}`, readFileSync(path))
+  }
+  return files
+}
+
+export async function hostPages(): Promise<PageHost> {
+  const files = readBuilt()
+  const desk = new TaskDesk()
   const server = createServer((request, response) => {
     const path = new URL(request.url ?? '/', 'http://localhost').pathname
+    if (path === '/task') return desk.pageWaits(response)
+    if (path === '/answer') return desk.pageAnswers(request, response)
     const body = files.get(path)
     const type = TYPES[extname(path)] ?? 'application/octet-stream'
     response.writeHead(body ? 200 : 404, { 'content-type': type, 'cache-control': 'no-store' }).end(body)
@@ -68,7 +81,9 @@ export async function hostPages(): Promise<PageHost> {
   const address = server.address()
   if (address === null || typeof address === 'string') throw new Error('the page host has no TCP address')
   return {
-    origin: `http://127.0.0.1:${address.port}`,
+    page: (name) => `http://127.0.0.1:${address.port}/${name}.html`,
+    started: (withinMs) => desk.pageHasStarted(withinMs),
+    run: (task, withinMs) => desk.run(task, withinMs),
     async close() {
       server.closeAllConnections()
       server.close()

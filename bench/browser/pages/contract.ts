@@ -14,6 +14,12 @@ export type WorkerRequest =
   | { task: 'open'; records: number }
   | { task: 'lone-writes'; count: number }
 
-export type WorkerAnswer = { metrics: PageMetrics } | { error: string }
+/** For the page of the peers: which worker, and what it is to do. */
+export interface PeerTask {
+  script: string
+  request: WorkerRequest
+}
+
+export type PageAnswer = { metrics: PageMetrics } | { error: string }
 
 export const RECORD_BYTES = 100

@@ -1,21 +1,17 @@
-/** The page of raw IndexedDB and the peers: starts the named worker, hands it the task, watches its own main thread. */
-import type { PageMetrics, WorkerAnswer, WorkerRequest } from './contract.ts'
-import { watchMainThread } from './main-thread.ts'
+/** The page of raw IndexedDB and the peers: starts the named worker and hands it the task. */
+import type { PageAnswer, PageMetrics, PeerTask } from './contract.ts'
+import { servePage } from './serve-page.ts'
 
-async function run(script: string, request: WorkerRequest): Promise<PageMetrics> {
+async function runInWorker({ script, request }: PeerTask): Promise<PageMetrics> {
   const worker = new Worker(script, { type: 'module' })
-  const watch = watchMainThread()
-  const answer = await new Promise<WorkerAnswer>((resolve) => {
-    worker.onmessage = ({ data }: MessageEvent<WorkerAnswer>) => resolve(data)
+  const answer = await new Promise<PageAnswer>((resolve) => {
+    worker.onmessage = ({ data }: MessageEvent<PageAnswer>) => resolve(data)
     worker.onerror = (event) => resolve({ error: `${script}: ${event.message}` })
     worker.postMessage(request)
   })
   worker.terminate()
   if ('error' in answer) throw new Error(answer.error)
-  return { ...answer.metrics, longestTaskMs: watch.stop() }
+  return answer.metrics
 }
 
-declare global {
-  var runInWorker: (script: string, request: WorkerRequest) => Promise<PageMetrics>
-}
-globalThis.runInWorker = run
+void servePage(runInWorker)

@@ -1,9 +1,9 @@
 /** The worker's side: takes one request, answers with metrics or with what went wrong. */
-import type { WorkerAnswer, WorkerRequest } from './contract.ts'
+import type { PageAnswer, WorkerRequest } from './contract.ts'
 
 export function serveWorker(serve: (request: WorkerRequest) => Promise<Record<string, number>>): void {
   globalThis.onmessage = async ({ data }: MessageEvent<WorkerRequest>) => {
-    let answer: WorkerAnswer
+    let answer: PageAnswer
     try {
       answer = { metrics: await serve(data) }
     } catch (error) {
