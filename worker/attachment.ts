@@ -59,6 +59,8 @@ export class Attachment {
   #tellLost: (loss: Loss) => void = () => {}
   #timer: Timer | undefined
   #heardAt: number
+  /** Counted, since the clocks of some browsers stand still for a millisecond, in which an answer may come. */
+  #heardCount = 0
 
   constructor(line: Line, hello: { leader: LeaderInfo; status: Status }, options: AttachmentOptions) {
     this.leader = hello.leader
@@ -113,6 +115,7 @@ export class Attachment {
   #heard(data: unknown): void {
     if (this.isLost) return
     this.#heardAt = this.#options.clock.monotonic()
+    this.#heardCount++
     const note = asNote<HostNote>(data)
     if (note?.ottla === 'bye') this.lose('stepped-down')
     if (note?.ottla !== 'events') return
@@ -145,8 +148,8 @@ export class Attachment {
 
   #ping(): void {
     const { clock, pongWithinMs = 4_000 } = this.#options
-    const askedAt = clock.monotonic()
-    const answered = () => this.#heardAt > askedAt
+    const heardBefore = this.#heardCount
+    const answered = () => this.#heardCount > heardBefore
     this.call('ping').catch(() => {})
     this.#timer = clock.setTimer(pongWithinMs, () => {
       if (answered()) return this.#pingLater()

@@ -1,0 +1,61 @@
+/**
+ * The browser client as files that a page without a bundler can import, each one ES module with everything in it:
+ *
+ *   client.js   `connect` and all that comes with it; starts worker.js, which lies beside it
+ *   worker.js   the seat: connection, replica and outbox; also imported by a page that uses no worker
+ *   live.js     the live tail alone, for pages that only watch
+ *
+ * Their names carry no hash: other people's pages refer to them. Runs at build time, in Node.
+ */
+import { fileURLToPath } from 'node:url'
+import { build, type Plugin } from 'vite'
+
+export interface BrowserFile {
+  fileName: string
+  code: string
+}
+
+const ENTRIES = {
+  'client.js': '../index.ts',
+  'worker.js': '../worker.ts',
+  'live.js': '../../client/live.ts',
+}
+
+export async function buildBrowserFiles(): Promise<BrowserFile[]> {
+  const files: BrowserFile[] = []
+  for (const [fileName, entry] of Object.entries(ENTRIES)) {
+    files.push({ fileName, code: await oneModule(fileURLToPath(new URL(entry, import.meta.url))) })
+  }
+  return files
+}
+
+/** Adds the files to the build of a page, in time for a service worker that precaches what the build gave. */
+export function browserFilesPlugin(): Plugin {
+  return {
+    name: 'ottla-browser-files',
+    apply: 'build',
+    async generateBundle() {
+      for (const { fileName, code } of await buildBrowserFiles()) {
+        this.emitFile({ type: 'asset', fileName, source: code })
+      }
+    },
+  }
+}
+
+async function oneModule(entry: string): Promise<string> {
+  const built = await build({
+    configFile: false,
+    logLevel: 'warn',
+    publicDir: false,
+    build: {
+      write: false,
+      target: 'es2022',
+      minify: true,
+      lib: { entry, formats: ['es'], fileName: 'module' },
+      rolldownOptions: { output: { codeSplitting: false } },
+    },
+  })
+  const output = [built].flat()[0]
+  if (!output || !('output' in output)) throw new Error(`no output for ${entry}`)
+  return output.output[0].code
+}
