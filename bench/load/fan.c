@@ -19,7 +19,8 @@ static uint64_t due_at(uint64_t n) { return started_ns + (uint64_t)((double)n * 
 
 static uint64_t room_now(void) {
   if (options.rate > 0) {
-    uint64_t due = (uint64_t)((double)(now_ns() - started_ns) * options.rate / 1e9);
+    // Number 0 is due at the start.
+    uint64_t due = 1 + (uint64_t)((double)(now_ns() - started_ns) * options.rate / 1e9);
     return due > totals.published ? due - totals.published : 0;
   }
   uint64_t limit = totals.delivered / (uint64_t)options.subscribers + (uint64_t)options.window;
@@ -40,7 +41,7 @@ static void publish_due(void) {
 
 static uint64_t wait_ns(void) {
   if (options.rate <= 0) return NS_PER_MS;
-  uint64_t now = now_ns(), due = due_at(totals.published + 1);
+  uint64_t now = now_ns(), due = due_at(totals.published);
   if (due <= now) return 0;
   return due - now < NS_PER_MS ? due - now : NS_PER_MS;
 }
