@@ -1,0 +1,145 @@
+/** The built page in a real Chromium against a real relay. Console errors and policy violations fail `close()`. */
+import type { Page } from 'playwright-core'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { RelayClient } from '../support/relay-client.ts'
+import { type Stage, setStage } from './stage.ts'
+
+const SCREENS = ['live', 'topics', 'write', 'outbox', 'connection']
+
+let stage: Stage
+beforeAll(async () => {
+  stage = await setStage()
+})
+afterAll(async () => {
+  await stage?.close()
+})
+
+function flights(count: number): string[] {
+  return Array.from({ length: count }, (_, i) =>
+    JSON.stringify({
+      date: `2001-01-01 ${String(i % 24).padStart(2, '0')}:00`,
+      delay: i % 90,
+      distance: 1500,
+      origin: 'DEN',
+      destination: i % 2 ? 'JFK' : 'LAX',
+    }),
+  )
+}
+
+const badge = (page: Page) => page.locator('.badge-label')
+const shows = (page: Page, text: string | RegExp, timeout = 10_000) => page.getByText(text).first().waitFor({ timeout })
+const hasState = (page: Page, state: string) =>
+  page.locator(`.badge[data-state="${state}"]`).waitFor({ timeout: 20_000 })
+
+/** Resolves when the shell is in the cache and this page is under the service worker's control. */
+async function isPrecached(page: Page): Promise<void> {
+  await page.waitForFunction(() => navigator.serviceWorker.controller !== null)
+}
+
+test('flights written to the relay move over the map and are counted', async () => {
+  const feeder = await RelayClient.open(stage.relay.websocket.url)
+  await feeder.sayHello()
+  const topicId = await feeder.createTopic('flights')
+  await feeder.produce(topicId, flights(300))
+  const page = await stage.open('#/live')
+  await hasState(page, 'live')
+  await shows(page, '300 flights on this device')
+  await feeder.produce(topicId, flights(50))
+  await shows(page, '350 flights on this device')
+  await shows(page, /DEN → (JFK|LAX)/)
+  await page.waitForFunction(() => {
+    const sky = document.querySelectorAll('canvas')[1]
+    const pixels = sky?.getContext('2d')?.getImageData(0, 0, sky.width, sky.height).data ?? []
+    return pixels.some((value) => value > 0)
+  })
+  await page.close()
+})
+
+test('a write is stored, then committed, then readable in its topic, all by keyboard', async () => {
+  const page = await stage.open('#/topics')
+  await hasState(page, 'live')
+  await page.keyboard.press('g')
+  await page.keyboard.press('w')
+  await page.locator('[name=value]').focus()
+  await page.keyboard.type('{"text":"hello"}')
+  await page.keyboard.press('Control+Enter')
+  await shows(page, /In the log at 0 · 0/)
+  await page.locator('h1').click()
+  await page.keyboard.press('g')
+  await page.keyboard.press('t')
+  await page.getByRole('link', { name: 'notes' }).press('Enter')
+  await shows(page, '{"text":"hello"}')
+  await page.keyboard.press('j')
+  await page.keyboard.press('Enter')
+  await shows(page, 'notes 0 · 0')
+  await page.keyboard.press('Escape')
+  await page.close()
+})
+
+test('the page starts offline, shows its flights, keeps a write and sends it when the relay is back', async () => {
+  const before = await stage.open('#/live')
+  await shows(before, '350 flights on this device')
+  await isPrecached(before)
+  await before.close()
+  await stage.stopRelay()
+
+  const page = await stage.open('#/live')
+  await hasState(page, 'offline')
+  await shows(page, '350 flights on this device')
+  await shows(page, /this is what your device holds/)
+  await page.goto(`${stage.url}/#/write`)
+  await page.locator('[name=value]').fill('written in a tunnel')
+  await page.keyboard.press('Control+Enter')
+  await shows(page, /on this device, on its way to the log/)
+  await shows(page, '1 to send')
+
+  await stage.startRelay()
+  await shows(page, /In the log at 0 · 1/, 30_000)
+  await hasState(page, 'live')
+  await page.close()
+})
+
+test('a new release is offered, never forced, and the form keeps its text through it', async () => {
+  const page = await stage.open('#/write')
+  await isPrecached(page)
+  await page.locator('[name=value]').fill('half a sentence')
+  await stage.release('Another release')
+  await page.evaluate(async () => void (await navigator.serviceWorker.getRegistration())?.update())
+  const reload = page.getByRole('button', { name: 'Reload' })
+  await reload.waitFor({ timeout: 10_000 })
+  expect(await page.locator('[name=value]').inputValue()).toBe('half a sentence')
+  const loaded = page.waitForEvent('load')
+  await reload.click()
+  await loaded
+  await page.locator('[name=value]').waitFor()
+  expect(await page.locator('[name=value]').inputValue()).toBe('half a sentence')
+  expect(await page.evaluate(async () => (await fetch('/index.html')).text())).toContain('Another release')
+  await page.close()
+})
+
+test('by keyboard: the skip link comes first, the help lists the keys, nothing is out of reach', async () => {
+  const page = await stage.open('#/live')
+  await badge(page).waitFor()
+  await page.keyboard.press('Tab')
+  expect(await page.evaluate(() => document.activeElement?.textContent)).toBe('Skip to content')
+  await page.keyboard.press('?')
+  await page.getByRole('dialog').getByText('Pause or play').waitFor()
+  await page.keyboard.press('Escape')
+  await page.keyboard.press('Space')
+  await page.getByRole('button', { name: 'Play', exact: true }).waitFor()
+  await page.close()
+})
+
+test('no screen is wider than a phone of 360 px', async () => {
+  const page = await stage.open('#/live', { width: 360, height: 740 })
+  for (const screen of [...SCREENS, 'topics/flights']) {
+    await page.goto(`${stage.url}/#/${screen}`)
+    await page.locator('main h1').first().waitFor({ state: 'attached' })
+    const widths = await page.evaluate(() => [
+      document.documentElement.scrollWidth,
+      document.querySelector('main')!.scrollWidth,
+    ])
+    expect({ screen, widest: Math.max(...widths) }).toEqual({ screen, widest: 360 })
+  }
+  await page.close()
+})
