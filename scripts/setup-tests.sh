@@ -7,10 +7,11 @@ if [ -z "${CHROMIUM:-}" ] && ! command -v chromium >/dev/null && ! command -v ch
   && ! command -v google-chrome >/dev/null; then
   missing+=(chromium)
 fi
+command -v kcat >/dev/null || missing+=(kcat)
 [ "${#missing[@]}" -eq 0 ] && exit 0
 
 if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
-  echo "The tests need: ${missing[*]}. Install it (as root: apt-get install ${missing[*]}), or set CHROMIUM to a browser." >&2
+  echo "The tests need: ${missing[*]}. Install it (as root: apt-get install ${missing[*]}), or set CHROMIUM to a browser where that is what is missing." >&2
   exit 1
 fi
 echo "Installing ${missing[*]} ..." >&2

@@ -57,6 +57,8 @@ export abstract class Connection implements Peer, ReplicaConnection {
     this.lastSentAt = now
   }
 
+  /** Where clients that came through this door reach the relay again, as Metadata tells them. */
+  abstract get advertised(): { host: string; port: number }
   abstract get unsentBytes(): number
   abstract sendFrame(frame: Frame): void
   abstract sendMessage(bytes: Uint8Array, headroom: number): void

@@ -12,6 +12,7 @@ import { openEmbeddedEngine } from './engine/embedded.ts'
 import type { Engine } from './engine.ts'
 import { Hub } from './fan-out/hub.ts'
 import { HttpListener } from './listener/http.ts'
+import { KafkaListener } from './listener/kafka.ts'
 import { StaticPages } from './listener/static-pages.ts'
 import { WebSocketDoor } from './listener/websocket.ts'
 import { type Logger, silentLogger } from './logger.ts'
@@ -39,6 +40,8 @@ export interface RelayOptions {
 export interface Relay {
   readonly http: { url: string }
   readonly websocket: { url: string }
+  /** Absent while the Kafka door is off. */
+  readonly kafka?: { address: string }
   readonly dataDir: string
   readonly engine: Engine
   /** Idempotent. */
@@ -84,7 +87,7 @@ async function openDoors(parts: Parts, webDir: string | undefined) {
     ...parts,
     hub: new Hub(engine, clock),
     replicas: new ReplicaConnections(),
-    advertised: () => http.address,
+    httpAddress: () => http.address,
   }
   const door = new WebSocketDoor(services)
   const http = new HttpListener(services, door, webDir === undefined ? undefined : new StaticPages(webDir, logger))
@@ -94,15 +97,24 @@ async function openDoors(parts: Parts, webDir: string | undefined) {
     door.closeAll()
     throw error
   }
+  const kafka = config.kafkaPort < 0 ? undefined : new KafkaListener(services)
+  try {
+    await kafka?.listen(config.host, config.kafkaPort)
+  } catch (error) {
+    door.closeAll()
+    await http.close()
+    throw error
+  }
   const retention = new RetentionTask(engine, config.retentionCheckMs, clock, logger)
   const { host, port } = http.address
   return {
     http: { url: `http://${host}:${port}` },
     websocket: { url: `ws://${host}:${port}` },
+    kafka: kafka && { address: `${kafka.address.host}:${kafka.address.port}` },
     async close() {
       retention.stop()
       door.closeAll()
-      await http.close()
+      await Promise.all([http.close(), kafka?.close()])
       await engine.close()
     },
   }

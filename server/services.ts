@@ -15,8 +15,8 @@ export interface Services {
   readonly logger: Logger
   readonly authorizer: Authorizer
   readonly replicas: ReplicaConnections
-  /** Where clients reach this relay, as Metadata tells them. */
-  advertised(): { host: string; port: number }
+  /** Where the HTTP listener is reached. */
+  httpAddress(): { host: string; port: number }
 }
 
 /** A single relay is broker 1 of a cluster of one. */

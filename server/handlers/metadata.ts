@@ -21,7 +21,7 @@ export const metadataHandler = entry(metadata, 'each', async (request, context) 
     ? visibleTopics(context).map(describe)
     : await Promise.all((request.topics ?? []).map((asked) => find(asked, request.allowAutoTopicCreation, context)))
   return {
-    brokers: [{ nodeId: BROKER_ID, ...services.advertised() }],
+    brokers: [{ nodeId: BROKER_ID, ...context.connection.advertised }],
     clusterId: services.engine.clusterId,
     controllerId: BROKER_ID,
     topics,
@@ -80,9 +80,9 @@ function missing(asked: { topicId: string; name: string | null }, errorCode: num
   return { errorCode, name: asked.name, topicId: asked.topicId, partitions: [] }
 }
 
-export const describeClusterHandler = entry(describeCluster, 'none', (_request, { services }) => ({
+export const describeClusterHandler = entry(describeCluster, 'none', (_request, { services, connection }) => ({
   errorCode: ErrorCode.NONE,
   clusterId: services.engine.clusterId,
   controllerId: BROKER_ID,
-  brokers: [{ brokerId: BROKER_ID, ...services.advertised(), rack: null }],
+  brokers: [{ brokerId: BROKER_ID, ...connection.advertised, rack: null }],
 }))

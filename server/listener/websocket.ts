@@ -135,6 +135,10 @@ class WebSocketConnection extends Connection {
     socket.on('drain', () => this.onDrained())
   }
 
+  get advertised(): { host: string; port: number } {
+    return this.services.httpAddress()
+  }
+
   get unsentBytes(): number {
     return this.#socket.writableLength
   }
