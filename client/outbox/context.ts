@@ -16,8 +16,9 @@ export interface DrainContext {
   readonly commits: CommitQueue
   readonly clock: Clock
   readonly random: Random
+  /** A producer that the relay does not know may have been forgotten after so long. */
+  producerExpiryMs(): number
   /** See OutboxOptions. */
-  readonly producerExpiryMs: number
   readonly missingTopicGraceMs: number
   /** Changes with each connection: what was begun on an older one is not continued on a newer. */
   connectionNumber(): number

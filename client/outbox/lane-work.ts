@@ -117,12 +117,13 @@ async function recoverLane(
   giveUpProducer: () => void,
 ): Promise<void> {
   const connection = context.connectionNumber()
+  lane.isBlind = isBlind
   const plan = planRecovery({
     sealed: lane.sealed.map(({ sealed, mayHaveLanded }) => ({ batch: sealed, mayHaveLanded })),
     identity: lane.identity,
     producers,
     nowMs: context.clock.now(),
-    producerExpiryMs: context.producerExpiryMs,
+    producerExpiryMs: context.producerExpiryMs(),
     isStampRefused: lane.quarrels >= QUARRELS_MAX,
     isBlind,
   })
@@ -139,16 +140,17 @@ async function recoverLane(
     rotate: plan.rotate,
     giveUpProducer,
   })
-  noteEvidence(lane, plan, producers)
+  noteEvidence(lane, plan, isBlind)
   if (connection !== context.connectionNumber()) return
   lane.standing = plan.isKnownToRelay ? 'known' : 'fresh'
   if (plan.rotate !== 'no') lane.quarrels = 0
 }
 
-function noteEvidence(lane: Lane, plan: RecoveryPlan, producers: ReadonlyMap<number, KnownProducer>): void {
+function noteEvidence(lane: Lane, plan: RecoveryPlan, isBlind: boolean): void {
   for (const batch of lane.sealed) {
     batch.hasLanded = plan.landed.includes(batch.sealed.key)
-    if (!batch.hasLanded && producers.has(batch.sealed.producerId)) batch.mayHaveLanded = false
+    // What is not in the relay's state, and too young to be forgotten, never came.
+    if (!batch.hasLanded && !isBlind) batch.mayHaveLanded = false
   }
 }
 
@@ -198,30 +200,30 @@ export async function actOnRefusal(lane: Lane, context: DrainContext, giveUpProd
   const refused = lane.refusedBatch!
   const { kind, error } = refused.refusal!
   const later = lane.sealed.slice(lane.sealed.indexOf(refused) + 1)
-  const isDivisible = kind === 'refused-record' && refused.rows.length > 1 && !refused.mayHaveLanded
-  const isOpen = kind === 'unknown' || refused.mayHaveLanded
-  const verdicts: Verdict[] = isDivisible
-    ? []
-    : [{ rows: refused.rows, phase: isOpen ? 'unknown' : 'parked', error: isOpen ? openRefusal(lane, error) : error }]
-  const doubtful = later.filter(({ mayHaveLanded }) => mayHaveLanded)
-  for (const { rows } of doubtful) {
-    verdicts.push({
-      rows,
-      phase: 'unknown',
-      error: unknownOutcome(lane, 'an earlier write of this producer was refused'),
-    })
+  const isLaterOpen = later.some(({ mayHaveLanded }) => mayHaveLanded)
+  if ((refused.mayHaveLanded || isLaterOpen) && kind !== 'unknown' && !lane.isBlind) {
+    // Earlier attempts were not answered and may have been taken: what the relay knows decides what a refusal means.
+    refused.refusal = undefined
+    lane.standing = 'unknown'
+    return
   }
+  const isOpen = kind === 'unknown' || refused.mayHaveLanded
+  const isDivisible = kind === 'refused-record' && refused.rows.length > 1 && !isOpen && !isLaterOpen
   if (isDivisible) halve(refused.rows)
-  const restamp = later.filter(({ mayHaveLanded }) => !mayHaveLanded)
+  const verdict: Verdict = isOpen
+    ? { rows: refused.rows, phase: 'unknown', error: openRefusal(lane, error) }
+    : { rows: refused.rows, phase: 'parked', error }
+  const restamp = isLaterOpen ? [] : later
   await rewind(lane, context, {
     restamp: isDivisible ? [refused, ...restamp] : restamp,
-    verdicts,
-    ended: isDivisible ? doubtful : [refused, ...doubtful],
+    verdicts: isDivisible ? [] : [verdict],
+    ended: isDivisible ? [] : [refused],
     rotate: lane.identity && lane.identity.producerEpoch >= EPOCH_MAX ? 'id' : 'epoch',
     giveUpProducer,
   })
-  // The relay has no state for the new stamp yet. A connection lost meanwhile leaves more to ask.
-  if (lane.standing !== 'unknown') lane.standing = 'fresh'
+  // The relay has no state for the new stamp yet. Open batches, or a connection lost meanwhile, leave more to ask.
+  if (isLaterOpen) lane.standing = 'unknown'
+  else if (lane.standing !== 'unknown') lane.standing = 'fresh'
 }
 
 function openRefusal(lane: Lane, error: Verdict['error']): Verdict['error'] {

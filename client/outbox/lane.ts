@@ -45,6 +45,8 @@ export class Lane {
   /** unknown: ask the relay first. fresh: it has no state for the stamp. known: it has. */
   standing: 'unknown' | 'fresh' | 'known' = 'unknown'
   isDraining = false
+  /** The relay does not let us ask what has landed. */
+  isBlind = false
   /** Sealing, asking or restamping is under way. */
   isBusy = false
   /** Consecutive failures, for the back-off; the next attempt waits until `retryAt` (monotonic). */

@@ -37,7 +37,7 @@ export interface OutboxOptions {
   recordsMax?: number
   /**
    * A batch whose answer was lost, and whose producer the relay does not know, is sent again only when it is younger:
-   * an older one may be in the log and its producer forgotten. Default 29 days, a day less than an Ottla relay remembers.
+   * an older one may be in the log and its producer forgotten. Default nine tenths of what the relay says it remembers.
    */
   producerExpiryMs?: number
   /** How long a topic may be missing while we are connected before its writes are parked. Default 5 s. */
@@ -50,6 +50,8 @@ export interface OutboxOptions {
 
 const MIB = 1024 * 1024
 const DAY_MS = 86_400_000
+/** Kafka's own default, for a relay that has not said. */
+const PRODUCER_EXPIRY_MS = DAY_MS
 const OPEN_PAGE_ROWS = 256
 
 export class Outbox {
@@ -78,7 +80,7 @@ export class Outbox {
       random,
       ledger: this.#ledger,
       commits: this.#commits,
-      producerExpiryMs: options.producerExpiryMs ?? 29 * DAY_MS,
+      producerExpiryMs: () => options.producerExpiryMs ?? expiryFrom(session),
       missingTopicGraceMs: options.missingTopicGraceMs ?? 5_000,
       storeFailed: (failure) => this.#storeFailed(failure),
     })
@@ -334,4 +336,9 @@ export class Outbox {
 
 function noSuchEntry(id: string): OttlaError {
   return new OttlaError('INVALID_ARGUMENT', { message: `there is no outbox entry ${id}` })
+}
+
+function expiryFrom(session: Session): number {
+  const relaysMs = session.limits?.producerIdExpirationMs ?? 0
+  return (relaysMs > 0 ? relaysMs : PRODUCER_EXPIRY_MS) * 0.9
 }
