@@ -74,13 +74,13 @@ export class LogReader {
 
   checkReadable(offset: number): void {
     const { startOffset, endOffset, fault, readableEnd } = this.#state
-    if (offset < startOffset || offset > endOffset) {
-      throw new KafkaError(
-        'OFFSET_OUT_OF_RANGE',
-        `offset ${offset} is outside the log, which holds ${startOffset} to ${endOffset}`,
-      )
-    }
+    // Before the range: a reader that is told "out of range" would cut its replica to what is left here.
     if (fault && fault.kind !== 'write' && offset >= readableEnd) throw storageRefusal(fault)
+    if (offset >= startOffset && offset <= endOffset) return
+    throw new KafkaError(
+      'OFFSET_OUT_OF_RANGE',
+      `offset ${offset} is outside the log, which holds ${startOffset} to ${endOffset}`,
+    )
   }
 
   async #readSegment(segment: Segment, offset: number, maxBytes: number, limit: number): Promise<ReadResult> {

@@ -410,7 +410,14 @@ export class PartitionLog {
     state.segments = state.segments.slice(doomed.length)
     state.epochs.dropBelow(offset)
     this.#tellChange()
-    await this.#writer.saveManifest()
+    try {
+      await this.#writer.saveManifest()
+    } catch (error) {
+      if (!isNoSpace(error) || doomed.length === 0) throw error
+      // The disk is full, and deleting is the cure: indexes of what goes anyway make room for the manifest.
+      for (const segment of doomed) await segment.removeIndex()
+      await this.#writer.saveManifest()
+    }
     // Readers may hold one for a while; nobody waits for them here.
     for (const segment of doomed) {
       segment.remove().catch((error) => this.#options.logger?.warn(`${segment.path} was not deleted: ${error}`))

@@ -267,7 +267,7 @@ class Recovery {
   /** Returns false when the segment has a fault. */
   async #scan(segment: Segment, isLast: boolean): Promise<boolean> {
     const sizeBytes = (await this.#context.files.stat(segment.path))?.sizeBytes ?? 0
-    const range = await this.#resumeAtCheckpoint(segment)
+    const range = await this.#resumeAtCheckpoint(segment, sizeBytes)
     const index = segment.index ?? new SparseIndex()
     segment.index = index
     return segment.use(async (file) => {
@@ -294,10 +294,14 @@ class Recovery {
     })
   }
 
-  async #resumeAtCheckpoint(segment: Segment): Promise<{ fromPosition: number; fromOffset: number }> {
+  async #resumeAtCheckpoint(
+    segment: Segment,
+    sizeBytes: number,
+  ): Promise<{ fromPosition: number; fromOffset: number }> {
     const fromStart = { fromPosition: 0, fromOffset: segment.baseOffset }
     const { checkpoint, active } = this.#manifest
     if (!checkpoint || active !== segment.baseOffset || this.#producersFrom < checkpoint.endOffset) return fromStart
+    if (sizeBytes < checkpoint.position) return fromStart
     const bounds = {
       baseOffset: segment.baseOffset,
       endOffset: checkpoint.endOffset,
@@ -348,7 +352,8 @@ class Recovery {
     return {
       segments: this.#segments,
       startOffset: this.#manifest.startOffset,
-      endOffset,
+      // A damaged log doesn't look shorter than it was: what is missing is refused as damage, not as out of range.
+      endOffset: report.fault ? Math.max(endOffset, this.#knownEnd) : endOffset,
       epochs: this.#epochs,
       producers: this.#producers,
       snapshots: snapshotOffsets(this.#names),

@@ -113,6 +113,10 @@ export class Segment implements Closable {
   async remove(): Promise<void> {
     await this.retire()
     await this.#files.remove(this.path)
+    await this.removeIndex()
+  }
+
+  async removeIndex(): Promise<void> {
     if (await this.#files.stat(this.indexPath)) await this.#files.remove(this.indexPath)
   }
 }

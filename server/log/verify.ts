@@ -1,0 +1,264 @@
+/**
+ * Reads the files of a log that nobody has open and reports every inconsistency. Changes nothing.
+ *
+ * `error`: acknowledged data is damaged or missing. `warning`: a cache or a left-over that the next start puts right.
+ */
+import type { BatchHeader } from '../../protocol/record-batch.ts'
+import { lastSequenceOf, sequenceAfter } from '../../protocol/record-batch.ts'
+import type { Files } from '../storage/files.ts'
+import { readWholeFile } from '../storage/files.ts'
+import { indexName, segmentName, segmentOffsets, snapshotName, snapshotOffsets } from './log-names.ts'
+import type { Manifest, SealedSegment } from './manifest.ts'
+import { readCleanMarker, readManifest } from './manifest.ts'
+import { OpenFileLimit } from './open-file-limit.ts'
+import { decodeProducerSnapshot } from './producer-snapshot.ts'
+import { Segment } from './segment.ts'
+import { scanSegment } from './segment-scan.ts'
+import { SparseIndex } from './sparse-index.ts'
+import { readSyncPoint } from './sync-point.ts'
+import { judgeTail } from './torn-tail.ts'
+
+export interface Finding {
+  severity: 'error' | 'warning'
+  file: string
+  position?: number
+  offset?: number
+  message: string
+}
+
+export interface VerifiedLog {
+  segments: number
+  batches: number
+  records: number
+  bytes: number
+  startOffset: number
+  endOffset: number
+}
+
+/** Yields findings as it meets them; returns what it read. */
+export async function* verifyLog(files: Files, dir: string): AsyncGenerator<Finding, VerifiedLog> {
+  return yield* new Verification(files, dir).run()
+}
+
+interface BatchPlace {
+  position: number
+  timestampBefore: number
+}
+
+class Verification {
+  readonly #files: Files
+  readonly #dir: string
+  readonly #total: VerifiedLog = { segments: 0, batches: 0, records: 0, bytes: 0, startOffset: 0, endOffset: 0 }
+  readonly #sequences = new Map<number, { epoch: number; next: number }>()
+  #names: string[] = []
+  #knownEnd = 0
+  #knownPosition = { baseOffset: -1, position: 0 }
+
+  constructor(files: Files, dir: string) {
+    this.#files = files
+    this.#dir = dir
+  }
+
+  async *run(): AsyncGenerator<Finding, VerifiedLog> {
+    this.#names = await this.#files.list(this.#dir)
+    const manifest = yield* this.#checkManifest()
+    await this.#learnWhatIsDurable(manifest)
+    let expected = manifest?.sealed[0]?.baseOffset ?? manifest?.active ?? segmentOffsets(this.#names)[0] ?? 0
+    this.#total.startOffset = manifest?.startOffset ?? expected
+    yield* this.#checkNames(manifest, expected)
+    const bases = segmentOffsets(this.#names).filter((base) => base >= expected)
+    for (const [index, base] of bases.entries()) {
+      if (base !== expected) {
+        const message = `offsets ${expected} to ${base - 1} are missing before this segment`
+        yield { severity: 'error', file: segmentName(base), offset: expected, message }
+      }
+      const sealed = manifest?.sealed.find((segment) => segment.baseOffset === base)
+      expected = yield* this.#checkSegment(base, sealed, index === bases.length - 1, manifest)
+    }
+    this.#total.endOffset = expected
+    if (expected < this.#knownEnd) {
+      const message = `the log ends at offset ${expected}, but was durable up to ${this.#knownEnd}`
+      yield { severity: 'error', file: this.#dir, offset: expected, message }
+    }
+    yield* this.#checkSnapshots(expected)
+    return this.#total
+  }
+
+  async *#checkManifest(): AsyncGenerator<Finding, Manifest | undefined> {
+    const found = await readManifest(this.#files, this.#dir)
+    if (found.state === 'read') {
+      let previous = -1
+      for (const [epoch, start] of found.manifest.epochs) {
+        if (epoch <= previous) {
+          const message = `leader epoch ${epoch} (from offset ${start}) follows epoch ${previous}`
+          yield { severity: 'error', file: 'manifest', message }
+        }
+        previous = epoch
+      }
+      return found.manifest
+    }
+    if (segmentOffsets(this.#names).length > 0) {
+      yield { severity: 'warning', file: 'manifest', message: `${found.state}; the next start makes it anew` }
+    }
+    return undefined
+  }
+
+  async #learnWhatIsDurable(manifest: Manifest | undefined): Promise<void> {
+    const marker = await readCleanMarker(this.#files, this.#dir)
+    const point = await readSyncPoint(this.#files, this.#dir)
+    const ends = [manifest?.sealed.at(-1), manifest?.checkpoint, marker, point].map((known) => known?.endOffset ?? 0)
+    this.#knownEnd = Math.max(...ends)
+    if (point) this.#knownPosition = { baseOffset: point.baseOffset, position: point.position }
+    if (marker && marker.active !== null && marker.endOffset >= (point?.endOffset ?? 0)) {
+      this.#knownPosition = { baseOffset: marker.active, position: marker.sizeBytes }
+    }
+  }
+
+  async *#checkNames(manifest: Manifest | undefined, first: number): AsyncGenerator<Finding> {
+    const named = [...(manifest?.sealed.map((segment) => segment.baseOffset) ?? [])]
+    if (manifest && manifest.active !== null) named.push(manifest.active)
+    for (const base of named) {
+      const file = segmentName(base)
+      if (this.#names.includes(file)) continue
+      yield { severity: 'error', file, offset: base, message: 'the manifest names this segment, the file is missing' }
+    }
+    for (const base of segmentOffsets(this.#names)) {
+      if (base >= first) continue
+      const message = 'before the first segment of the manifest; the next start removes it'
+      yield { severity: 'warning', file: segmentName(base), offset: base, message }
+    }
+  }
+
+  /** Returns the offset after the segment's last good batch. */
+  async *#checkSegment(
+    baseOffset: number,
+    sealed: SealedSegment | undefined,
+    isLast: boolean,
+    manifest: Manifest | undefined,
+  ): AsyncGenerator<Finding, number> {
+    const segment = new Segment({ files: this.#files, dir: this.#dir, baseOffset, limit: new OpenFileLimit(1) })
+    segment.isSealed = true
+    const sizeBytes = (await this.#files.stat(segment.path))?.sizeBytes ?? 0
+    const findings: Finding[] = []
+    const places = new Map<number, BatchPlace>()
+    try {
+      const range = { fromPosition: 0, fromOffset: baseOffset, toPosition: sizeBytes }
+      const result = await segment.use((file) =>
+        scanSegment(file, range, (header, position) => {
+          places.set(header.baseOffset, { position, timestampBefore: segment.maxTimestamp })
+          segment.maxTimestamp = Math.max(segment.maxTimestamp, header.maxTimestamp)
+          findings.push(...this.#checkBatch(header, position, segment.name))
+        }),
+      )
+      yield* findings
+      Object.assign(segment, { sizeBytes: result.position, endOffset: result.endOffset })
+      if (result.stop) {
+        const known = this.#knownPosition.baseOffset === baseOffset ? this.#knownPosition.position : 0
+        const { stop } = result
+        const facts = { sizeBytes, knownPosition: known, isLast: isLast && !sealed }
+        const verdict = await segment.use((file) => judgeTail(file, segment, stop, facts))
+        if (verdict.fault) yield { severity: 'error', ...pick(verdict.fault) }
+        if (verdict.cut) {
+          const { cut } = verdict
+          const message = `${cut.reason}: an unfinished write of ${cut.bytes} bytes; the next start cuts it`
+          yield { severity: 'warning', file: cut.file, position: cut.position, offset: cut.offset, message }
+        }
+      }
+    } finally {
+      await segment.retire()
+    }
+    this.#total.segments++
+    this.#total.bytes += segment.sizeBytes
+    if (sealed) yield* compareWithManifest(segment, sealed, sizeBytes)
+    yield* this.#checkIndex(segment, sealed, manifest, places)
+    return sealed ? Math.max(sealed.endOffset, segment.endOffset) : segment.endOffset
+  }
+
+  #checkBatch(header: BatchHeader, position: number, file: string): Finding[] {
+    this.#total.batches++
+    this.#total.records += header.recordCount
+    if (header.producerId < 0) return []
+    const known = this.#sequences.get(header.producerId)
+    this.#sequences.set(header.producerId, {
+      epoch: header.producerEpoch,
+      next: sequenceAfter(lastSequenceOf(header), 1),
+    })
+    if (!known || header.producerEpoch > known.epoch) return []
+    const isInOrder = header.producerEpoch === known.epoch && header.baseSequence === known.next
+    if (isInOrder) return []
+    const message =
+      `producer ${header.producerId} wrote sequence ${header.baseSequence} in epoch ${header.producerEpoch}, ` +
+      `sequence ${known.next} in epoch ${known.epoch} was next`
+    return [{ severity: 'warning', file, position, offset: header.baseOffset, message }]
+  }
+
+  async *#checkIndex(
+    segment: Segment,
+    sealed: SealedSegment | undefined,
+    manifest: Manifest | undefined,
+    places: Map<number, BatchPlace>,
+  ): AsyncGenerator<Finding> {
+    const file = indexName(segment.baseOffset)
+    const bytes = await readWholeFile(this.#files, segment.indexPath)
+    if (!bytes) {
+      if (sealed) yield { severity: 'warning', file, message: 'missing; made anew when it is needed' }
+      return
+    }
+    const checkpoint = manifest?.active === segment.baseOffset ? manifest.checkpoint : undefined
+    const bounds = checkpoint
+      ? { baseOffset: segment.baseOffset, endOffset: checkpoint.endOffset, sizeBytes: checkpoint.position }
+      : segment.bounds
+    const index = SparseIndex.decode(bytes, bounds)
+    if (!index) {
+      yield { severity: 'warning', file, message: 'damaged, or not of this extent; made anew when it is needed' }
+      return
+    }
+    for (const entry of index.entries()) {
+      const place = places.get(entry.offset)
+      if (place?.position === entry.position && place.timestampBefore === entry.timestampBefore) continue
+      const message = `the entry for offset ${entry.offset} at byte ${entry.position} points at no such batch`
+      yield { severity: 'error', file, position: entry.position, offset: entry.offset, message }
+    }
+  }
+
+  async *#checkSnapshots(endOffset: number): AsyncGenerator<Finding> {
+    for (const offset of snapshotOffsets(this.#names)) {
+      const file = snapshotName(offset)
+      const bytes = await readWholeFile(this.#files, `${this.#dir}/${file}`)
+      const table = bytes && decodeProducerSnapshot(bytes, offset)
+      if (!table) yield { severity: 'warning', file, message: 'damaged; made anew from the log' }
+      if (offset > endOffset) {
+        yield { severity: 'error', file, offset, message: `taken at offset ${offset}, the log ends at ${endOffset}` }
+      }
+      if (!table || offset !== endOffset) continue
+      for (const entry of table.entries()) {
+        const written = this.#sequences.get(entry.producerId)
+        const last = entry.batches.at(-1)
+        if (!written || !last || sequenceAfter(last.lastSequence, 1) === written.next) continue
+        const message = `says that producer ${entry.producerId} ended with sequence ${last.lastSequence}, the log says otherwise`
+        yield { severity: 'error', file, message }
+      }
+    }
+  }
+}
+
+function pick(fault: { file: string; position: number | undefined; offset: number; message: string }) {
+  const { file, position, offset, message } = fault
+  return position === undefined ? { file, offset, message } : { file, position, offset, message }
+}
+
+function* compareWithManifest(segment: Segment, sealed: SealedSegment, sizeBytes: number): Generator<Finding> {
+  const file = segment.name
+  if (sizeBytes !== sealed.sizeBytes) {
+    const message = `the file has ${sizeBytes} bytes, the manifest says ${sealed.sizeBytes}`
+    yield { severity: 'error', file, offset: segment.endOffset, message }
+  }
+  if (segment.endOffset !== sealed.endOffset) {
+    const message = `good batches up to offset ${segment.endOffset}, the manifest says ${sealed.endOffset}`
+    yield { severity: 'error', file, offset: segment.endOffset, message }
+  }
+  if (segment.endOffset === sealed.endOffset && segment.maxTimestamp !== sealed.maxTimestamp) {
+    const message = `the largest timestamp is ${segment.maxTimestamp}, the manifest says ${sealed.maxTimestamp}`
+    yield { severity: 'error', file, message }
+  }
+}

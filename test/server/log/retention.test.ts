@@ -1,0 +1,155 @@
+import { expect, test } from 'vitest'
+import { ErrorCode } from '../../../protocol/errors.ts'
+import { HandClock } from '../../../protocol/lib/clock.ts'
+import { MemoryFiles } from '../../../server/storage/memory-files.ts'
+import { batchOf } from '../../support/batches.ts'
+import { FaultyFiles } from '../../support/faulty-files.ts'
+import { appendEach, DIR, findings, openLog, valuesFrom } from './log-fixture.ts'
+
+const DAY_MS = 86_400_000
+const VALUES = Array.from({ length: 12 }, (_, index) => `value-${index}`)
+const segmentsIn = async (files: MemoryFiles) => (await files.list(DIR)).filter((name) => name.endsWith('.log'))
+
+test('[LOG-40] whole segments past their time go, the active one too when all of it is', async () => {
+  const files = new MemoryFiles()
+  const clock = new HandClock()
+  let log = await openLog({ files, clock, config: { segmentBytes: 400, retentionMs: DAY_MS } })
+  await appendEach(log, VALUES)
+  await log.enforceRetention()
+  expect(log.startOffset).toBe(0)
+  clock.advance(DAY_MS + 2_000_000)
+  await log.append(batchOf(['young'], { timestamp: clock.now() })).durable
+  const freed = await log.enforceRetention()
+  expect(freed).toBeGreaterThan(0)
+  expect(log.startOffset).toBe(10)
+  await expect(log.read(3, 100)).rejects.toMatchObject({ code: ErrorCode.OFFSET_OUT_OF_RANGE })
+  clock.advance(DAY_MS + 1)
+  await log.enforceRetention()
+  expect({ start: log.startOffset, end: log.endOffset }).toEqual({ start: 13, end: 13 })
+  await log.close()
+  expect(await segmentsIn(files)).toEqual(['00000000000000000013.log'])
+  log = await openLog({ files, clock })
+  expect(log.startOffset).toBe(13)
+  expect(log.append(batchOf(['next'])).baseOffset).toBe(13)
+  await log.close()
+  expect(await findings(files)).toEqual([])
+})
+
+test('[LOG-41] the log is held to its size by dropping whole segments, never the active one', async () => {
+  const log = await openLog({ config: { segmentBytes: 400, retentionBytes: 800, retentionMs: -1 } })
+  await appendEach(log, VALUES)
+  await log.enforceRetention()
+  expect(log.startOffset).toBe(0)
+  await appendEach(log, VALUES)
+  await log.enforceRetention()
+  expect(log.startOffset).toBeGreaterThan(0)
+  expect(log.sizeBytes).toBeGreaterThanOrEqual(800)
+  expect(log.sizeBytes).toBeLessThan(1300)
+  await log.close()
+})
+
+test('[LOG-42] a jump of the wall clock deletes nothing; the next tick acts again', async () => {
+  const clock = new HandClock()
+  const log = await openLog({ clock, config: { segmentBytes: 400, retentionMs: DAY_MS } })
+  await appendEach(log, VALUES)
+  for (const jumpMs of [30 * DAY_MS, -30 * DAY_MS, 2 * 3_600_000]) {
+    clock.jumpWallTo(clock.now() + jumpMs)
+    expect(await log.enforceRetention()).toBe(0)
+  }
+  expect(log.startOffset).toBe(0)
+  clock.advance(3 * DAY_MS)
+  await log.enforceRetention()
+  expect(log.startOffset).toBe(12)
+  await log.close()
+})
+
+test('[LOG-43] deleted records stay deleted, also within a segment and over a restart', async () => {
+  const files = new MemoryFiles()
+  let log = await openLog({ files, config: { segmentBytes: 400 } })
+  await appendEach(log, VALUES)
+  expect(await log.deleteRecordsBefore(3)).toBe(3)
+  expect(await log.deleteRecordsBefore(2)).toBe(3)
+  await expect(log.deleteRecordsBefore(13)).rejects.toMatchObject({ code: ErrorCode.OFFSET_OUT_OF_RANGE })
+  await log.close()
+  log = await openLog({ files })
+  expect((await valuesFrom(log))[0]).toBe('3:value-3')
+  expect(log.recent(2)).toBeUndefined()
+  expect(await log.deleteRecordsBefore(-1)).toBe(12)
+  expect(await valuesFrom(log)).toEqual([])
+  await log.close()
+})
+
+test('[LOG-44] a segment that is being read is deleted when its reader is done, and the reader gets its bytes', async () => {
+  const memory = new MemoryFiles()
+  let log = await openLog({ files: memory, config: { segmentBytes: 400 } })
+  await appendEach(log, VALUES)
+  await log.close()
+  const files = new FaultyFiles(memory)
+  log = await openLog({ files })
+  let letGo = () => {}
+  const held = files.fail({
+    call: 'read',
+    path: /0000\.log$/,
+    until: new Promise<void>((resolve) => (letGo = resolve)),
+  })
+  const reading = log.read(1, 100)
+  while (held.count === 0) await new Promise((resolve) => setImmediate(resolve))
+  await log.deleteRecordsBefore(11)
+  expect(await segmentsIn(memory)).toContain('00000000000000000000.log')
+  letGo()
+  expect((await reading).baseOffset).toBe(1)
+  await log.close()
+  expect(await segmentsIn(memory)).not.toContain('00000000000000000000.log')
+})
+
+test('[LOG-45] truncation cuts at a batch, raises the epoch, and says where old epochs end', async () => {
+  const files = new MemoryFiles()
+  let log = await openLog({ files, config: { segmentBytes: 400 } })
+  await appendEach(log, VALUES)
+  for (const [target, epoch] of [
+    [11, 0],
+    [6, 0],
+    [0, 0],
+  ] as const) {
+    const before = log.leaderEpoch
+    expect(await log.truncateTo(target)).toBe(target)
+    expect(log.leaderEpoch).toBeGreaterThan(before)
+    expect(log.endOffsetForEpoch(epoch).endOffset).toBeLessThanOrEqual(target)
+    expect(await valuesFrom(log)).toEqual(VALUES.slice(0, target).map((value, offset) => `${offset}:${value}`))
+  }
+  await log.append(batchOf(['a', 'b', 'c'])).durable
+  expect(await log.truncateTo(2)).toBe(0)
+  await appendEach(log, ['again'])
+  const epoch = log.leaderEpoch
+  await log.close()
+  expect(await findings(files)).toEqual([])
+  log = await openLog({ files })
+  expect(log.leaderEpoch).toBe(epoch)
+  expect(await valuesFrom(log)).toEqual(['0:again'])
+  await log.close()
+})
+
+test('[LOG-46] offsets by time: first at or after, within a batch, across segments, with times out of order', async () => {
+  const files = new MemoryFiles()
+  let log = await openLog({ files, config: { segmentBytes: 300 } })
+  const times = [1000, 2000, 1500, 5000, 4000, 3000, 6000, 6000]
+  for (const timestamp of times) await log.append(batchOf(['a', 'b'], { timestamp })).durable
+  for (const when of ['open', 'reopened']) {
+    const at = (timestamp: number) => log.offsetForTimestamp(timestamp)
+    expect(await at(0), when).toEqual({ offset: 0, timestamp: 1000 })
+    expect(await at(1001)).toEqual({ offset: 1, timestamp: 1001 })
+    expect(await at(2001)).toEqual({ offset: 3, timestamp: 2001 })
+    expect(await at(2002)).toEqual({ offset: 6, timestamp: 5000 })
+    expect(await at(6001)).toEqual({ offset: 13, timestamp: 6001 })
+    expect(await at(6002)).toBeUndefined()
+    expect(await log.maxTimestampOffset()).toEqual({ offset: 13, timestamp: 6001 })
+    await log.close()
+    log = await openLog({ files })
+  }
+  await log.deleteRecordsBefore(14)
+  expect(await log.offsetForTimestamp(0)).toEqual({ offset: 14, timestamp: 6000 })
+  await log.deleteRecordsBefore(-1)
+  expect(await log.offsetForTimestamp(0)).toBeUndefined()
+  expect(await log.maxTimestampOffset()).toBeUndefined()
+  await log.close()
+})
