@@ -68,13 +68,14 @@ async function run(): Promise<void> {
   const rounds = Number(options.rounds ?? (options.quick ? 1 : 3))
   if (!Number.isInteger(rounds) || rounds < 1) throw new Error(`--rounds ${options.rounds} is not a count of rounds`)
   const quick = options.quick === true
+  const wanted = chosen()
   const base = quick ? join(BUILD_FOLDER, 'quick') : join(ROOT, 'bench')
   const folder = join(base, 'results')
   mkdirSync(folder, { recursive: true })
-  if (!options['no-build'])
+  if (!options['no-build'] && !process.env.OTTLA_PROGRAM)
     execFileSync(process.execPath, ['scripts/ensure-built.mjs', 'cli'], { cwd: ROOT, stdio: 'inherit' })
   buildLoadClient()
-  for (const scenario of chosen()) {
+  for (const scenario of wanted) {
     process.stdout.write(`${scenario.name}\n`)
     const log = (line: string) => void process.stdout.write(`${line}\n`)
     const result = await runScenario(scenario, {
@@ -88,5 +89,11 @@ async function run(): Promise<void> {
   process.stdout.write(`\n${readFileSync(join(base, 'RESULTS.md'), 'utf8')}`)
 }
 
-if (options.list) process.stdout.write(`${listed()}\n`)
-else await run()
+if (options.list) {
+  process.stdout.write(`${listed()}\n`)
+} else {
+  await run().catch((error: unknown) => {
+    process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`)
+    process.exitCode = 1
+  })
+}

@@ -45,7 +45,12 @@ export async function runScenario(scenario: Scenario, options: RoundOptions): Pr
   const failures: string[] = []
   await inFreshFolder(async (directory) => {
     try {
-      await scenario.prepare?.({ round: -1, quick: options.quick, directory })
+      try {
+        await scenario.prepare?.({ round: -1, quick: options.quick, directory })
+      } catch (error) {
+        // Contenders that need what was to be prepared will say so; the others can still be measured.
+        failures.push(`preparation: ${error instanceof Error ? error.message : String(error)}`)
+      }
       for (let round = 0; round < options.rounds; round++) {
         const order = round % 2 ? [...scenario.contenders].reverse() : scenario.contenders
         for (const contender of order) {

@@ -14,7 +14,8 @@ export interface Server {
 }
 
 const READY_WITHIN_MS = 30_000
-const RELAY_PROGRAM = join(ROOT, 'dist/cli/ottla.js')
+/** OTTLA_PROGRAM: another build, to compare two. */
+const RELAY_PROGRAM = process.env.OTTLA_PROGRAM ?? join(ROOT, 'dist/cli/ottla.js')
 
 function portOf(url: string): number {
   return Number(url.match(/:(\d+)\/?$/)?.[1])

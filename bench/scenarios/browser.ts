@@ -1,6 +1,6 @@
 /** Chromium: filling a replica, opening it cold, what it costs in memory, and the price of one durable write. */
+import { closeRelayAndLab, fillRelay, ottlaLoneWrite, ottlaMemory, ottlaOpen, ottlaSync } from '../browser/ottla.ts'
 import {
-  closeLab,
   dexie,
   loneWriteContender,
   memoryContender,
@@ -11,10 +11,12 @@ import {
   syncContender,
   waSqlite,
 } from '../browser/peers.ts'
-import type { Aim, Scenario } from '../harness/scenario.ts'
+import type { Aim, Scenario, Trial } from '../harness/scenario.ts'
+
+const prepare = (trial: Trial) => fillRelay(trial, 1_000_000)
 
 const inChromium =
-  'Fresh Chromium and profile each run, 1 s to settle. Raw IndexedDB and the peers take binary WebSocket frames from a local server with 8 MiB of credit, in a dedicated worker.'
+  'Fresh Chromium and profile each run, 1 s to settle. Raw IndexedDB and the peers take binary WebSocket frames from a local server with 8 MiB of credit, in a dedicated worker; Ottla takes its Deliver frames from a relay that reads them from disk, in a SharedWorker or in the page, from `connect` on.'
 
 const atLeastTimes = (to: string, atLeast: number): Aim => ({
   text: `records/s at least ${atLeast} times ${to}`,
@@ -35,8 +37,13 @@ const sync: Scenario = {
     { metric: 'longestTaskMs', title: 'longest main-thread task ms', digits: 1 },
     { metric: 'cpuSeconds', title: 'browser CPU-s', digits: 2 },
   ],
-  contenders: [rawCatchUpRows, rawTailRows, waSqlite, dexie, pouchdb].map(syncContender),
-  finish: closeLab,
+  contenders: [
+    ottlaSync('worker'),
+    ottlaSync('page'),
+    ...[rawCatchUpRows, rawTailRows, waSqlite, dexie, pouchdb].map(syncContender),
+  ],
+  prepare,
+  finish: closeRelayAndLab,
   aims: [
     atLeastTimes(rawCatchUpRows.name, 0.8),
     atLeastTimes(waSqlite.name, 2),
@@ -51,8 +58,9 @@ const memory: Scenario = {
   title: 'Added memory while a replica fills',
   method: `${inChromium} Peak proportional set size of the browser's process tree, sampled every 150 ms, beyond the idle page.`,
   columns: [{ metric: 'addedMib', title: 'added MiB', digits: 0 }],
-  contenders: [rawCatchUpRows, waSqlite].map(memoryContender),
-  finish: closeLab,
+  contenders: [ottlaMemory('worker'), ...[rawCatchUpRows, waSqlite].map(memoryContender)],
+  prepare,
+  finish: closeRelayAndLab,
   aims: [{ text: 'added memory under 80 MB (76 MiB)', metric: 'addedMib', of: 'Ottla', unit: 'MiB', below: 76.3 }],
 }
 
@@ -64,8 +72,9 @@ const open: Scenario = {
     { metric: 'firstRecordMs', title: 'first record ms', digits: 1 },
     { metric: 'openedMs', title: 'database open ms', digits: 1 },
   ],
-  contenders: [rawCatchUpRows, waSqlite].map(openContender),
-  finish: closeLab,
+  contenders: [ottlaOpen('worker'), ottlaOpen('page'), ...[rawCatchUpRows, waSqlite].map(openContender)],
+  prepare,
+  finish: closeRelayAndLab,
   aims: [{ text: 'under 10 ms', metric: 'firstRecordMs', of: 'Ottla', unit: 'ms', below: 10 }],
 }
 
@@ -78,8 +87,9 @@ const loneWrite: Scenario = {
     { metric: 'storedP50Ms', title: 'stored p50 ms', digits: 3 },
     { metric: 'storedP99Ms', title: 'p99 ms', digits: 2 },
   ],
-  contenders: [loneWriteContender('raw strict transaction')],
-  finish: closeLab,
+  contenders: [ottlaLoneWrite('worker'), ottlaLoneWrite('page'), loneWriteContender('raw strict transaction')],
+  prepare,
+  finish: closeRelayAndLab,
   aims: [
     {
       text: 'p50 within 1.5 times a raw strict transaction',

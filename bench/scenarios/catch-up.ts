@@ -46,14 +46,15 @@ export const catchUp: Scenario = {
   contenders: [
     {
       name: 'Ottla',
-      run: () => complete('ottla', relay!, { credit: CREDIT_BYTES, window: 0, create: 0 }),
+      run: () => complete('ottla', relay, { credit: CREDIT_BYTES, window: 0, create: 0 }),
     },
-    { name: 'JetStream', run: () => complete('jetstream', jetStream!, { window: JETSTREAM_RECORDS, create: 0 }) },
+    { name: 'JetStream', run: () => complete('jetstream', jetStream, { window: JETSTREAM_RECORDS, create: 0 }) },
   ],
   aims: [{ text: 'at least 500 MB/s', metric: 'mbPerS', of: 'Ottla', unit: 'MB/s', atLeast: 500 }],
 }
 
-async function complete(protocol: string, server: Server, options: Record<string, number>) {
+async function complete(protocol: string, server: Server | undefined, options: Record<string, number>) {
+  if (!server) throw new Error('the server could not be filled')
   const metrics = await load('catch-up', {
     protocol,
     port: server.port,

@@ -12,11 +12,17 @@ let filled: string | undefined
 
 /** Writes the topic once; every round then starts on the same folder. */
 async function fill(trial: Trial): Promise<void> {
-  filled = join(trial.directory, 'filled')
-  mkdirSync(filled, { recursive: true })
-  await withServer(startRelay(filled), (server) =>
+  const folder = join(trial.directory, 'filled')
+  mkdirSync(folder, { recursive: true })
+  await withServer(startRelay(folder), (server) =>
     load('produce', { port: server.port, producers: 4, topic: 'full', bytes: trial.quick ? QUICK_BYTES : FULL_BYTES }),
   )
+  filled = folder
+}
+
+function filledFolder(): string {
+  if (!filled) throw new Error('the folder could not be filled')
+  return filled
 }
 
 /** Publishes to the topic `first`, made on the first start and found on later ones. */
@@ -32,18 +38,18 @@ async function firstAck(server: Promise<Server>, protocol: string): Promise<Metr
 }
 
 async function afterCrash(): Promise<Metrics> {
-  const crashing = await startRelay(filled!)
+  const crashing = await startRelay(filledFolder())
   try {
     await load('produce', { port: crashing.port, producers: 4, topic: 'full', 'duration-ms': 300, 'drain-ms': 0 })
   } finally {
     await crashing.stop('SIGKILL')
   }
-  return firstAck(startRelay(filled!), 'ottla')
+  return firstAck(startRelay(filledFolder()), 'ottla')
 }
 
 const contenders: Contender[] = [
   { name: 'Ottla, empty', run: (trial) => firstAck(startRelay(trial.directory), 'ottla') },
-  { name: 'Ottla, 1 GiB', run: () => firstAck(startRelay(filled!), 'ottla') },
+  { name: 'Ottla, 1 GiB', run: () => firstAck(startRelay(filledFolder()), 'ottla') },
   { name: 'Ottla, 1 GiB, after SIGKILL under load', run: afterCrash },
   {
     name: 'JetStream, empty',

@@ -23,3 +23,14 @@ export interface PeerTask {
 export type PageAnswer = { metrics: PageMetrics } | { error: string }
 
 export const RECORD_BYTES = 100
+
+/** For the page of the real client. */
+export interface OttlaTask {
+  task: 'sync' | 'open' | 'lone-writes'
+  place: 'worker' | 'page'
+  /** WebSocket address of the relay. */
+  url: string
+  topic: string
+  /** Of writes. */
+  count: number
+}
