@@ -29,6 +29,8 @@ export const seekTimes = {
   attemptMs: [500, 1_000, 2_000],
   /** So many attempts without a word from the own seat, and it is replaced by one of the next epoch. */
   deafSeatsMax: 3,
+  /** What a worker may take to start before it counts as dead. */
+  seatStartMsMax: 5_000,
   /** The lock is held, but by nobody who answers: after this its holder is deposed. */
   unreachableMs: 10_000,
   afterRefusalMs: 3_000,

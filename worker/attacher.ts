@@ -16,10 +16,15 @@ import { Emitter } from '../protocol/lib/events.ts'
 import { randomUuid } from '../protocol/lib/uuid.ts'
 import { type AttacherOptions, type SeekState, seekTimes } from './attacher-options.ts'
 import type { Attachment } from './attachment.ts'
-import { attempt } from './attempt.ts'
+import { type AttemptOutcome, attempt, reseat } from './attempt.ts'
 import { channelNames, lockNames } from './contract.ts'
 import { depose, deposeUnreachable } from './depose.ts'
 import { type HeldLock, takeLock } from './locks.ts'
+
+interface Found {
+  attachment: Attachment
+  isOwnSeat: boolean
+}
 
 export class Attacher {
   /** A host was found; its status is in it. */
@@ -30,6 +35,8 @@ export class Attacher {
   #current: Attachment | undefined
   #life: AbortController | undefined
   #seatEpoch = 0
+  /** The epoch whose seat has answered. */
+  #answeringEpoch = -1
   #lastRefusal: OttlaError | undefined
 
   constructor(options: AttacherOptions) {
@@ -87,7 +94,7 @@ export class Attacher {
     const tabLock = locks ? await takeLock(locks, lockNames.tab(tabId), signal) : undefined
     if (tabLock) releaseOnAbort(tabLock, signal)
     while (!signal.aborted) {
-      const attachment = await this.#seek(tabId, lobby, signal)
+      const { attachment, isOwnSeat } = await this.#seek(tabId, lobby, signal)
       this.#current = attachment
       this.#lastRefusal = undefined
       this.onAttached.emit(attachment)
@@ -96,26 +103,48 @@ export class Attacher {
       if (signal.aborted) return
       this.onLost.emit()
       if (loss === 'hung') {
-        this.#seatEpoch++
+        // Another tab's seat may hang while the own one is about to lead: that one is kept.
+        if (isOwnSeat) this.#seatEpoch++
         if (locks) await depose(locks, clock, config.replica, attachment.leader)
       }
     }
   }
 
   /** Tries until a host says hello. */
-  async #seek(tabId: string, lobby: BroadcastChannel, signal: AbortSignal): Promise<Attachment> {
+  async #seek(tabId: string, lobby: BroadcastChannel, signal: AbortSignal): Promise<Found> {
     const state: SeekState = { deafSeats: 0, since: this.#options.clock.monotonic() }
     for (let count = 0; ; count++) {
       signal.throwIfAborted()
       const withinMs = seekTimes.attemptMs[Math.min(count, seekTimes.attemptMs.length - 1)]!
-      const outcome = await attempt({ ...this.#options, tabId, lobby, signal, epoch: this.#seatEpoch, withinMs })
-      if (outcome.attachment) return outcome.attachment
+      const outcome = await this.#attempt(tabId, lobby, signal, withinMs)
+      if (outcome.isSeated) this.#answeringEpoch = this.#seatEpoch
+      const { attachment, isOwnSeat } = outcome
+      if (attachment) return { attachment, isOwnSeat }
       if (outcome.refusal) {
         this.#refuse(outcome.refusal)
         await sleep(this.#options.clock, seekTimes.afterRefusalMs, signal)
       }
       await this.#afterFailure(state, outcome.isSeated)
     }
+  }
+
+  #attempt(tabId: string, lobby: BroadcastChannel, signal: AbortSignal, withinMs: number): Promise<AttemptOutcome> {
+    const epoch = this.#seatEpoch
+    return attempt({
+      ...this.#options,
+      tabId,
+      lobby,
+      signal,
+      epoch,
+      withinMs,
+      // One that is only starting may be slow; one that has answered before is not.
+      seatPatienceMs: this.#answeringEpoch === epoch ? 0 : seekTimes.seatStartMsMax,
+      onDeadSeat: (attachment) => {
+        if (this.#seatEpoch !== epoch || attachment.isLost) return
+        this.#seatEpoch++
+        reseat(this.#options, { tabId, epoch: this.#seatEpoch }, attachment)
+      },
+    })
   }
 
   async #afterFailure(state: SeekState, isSeated: boolean): Promise<void> {

@@ -24,6 +24,9 @@ export interface AttemptOptions extends AttacherOptions {
   lobby: BroadcastChannel
   epoch: number
   withinMs: number
+  /** How long a seat that the attachment went past may go on saying nothing before it counts as dead. */
+  seatPatienceMs: number
+  onDeadSeat(attachment: Attachment): void
   signal: AbortSignal
 }
 
@@ -32,6 +35,8 @@ export interface AttemptOutcome {
   refusal?: OttlaError
   /** The own seat answered, whoever leads. */
   isSeated: boolean
+  /** The attachment is to the own seat. */
+  isOwnSeat: boolean
 }
 
 export function attempt(options: AttemptOptions): Promise<AttemptOutcome> {
@@ -42,6 +47,7 @@ class Attempt {
   readonly #options: AttemptOptions
   readonly #resolve: (outcome: AttemptOutcome) => void
   readonly #over = new AbortController()
+  #isSeatSilent = () => false
   #seatLine: Line | undefined
   #seatId: string | undefined
   #leader: LeaderInfo | undefined
@@ -57,10 +63,16 @@ class Attempt {
 
   begin(): void {
     const { clock, lobby, signal, spawner, epoch, withinMs } = this.#options
-    const timer = clock.setTimer(withinMs, () => this.#end({}))
+    const timers = [
+      clock.setTimer(withinMs, () => this.#end({})),
+      // A seat that is silent so long may be dead; whoever leads is then joined without knowing whether it is that one.
+      clock.setTimer(withinMs / 2, () => this.#considerLeader()),
+    ]
+    const startedAt = clock.monotonic()
+    this.#isSeatSilent = () => clock.monotonic() - startedAt >= withinMs / 2
     const onAbort = () => this.#end({})
     this.#over.signal.addEventListener('abort', () => {
-      timer.cancel()
+      for (const timer of timers) timer.cancel()
       signal.removeEventListener('abort', onAbort)
     })
     signal.addEventListener('abort', onAbort)
@@ -105,7 +117,8 @@ class Attempt {
   /** A leader that is not the own seat is joined over a channel; the own seat says hello by itself. */
   #considerLeader(): void {
     const leader = this.#leader
-    if (!leader || !this.#seatId || leader.seatId === this.#seatId || this.#over.signal.aborted) return
+    if (!leader || this.#over.signal.aborted || leader.seatId === this.#seatId) return
+    if (!this.#seatId && !this.#isSeatSilent()) return
     const { lobby, openChannel, tabId } = this.#options
     this.#leaderLine?.close()
     const line = channelLine(openChannel(channelNames.line(leader.instance, tabId)))
@@ -130,17 +143,43 @@ class Attempt {
     this.#end({ refusal: new OttlaError('UNSUPPORTED', { message: reason, hint: 'check the address of the worker' }) })
   }
 
-  #end(outcome: Omit<AttemptOutcome, 'isSeated'>): void {
+  #end(outcome: Pick<AttemptOutcome, 'attachment' | 'refusal'>): void {
     if (this.#over.signal.aborted) return
     this.#over.abort()
     const seatLine = this.#seatLine
     if (this.#leaderLine !== this.#usedLine) this.#leaderLine?.close()
     if (seatLine && !outcome.attachment) leave(seatLine)
-    if (seatLine && outcome.attachment && seatLine !== this.#usedLine) {
-      void outcome.attachment.lost.then(() => leave(seatLine))
-    }
-    this.#resolve({ ...outcome, isSeated: this.#seatId !== undefined })
+    if (seatLine && outcome.attachment && seatLine !== this.#usedLine) this.#watchSeat(seatLine, outcome.attachment)
+    const isOwnSeat = outcome.attachment !== undefined && seatLine === this.#usedLine
+    this.#resolve({ ...outcome, isSeated: this.#seatId !== undefined, isOwnSeat })
   }
+
+  /** The page is attached to another leader; its own seat must still be there to lead when that one goes. */
+  #watchSeat(seatLine: Line, attachment: Attachment): void {
+    const { clock, seatPatienceMs, onDeadSeat } = this.#options
+    const timer = clock.setTimer(seatPatienceMs, () => {
+      if (!this.#seatId) onDeadSeat(attachment)
+    })
+    void attachment.lost.then(() => {
+      timer.cancel()
+      leave(seatLine)
+    })
+  }
+}
+
+/** A new seat for a page that stays attached to another leader. */
+export function reseat(
+  options: Pick<AttacherOptions, 'spawner' | 'config'>,
+  seat: { tabId: string; epoch: number },
+  attachment: Attachment,
+): void {
+  const { spawner, config } = options
+  const line = portLine(spawner.open(seat.epoch, () => {}))
+  line.listen((data) => {
+    if (asNote<HostNote>(data)?.ottla === 'hello') attachment.lose('replaced')
+  })
+  line.post({ ottla: 'join', contract: CONTRACT_VERSION, tabId: seat.tabId, instance: null, config } satisfies JoinNote)
+  void attachment.lost.then(() => leave(line))
 }
 
 function leave(line: Line): void {

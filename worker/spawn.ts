@@ -2,9 +2,10 @@
  * How a page gets at a seat: a SharedWorker, a dedicated worker of its own, or a seat inside the page itself.
  *
  * A hung SharedWorker can't be ended from outside, and its name leads to it for as long as any page lives. So seats
- * have an epoch: the next epoch is a worker of another name. A dedicated worker of a former epoch is terminated.
+ * have an epoch: the next epoch is a worker of another name. A dedicated worker of a former epoch is terminated. The
+ * version is in the name too: a page that was updated must not get the worker of the tabs that were not.
  */
-import type { SeatPortNote } from './contract.ts'
+import { CONTRACT_VERSION, type SeatPortNote } from './contract.ts'
 
 export type SeatKind = 'shared' | 'dedicated' | 'page'
 
@@ -20,7 +21,7 @@ export function sharedSpawner(url: URL, replica: string): Spawner {
   return {
     kind: 'shared',
     open(epoch, failed) {
-      const name = epoch === 0 ? `ottla ${replica}` : `ottla ${replica} ~${epoch}`
+      const name = `ottla ${replica}${epoch === 0 ? '' : ` ~${epoch}`} v${CONTRACT_VERSION}`
       const worker = new SharedWorker(url, { type: 'module', name })
       worker.addEventListener('error', () => failed(`SharedWorker ${url} did not start`))
       return worker.port
