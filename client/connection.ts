@@ -11,6 +11,7 @@ import { decodeResponse, encodeRequest } from '../protocol/api.ts'
 import { Reader } from '../protocol/bytes/reader.ts'
 import type { Clock, Timer } from '../protocol/lib/clock.ts'
 import { CloseCode, PUSH_CORRELATION_ID, readPushStart } from '../protocol/messages/offset-protocol.ts'
+import { abortError } from './abort-error.ts'
 import { asOttlaError, OttlaError } from './errors.ts'
 import type { CloseReason, Transport, TransportConnection } from './transport/transport.ts'
 
@@ -240,8 +241,4 @@ function tooLarge(name: string, sizeBytes: number, limitBytes: number): OttlaErr
 
 function tooMany(name: string): OttlaError {
   return new OttlaError('BUFFER_FULL', { message: `${REQUESTS_MAX} requests wait already; ${name} was not sent` })
-}
-
-export function abortError(what: string, signal: AbortSignal): OttlaError {
-  return new OttlaError('ABORTED', { message: `${what} was aborted by its signal`, cause: signal.reason })
 }

@@ -27,6 +27,7 @@ export const ERRORS = {
   UNSUPPORTED: { retriable: false, hint: 'the relay does not offer what was asked for; update one of the two' },
   NO_WEBSOCKET: { retriable: false, hint: "pass `webSocket`, or install the package 'ws'" },
   UNKNOWN_TOPIC: { retriable: false, hint: 'create the topic first, or check its name' },
+  TOPIC_EXISTS: { retriable: false, hint: 'use it, or pass ifNotExists' },
   UNKNOWN_PARTITION: { retriable: false, hint: 'ask describeTopics for the partitions that exist' },
   OFFSET_OUT_OF_RANGE: { retriable: false, hint: "seek to the beginning, or read with onMissingOffset: 'earliest'" },
   TOPIC_RECREATED: { retriable: false, hint: 'the topic was deleted and made again; open a new reader' },

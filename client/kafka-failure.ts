@@ -15,6 +15,7 @@ const CODES: Readonly<Record<number, OttlaErrorCode>> = {
   29: 'NOT_AUTHORIZED',
   31: 'NOT_AUTHORIZED',
   35: 'UNSUPPORTED',
+  36: 'TOPIC_EXISTS',
   74: 'LOG_TRUNCATED',
   100: 'TOPIC_RECREATED',
 }

@@ -57,7 +57,7 @@ function attach(socket: WebSocketLike, handlers: Parameters<Transport['open']>[1
     if (isOver) return
     try {
       // Pages may only send 1000 and 3000-4999; the others are for the protocol's own machinery.
-      socket.close(code === CloseCode.normal || code >= 3000 ? code : CloseCode.normal, reason.slice(0, 100))
+      socket.close(code === CloseCode.normal || code >= 3000 ? code : CloseCode.normal, asciiOf(reason))
     } catch {
       // A socket that cannot be closed any more is closed.
     }
@@ -65,9 +65,13 @@ function attach(socket: WebSocketLike, handlers: Parameters<Transport['open']>[1
   }
   socket.onopen = () => handlers.onOpen()
   // Stays attached for good: the `ws` package emits one more error when a connecting socket is closed.
-  socket.onerror = () => {}
+  // Browsers' events say nothing more; that package's say what went wrong.
+  let failure = ''
+  socket.onerror = (event: { message?: string }) => {
+    failure = event?.message ?? ''
+  }
   socket.onclose = (event: { code: number; reason: string }) =>
-    end({ code: event.code, reason: event.reason, by: 'relay' })
+    end({ code: event.code, reason: event.reason || failure, by: 'relay' })
   socket.onmessage = (event: { data: unknown }) => {
     if (event.data instanceof ArrayBuffer) handlers.onMessage(new Uint8Array(event.data))
     else close(CloseCode.malformed, 'a text message, where all are binary')
@@ -81,4 +85,9 @@ function attach(socket: WebSocketLike, handlers: Parameters<Transport['open']>[1
     },
     close,
   }
+}
+
+/** A close reason has at most 123 bytes; a longer one would throw instead of closing. */
+function asciiOf(reason: string): string {
+  return reason.replace(/[^ -~]/g, '?').slice(0, 120)
 }

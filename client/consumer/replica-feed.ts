@@ -1,0 +1,180 @@
+/**
+ * One partition from the replica: reads a stretch ahead of the application and follows what is stored.
+ *
+ * Invariants: one read at a time; what a read brings is thrown away when the position was moved meanwhile. A change of
+ * generation takes the position back to where the replica was cut, and that is said.
+ */
+import type { Core, ReplicaRange, StoredChunk } from '../core.ts'
+import { asOttlaError, OttlaError } from '../errors.ts'
+import type { Gap } from '../record.ts'
+import { mayHearMore } from './may-hear-more.ts'
+import { END, type Feed, type FeedEvents, type FeedOptions, type Frame, START } from './source.ts'
+
+/** Read at a time; the next stretch is fetched while this one is given out. */
+const READ_BYTES = 1024 * 1024
+
+export class ReplicaFeed implements Feed {
+  readonly partition: number
+  readonly #core: Core
+  readonly #options: FeedOptions
+  readonly #events: FeedEvents
+  readonly #unlisten: Array<() => void>
+  #range: ReplicaRange
+  /** START or END until the replica knows what they stand for. */
+  #position: number
+  #isExact: boolean
+  #queue: Frame[] = []
+  #gap: Gap | undefined
+  #isReading = false
+  /** Grows when queued and requested chunks lose their meaning. */
+  #epoch = 0
+  #isClosed = false
+
+  constructor(core: Core, range: ReplicaRange, options: FeedOptions, events: FeedEvents) {
+    this.partition = range.partition
+    this.#core = core
+    this.#range = range
+    this.#options = options
+    this.#events = events
+    this.#position = options.from
+    this.#isExact = options.isExact
+    this.#unlisten = [
+      core.onAdvanced((all) => {
+        for (const advanced of all) this.#advanced(advanced)
+      }),
+      core.onStatus(() => this.#look()),
+    ]
+    queueMicrotask(() => this.#look())
+  }
+
+  get isUpToDate(): boolean {
+    if (this.#queue.length > 0 || this.#isReading || this.#position < this.#range.end) return false
+    return this.#range.upToDate || !mayHearMore(this.#core)
+  }
+
+  take(): Frame | undefined {
+    const frame = this.#queue.shift()
+    if (this.#queue.length === 0) this.#look()
+    return frame
+  }
+
+  seek(offset: number): void {
+    this.#moveTo(offset)
+    this.#isExact = offset >= 0
+    this.#gap = undefined
+    this.#look()
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.#epoch++
+    this.#queue = []
+    for (const unlisten of this.#unlisten) unlisten()
+  }
+
+  #moveTo(offset: number): void {
+    this.#position = offset
+    this.#epoch++
+    this.#queue = []
+  }
+
+  #advanced(range: ReplicaRange): void {
+    if (range.topic !== this.#range.topic || range.partition !== this.partition || this.#isClosed) return
+    if (range.topicId !== this.#range.topicId) {
+      return this.#fail(new OttlaError('TOPIC_RECREATED', { message: `${range.topic} was deleted and made anew` }))
+    }
+    const wasGeneration = this.#range.generation
+    this.#range = range
+    if (range.generation !== wasGeneration) this.#cut(range.cutAt ?? range.start)
+    this.#look()
+  }
+
+  #cut(cutAt: number): void {
+    const reached = this.#position
+    if (reached <= cutAt) return
+    const lost = this.#queue.find((frame) => frame.nextOffset > cutAt)
+    if (this.#options.onMissingOffset === 'fail') {
+      return this.#fail(new OttlaError('LOG_TRUNCATED', { message: `${this.#name} was cut at offset ${cutAt}` }))
+    }
+    const to = Math.min(cutAt, lost?.fromOffset ?? cutAt)
+    const kept = this.#queue.filter((frame) => frame.nextOffset <= cutAt)
+    this.#moveTo(to)
+    this.#queue = kept
+    this.#tellGap({ partition: this.partition, from: reached, to, reason: 'truncated' })
+  }
+
+  /** Reads on if there is something and nobody reads yet; tells the reader how things stand. */
+  #look(): void {
+    if (this.#isClosed) return
+    this.#resolvePosition()
+    if (this.#position >= 0 && this.#position < this.#range.start && this.#range.end > 0) this.#skipMissing()
+    const isWanted = this.#queue.length <= 1 && this.#position >= 0 && this.#position < this.#range.end
+    if (isWanted && !this.#isReading) void this.#read()
+    this.#events.onReady()
+  }
+
+  /** What "the start" and "the end" are is known once the relay has spoken, or when it cannot be reached. */
+  #resolvePosition(): void {
+    const { start, end, relayEnd, upToDate } = this.#range
+    const isKnown = upToDate || relayEnd >= 0 || !mayHearMore(this.#core)
+    if (this.#position === START && (isKnown || end > start)) this.#position = start
+    if (this.#position === END && isKnown) this.#position = Math.max(end, relayEnd)
+  }
+
+  #skipMissing(): void {
+    const { start, end } = this.#range
+    const from = this.#position
+    if (this.#options.onMissingOffset === 'fail' && this.#isExact) {
+      const message = `offset ${from} of ${this.#name} is gone; the replica begins at ${start}`
+      return this.#fail(new OttlaError('OFFSET_OUT_OF_RANGE', { message }))
+    }
+    const to = this.#options.onMissingOffset === 'latest' ? end : start
+    this.#moveTo(to)
+    if (this.#isExact) this.#tellGap({ partition: this.partition, from, to, reason: 'deleted' })
+  }
+
+  #tellGap(gap: Gap): void {
+    this.#gap = gap
+    this.#events.onGap(gap)
+  }
+
+  async #read(): Promise<void> {
+    this.#isReading = true
+    const epoch = this.#epoch
+    let progress = false
+    try {
+      const { topicId } = this.#range
+      const chunks = await this.#core.readReplica(topicId, this.partition, this.#position, READ_BYTES)
+      if (epoch === this.#epoch) for (const chunk of chunks) progress = this.#push(chunk) || progress
+      progress ||= epoch !== this.#epoch
+    } catch (thrown) {
+      this.#fail(asOttlaError(thrown, 'STORAGE_FAILED'))
+    } finally {
+      this.#isReading = false
+    }
+    // Nothing where the range says there is something: the range is about to change, and that will be told.
+    if (progress) this.#look()
+    else this.#events.onReady()
+  }
+
+  #push({ nextOffset, batches }: StoredChunk): boolean {
+    if (nextOffset <= this.#position) return false
+    const { partition } = this
+    const fromOffset = this.#position
+    this.#queue.push({ partition, batches, fromOffset, nextOffset, aborted: [], gap: this.#gap, release: () => {} })
+    this.#gap = undefined
+    this.#position = nextOffset
+    this.#isExact = true
+    return true
+  }
+
+  #fail(error: unknown): void {
+    if (this.#isClosed) return
+    this.close()
+    this.#events.onFailed(error)
+  }
+
+  get #name(): string {
+    return `${this.#range.topic}-${this.partition}`
+  }
+}

@@ -1,0 +1,75 @@
+/**
+ * Where a reader's batches come from: live from the relay, or from the replica. The reader knows only this.
+ *
+ * A feed holds what has come for one partition until it is taken; what it holds is bounded, and releasing a frame is
+ * what lets more come.
+ */
+import type { TopicInfo } from '../core.ts'
+import type { Gap } from '../record.ts'
+
+/** As in the offset protocol: where the log ends, where it starts. */
+export const END = -1
+export const START = -2
+
+export interface AbortedTransaction {
+  producerId: number
+  firstOffset: number
+}
+
+export interface Frame {
+  partition: number
+  /** Whole batches; the first may begin below `fromOffset`. */
+  batches: Uint8Array
+  /** Records below are not the reader's. */
+  fromOffset: number
+  nextOffset: number
+  aborted: readonly AbortedTransaction[]
+  /** What is missing in front of this frame. */
+  gap: Gap | undefined
+  /** The application is done with it. */
+  release(): void
+}
+
+export interface FeedEvents {
+  /** Something can be taken, or `isUpToDate` changed. */
+  onReady(): void
+  /** As soon as it is known; the next frame carries it too. */
+  onGap(gap: Gap): void
+  /** The feed is over. */
+  onFailed(error: unknown): void
+}
+
+/** What happens when the log no longer has the offset that is wanted next. */
+export type OnMissingOffset = 'earliest' | 'latest' | 'fail'
+
+export interface FeedOptions {
+  /** An offset, START or END. */
+  from: number
+  /** False: `from` was worked out, and when the log has moved on meanwhile, its start is as good and no gap. */
+  isExact: boolean
+  onMissingOffset: OnMissingOffset
+  isolation: 0 | 1
+  bufferBytesMax: number
+}
+
+export interface Feed {
+  readonly partition: number
+  /** Everything there is has been taken, as far as the source can know now. */
+  readonly isUpToDate: boolean
+  take(): Frame | undefined
+  seek(offset: number): void
+  close(): void
+}
+
+export interface Source {
+  readonly topic: TopicInfo
+  /**
+   * Where a partition's log starts and ends. `newest`: as the relay knows it, if it can be asked; else what can be read
+   * at once will do.
+   */
+  bounds(partition: number, newest: boolean): Promise<{ start: number; end: number }>
+  /** The first offset whose record is at least that young; the end when there is none. */
+  offsetForTimestamp(partition: number, timestampMs: number): Promise<number>
+  feed(partition: number, options: FeedOptions, events: FeedEvents): Feed
+  close(): void
+}

@@ -1,0 +1,24 @@
+/**
+ * What connect.ts hands to local-core.ts: the outbox and the replica open their store first, since the replica's id
+ * lives there, and then have a session opened under that id.
+ */
+import type { Clock } from '../protocol/lib/clock.ts'
+import type { Random } from '../protocol/lib/random.ts'
+import type { Core } from './core.ts'
+import type { ReplicaIdentity } from './live-session.ts'
+import type { Session } from './session.ts'
+
+export interface LocalCoreOptions {
+  /** Name of the replica's database; null keeps everything in memory. */
+  replica: string | null
+  clock: Clock
+  random: Random
+  openSession(identity: ReplicaIdentity): Session
+}
+
+/** A Core in this context, with its session for live readers beside it. Closing it closes the session. */
+export interface LocalCore extends Core {
+  readonly session: Session
+}
+
+export type OpenLocalCore = (options: LocalCoreOptions) => Promise<LocalCore>

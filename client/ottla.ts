@@ -1,0 +1,109 @@
+/**
+ * What `connect` gives: topics, admin, status and outbox over one core, wherever that core lives. No I/O of its own.
+ */
+import type { CodecRegistry } from '../protocol/compression.ts'
+import type { Clock } from '../protocol/lib/clock.ts'
+import type { Random } from '../protocol/lib/random.ts'
+import { Admin } from './admin/admin.ts'
+import type { Lanes } from './consumer/lanes.ts'
+import { Sources } from './consumer/sources.ts'
+import type { Core, Outbox, ReplicaPolicy, Status } from './core.ts'
+import { OttlaError } from './errors.ts'
+import { SendBuffer } from './producer/send-buffer.ts'
+import { Settlements } from './producer/settlements.ts'
+import { bytes, type Serde, string } from './serde.ts'
+import { Topic, type TopicOptions } from './topic.ts'
+
+export interface OttlaParts {
+  core: Core
+  clock: Clock
+  random: Random
+  codecs: CodecRegistry
+  /** Topics are read from the replica unless they say otherwise. */
+  hasReplica: boolean
+  /** Connections for live readers, made when the first of them needs one. */
+  openLanes(): Lanes
+}
+
+export class Ottla {
+  readonly admin: Admin
+  readonly #parts: OttlaParts
+  readonly #settlements: Settlements
+  readonly #sources: Sources
+  readonly #buffers = new Set<SendBuffer>()
+  #closing: Promise<void> | undefined
+
+  constructor(parts: OttlaParts) {
+    this.#parts = parts
+    this.admin = new Admin(parts.core)
+    this.#settlements = new Settlements(parts.core)
+    this.#sources = new Sources(parts.core, parts.codecs, parts.openLanes)
+  }
+
+  get status(): Status {
+    return this.#parts.core.status()
+  }
+
+  /** At every change; `status` already is what the listener gets. Returns the function that ends listening. */
+  onStatus(listener: (status: Status) => void): () => void {
+    return this.#parts.core.onStatus(listener)
+  }
+
+  /** Writes that wait for the relay, and those that wait for a person. */
+  get outbox(): Outbox {
+    return this.#parts.core.outbox
+  }
+
+  /** Codecs for reading compressed batches; gzip is there, others are plugged in. */
+  get codecs(): CodecRegistry {
+    return this.#parts.codecs
+  }
+
+  /** A typed handle; asks nobody whether the topic exists. Default serdes: `string` keys, `bytes` values. */
+  topic<K = string, V = Uint8Array>(name: string, options: TopicOptions<K, V> = {}): Topic<K, V> {
+    if (this.#closing) throw new OttlaError('CLOSED', { message: 'this client was closed' })
+    const { core, clock, random, codecs, hasReplica } = this.#parts
+    const buffer = new SendBuffer({ topic: name, core, settlements: this.#settlements, clock, random }, options)
+    this.#buffers.add(buffer)
+    return new Topic<K, V>({
+      name,
+      key: options.key ?? (string as unknown as Serde<K>),
+      value: options.value ?? (bytes as unknown as Serde<V>),
+      buffer,
+      clock,
+      codecs,
+      sources: this.#sources,
+      policy: policyOf(options.replica, hasReplica),
+      lookUp: (topicName) => core.topic(topicName),
+      replicate: (topicName, policy) => core.replicate(topicName, policy),
+    })
+  }
+
+  /** After `needs-auth`, once the credentials have been renewed. */
+  reauthenticate(): Promise<void> {
+    return this.#parts.core.reauthenticate()
+  }
+
+  /** Connects (or looks at the connection) now rather than when the back-off says. */
+  wake(): void {
+    this.#parts.core.wake()
+  }
+
+  /** Stores what was sent, then lets go. Stored writes stay in the outbox of a replica for the next time. Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    await Promise.all([...this.#buffers].map((buffer) => buffer.close()))
+    await this.#sources.close()
+    await this.#parts.core.close()
+    this.#settlements.stop()
+  }
+}
+
+function policyOf(wanted: ReplicaPolicy | boolean | undefined, hasReplica: boolean): ReplicaPolicy | null {
+  if (!hasReplica || wanted === false) return null
+  return typeof wanted === 'object' ? wanted : {}
+}

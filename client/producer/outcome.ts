@@ -1,0 +1,24 @@
+/** What the core says about an entry, told to the receipts of the records in it. */
+import type { Settled } from '../core.ts'
+import { OttlaError } from '../errors.ts'
+import type { OpenReceipt } from './receipt.ts'
+
+/** `receipts` in the order of the records in the entry's batch. */
+export function settleReceipts(receipts: readonly OpenReceipt[], settled: Settled): void {
+  for (const [index, receipt] of receipts.entries()) {
+    if (settled.outcome === 'committed') {
+      const { partitions, offsets } = settled
+      receipt.resolveCommitted({ partition: partitions[index] ?? -1, offset: offsets[index] ?? -1 })
+    } else receipt.rejectCommitted(outcomeError(settled))
+  }
+}
+
+const OUTCOME_CODES = { parked: 'REJECTED', unknown: 'OUTCOME_UNKNOWN', discarded: 'DISCARDED' } as const
+
+function outcomeError({ outcome, error }: Exclude<Settled, { outcome: 'committed' }>): OttlaError {
+  return new OttlaError(OUTCOME_CODES[outcome], {
+    message: error.message,
+    cause: OttlaError.fromInfo(error),
+    ...(error.kafkaCode === undefined ? {} : { kafkaCode: error.kafkaCode }),
+  })
+}

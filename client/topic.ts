@@ -1,0 +1,145 @@
+/**
+ * A topic with types: values in, receipts out; positions in, records out. Cheap to make; does no I/O by itself.
+ */
+import type { CodecRegistry } from '../protocol/compression.ts'
+import type { Clock } from '../protocol/lib/clock.ts'
+import { Reader, type ReadOptions } from './consumer/reader.ts'
+import type { Sources } from './consumer/sources.ts'
+import type { ReplicaPolicy, TopicInfo } from './core.ts'
+import { asOttlaError, OttlaError } from './errors.ts'
+import type { Receipt } from './producer/receipt.ts'
+import type { OutgoingRecord, SendBuffer, SendBufferOptions } from './producer/send-buffer.ts'
+import type { OutgoingMessage, RecordHeader } from './record.ts'
+import type { Serde } from './serde.ts'
+
+export interface TopicOptions<K, V> extends SendBufferOptions {
+  /** Default: `string`. */
+  key?: Serde<K>
+  /** Default: `bytes`. */
+  value?: Serde<V>
+  /**
+   * What the replica keeps of the topic, from the first `read` on. Default: everything; where the client has no
+   * replica, nothing. false: read live from the relay, keep nothing.
+   */
+  replica?: ReplicaPolicy | boolean
+}
+
+export interface SendOptions {
+  /**
+   * Takes records back that have not been handed to the outbox yet (within the same turn, during a linger, or while the
+   * buffer is full): both promises reject ABORTED. Later it has no effect; a stored write is sent.
+   */
+  signal?: AbortSignal
+}
+
+export interface TopicParts<K, V> {
+  name: string
+  key: Serde<K>
+  value: Serde<V>
+  buffer: SendBuffer
+  clock: Clock
+  sources: Sources
+  codecs: CodecRegistry
+  policy: ReplicaPolicy | null
+  lookUp(name: string): Promise<TopicInfo>
+  replicate(name: string, policy: ReplicaPolicy): Promise<unknown>
+}
+
+export class Topic<K = string, V = Uint8Array> {
+  readonly name: string
+  readonly #parts: TopicParts<K, V>
+
+  constructor(parts: TopicParts<K, V>) {
+    this.name = parts.name
+    this.#parts = parts
+  }
+
+  /** Id and partition count; from the replica when offline. Rejects UNKNOWN_TOPIC, DISCONNECTED. */
+  info(): Promise<TopicInfo> {
+    return this.#parts.lookUp(this.name)
+  }
+
+  /**
+   * Sends one record. Returns at once, works offline. Throws INVALID_VALUE when the value cannot be encoded,
+   * INVALID_ARGUMENT, BUFFER_FULL (see `onFull`), CLOSED, or ABORTED when the signal was aborted before.
+   */
+  send(message: OutgoingMessage<K, V>, options: SendOptions = {}): Receipt {
+    return this.sendAll([message], options)[0]!
+  }
+
+  /** Sends records in their order: all, or none when one cannot be encoded or the buffer is full. One receipt for each. */
+  sendAll(messages: readonly OutgoingMessage<K, V>[], options: SendOptions = {}): Receipt[] {
+    const records = messages.map((message) => this.#encode(message))
+    return this.#parts.buffer.add(records, options.signal)
+  }
+
+  /** Resolves when `send` has room again; for loops that produce faster than the device stores. */
+  whenRoom(): Promise<void> {
+    return this.#parts.buffer.whenRoom()
+  }
+
+  /** Resolves when all that was sent is stored or has failed. */
+  flush(): Promise<void> {
+    return this.#parts.buffer.flush()
+  }
+
+  /** Reads records. Begins when iterated (or when `each` or `batches` is called); see ReadOptions for all defaults. */
+  read(options: ReadOptions = {}): Reader<K, V> {
+    const { name, key, value, sources, policy, codecs } = this.#parts
+    return new Reader<K, V>(
+      { topic: name, key, value, codecs, open: (partitions, signal) => sources.open(name, policy, partitions, signal) },
+      options,
+    )
+  }
+
+  /** Keeps a replica from now on, without reading. Throws UNSUPPORTED when the topic has `replica: false`. */
+  async replicate(): Promise<void> {
+    const { policy } = this.#parts
+    if (!policy) {
+      throw new OttlaError('UNSUPPORTED', {
+        message: `${this.name} has no replica`,
+        hint: 'connect with `replica`, and do not set `replica: false` on the topic',
+      })
+    }
+    await this.#parts.replicate(this.name, policy)
+  }
+
+  #encode(message: OutgoingMessage<K, V>): OutgoingRecord {
+    const { key, value, clock } = this.#parts
+    const { partition = null, timestamp = clock.now() } = message
+    if (partition !== null && (!Number.isSafeInteger(partition) || partition < 0)) {
+      throw new OttlaError('INVALID_ARGUMENT', { message: `partition ${partition} of ${this.name} cannot be` })
+    }
+    if (!Number.isSafeInteger(timestamp)) {
+      throw new OttlaError('INVALID_ARGUMENT', { message: `timestamp ${timestamp} is no whole number of milliseconds` })
+    }
+    return {
+      key: this.#encodeWith(key, message.key ?? null, 'key'),
+      value: this.#encodeWith(value, message.value, 'value'),
+      headers: headersOf(message.headers),
+      timestamp,
+      partition,
+    }
+  }
+
+  #encodeWith<T>(serde: Serde<T>, given: T | null | undefined, what: string): Uint8Array | null {
+    if (given === null || given === undefined) return null
+    try {
+      return serde.encode(given)
+    } catch (cause) {
+      const { message } = asOttlaError(cause, 'INVALID_VALUE')
+      throw new OttlaError('INVALID_VALUE', { message: `${what} for ${this.name}: ${message}`, cause })
+    }
+  }
+}
+
+const encoder = /* @__PURE__ */ new TextEncoder()
+
+function headersOf(given: OutgoingMessage<unknown, unknown>['headers']): readonly RecordHeader[] {
+  if (given === undefined) return []
+  if (Array.isArray(given)) return given
+  return Object.entries(given as Readonly<Record<string, string | Uint8Array>>).map(([key, value]) => ({
+    key,
+    value: typeof value === 'string' ? encoder.encode(value) : value,
+  }))
+}
