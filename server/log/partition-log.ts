@@ -461,13 +461,23 @@ export class PartitionLog {
     this.#refusal = { message: `${this.dir} is being truncated`, isFull: false }
     try {
       await this.#loop.drained()
-      if (offset < this.#state.highWatermark) {
-        await this.#writer.saveTruncation(offset)
-        await this.#recoverAgain()
-      }
+      if (this.#state.fault) throw storageRefusal(this.#state.fault)
+      if (offset < this.#state.highWatermark) await this.#truncate(offset)
       return this.#state.endOffset
     } finally {
       this.#refusal = this.#closing ? this.#refusal : undefined
+    }
+  }
+
+  async #truncate(offset: number): Promise<void> {
+    try {
+      await this.#writer.saveTruncation(offset)
+      await this.#recoverAgain()
+    } catch (error) {
+      // Decided or not? The disk knows, the next start will ask it. Until then nothing may be appended that it would cut.
+      const fault = writeFault(error, this.dir, offset)
+      this.#goOffline(fault)
+      throw storageRefusal(fault)
     }
   }
 

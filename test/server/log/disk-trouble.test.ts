@@ -143,3 +143,27 @@ test('[LOG-34] more than the queue may hold is refused with an error that says t
   await log.append(batchOfSize(size)).durable
   await log.close()
 })
+
+test('[LOG-35] a truncation that fails half-way is finished or forgotten at the next start; no append comes between', async () => {
+  let struck = 0
+  for (let at = 1; at < 60; at++) {
+    const memory = new MemoryFiles()
+    const files = new FaultyFiles(memory)
+    const log = await openLog({ files, config: { segmentBytes: 200 } })
+    await appendEach(log, ['a', 'b', 'c', 'd', 'e', 'f'])
+    const fault = files.fail({ call: 'any', at, code: 'EIO' })
+    const cut = await log.truncateTo(1).catch(() => undefined)
+    const extra = cut === undefined ? undefined : ['1:g']
+    if (fault.count > 0) struck++
+    if (cut === undefined) expect(() => log.append(batchOf(['g']))).toThrow(storageError)
+    else await log.append(batchOf(['g'])).durable.catch(() => extra?.pop())
+    await log.close().catch(() => {})
+    const again = await openLog({ files: memory })
+    expect(again.fault).toBeUndefined()
+    const values = await valuesFrom(again)
+    if (extra) expect(values).toEqual(['0:a', ...extra])
+    else expect([1, 6]).toContain(values.length)
+    await again.close()
+  }
+  expect(struck).toBeGreaterThan(20)
+})
