@@ -292,6 +292,8 @@ static uint32_t publish(struct session *s, uint64_t first, uint32_t count) {
   static uint8_t *batch;
   uint32_t most = batch_records();
   if (s->in_flight >= options.inflight) return 0;
+  // A producer that may have five batches under way does not spend them on crumbs of its window.
+  if (options.rate <= 0 && s->in_flight > 0 && count < (uint32_t)options.window / (uint32_t)options.inflight) return 0;
   if (count > most) count = most;
   if (!batch) batch = malloc(batch_bytes_max(most, (uint32_t)options.size));
   if (!batch) fail("no memory for a batch");
