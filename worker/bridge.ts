@@ -23,8 +23,9 @@ import { OttlaError } from '../client/errors.ts'
 import { Emitter } from '../protocol/lib/events.ts'
 import { Attacher } from './attacher.ts'
 import type { AttacherOptions } from './attacher-options.ts'
-import { type Attachment, HostLost } from './attachment.ts'
+import type { Attachment } from './attachment.ts'
 import type { EventsNote, HostArgs, HostMethod, HostResult } from './contract.ts'
+import { HostCaller } from './host-caller.ts'
 import { LocalReads } from './local-reads.ts'
 import { initialStatus, withoutHost } from './page-status.ts'
 import { Unsettled } from './unsettled.ts'
@@ -45,8 +46,9 @@ const CHANGES_THE_RELAY: ReadonlySet<ApiName> = new Set([
 
 export class Bridge implements Core {
   readonly outbox: Outbox
-  readonly #options: BridgeOptions
+  readonly #replica: string
   readonly #attacher: Attacher
+  readonly #calls: HostCaller
   readonly #reads: LocalReads
   readonly #unsettled = new Unsettled()
   readonly #policies = new Map<string, ReplicaPolicy>()
@@ -57,10 +59,11 @@ export class Bridge implements Core {
   #isClosed = false
 
   constructor(options: BridgeOptions) {
-    this.#options = options
+    this.#replica = options.config.replica
     this.#status = initialStatus(options.config.replica)
     this.#reads = new LocalReads(options.config.replica)
     this.#attacher = new Attacher({ ...options, onEvents: (note) => this.#heard(note) })
+    this.#calls = new HostCaller(this.#attacher, options.attachWaitMsMax ?? 15_000)
     this.#attacher.onAttached.on((attachment) => this.#attached(attachment))
     this.#attacher.onLost.on(() => this.#setStatus(withoutHost(this.#status)))
     this.#attacher.start()
@@ -147,17 +150,8 @@ export class Bridge implements Core {
 
   async request(name: ApiName, body: unknown): Promise<unknown> {
     if (!CHANGES_THE_RELAY.has(name)) return this.#call('request', name, body)
-    try {
-      const attachment = await this.#host()
-      return await answerOf(attachment, 'request', name, body)
-    } catch (error) {
-      if (!(error instanceof HostLost)) throw error
-      throw new OttlaError('OUTCOME_UNKNOWN', {
-        message: `the worker ended while ${name} was under way`,
-        hint: 'look at the relay whether it was carried out, then repeat it if not',
-        cause: error,
-      })
-    }
+    this.#throwIfClosed()
+    return this.#calls.once('request', name, body)
   }
 
   wake(): void {
@@ -192,26 +186,13 @@ export class Bridge implements Core {
     this.#attacher.start()
   }
 
-  /** One call, at as many hosts as it takes. */
   async #call<M extends HostMethod>(method: M, ...args: HostArgs<M>): Promise<HostResult<M>> {
-    for (;;) {
-      const attachment = await this.#host()
-      try {
-        return await answerOf(attachment, method, ...args)
-      } catch (error) {
-        if (!(error instanceof HostLost)) throw error
-      }
-    }
-  }
-
-  #host(): Promise<Attachment> {
     this.#throwIfClosed()
-    return this.#attacher.attached(this.#options.attachWaitMsMax ?? 15_000)
+    return this.#calls.repeatedly(method, ...args)
   }
 
   #throwIfClosed(): void {
-    if (this.#isClosed)
-      throw new OttlaError('CLOSED', { message: `replica '${this.#options.config.replica}' is closed` })
+    if (this.#isClosed) throw new OttlaError('CLOSED', { message: `replica '${this.#replica}' is closed` })
   }
 
   #attached(attachment: Attachment): void {
@@ -252,14 +233,4 @@ export class Bridge implements Core {
     this.#status = status
     this.#statusChanged.emit(status)
   }
-}
-
-async function answerOf<M extends HostMethod>(
-  attachment: Attachment,
-  method: M,
-  ...args: HostArgs<M>
-): Promise<HostResult<M>> {
-  const reply = await attachment.call(method, ...args)
-  if (reply.ok) return reply.value
-  throw OttlaError.fromInfo(reply.error)
 }

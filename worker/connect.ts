@@ -1,0 +1,70 @@
+/**
+ * `connect` for pages: connection, replica and outbox live in a worker that all tabs share, the page holds the rest.
+ *
+ * Never waits for the worker: what the replica holds is read straight from IndexedDB, and what must be asked of the
+ * worker waits by itself.
+ */
+import { type ConnectOptions, connect as connectHere, openAnonymousSession, sessionOpener } from '../client/connect.ts'
+import { Ottla } from '../client/ottla.ts'
+import { CodecRegistry } from '../protocol/compression.ts'
+import { systemClock } from '../protocol/lib/clock.ts'
+import { systemRandom } from '../protocol/lib/random.ts'
+import type { WorkerChoice } from './choose.ts'
+import { openBridge } from './open-bridge.ts'
+import type { PlainConnectionOptions } from './open-core.ts'
+import { PageLanes } from './page-lanes.ts'
+
+export interface PageConnectOptions extends ConnectOptions {
+  /**
+   * Where connection, replica and outbox live. 'auto' (default): a SharedWorker, else a dedicated worker with one tab
+   * leading (needs Web Locks, so a secure context), else the page. 'shared' and 'dedicated' reject UNSUPPORTED where
+   * they can't be had. 'none': in the page; of several tabs one leads here too.
+   */
+  worker?: WorkerChoice
+  /**
+   * The worker's script. Default: worker.js beside this module. A page that is built by a bundler names it, as the
+   * bundler moves this module: `'/worker.js'` where the relay serves it. From another origin it runs as a dedicated
+   * worker.
+   */
+  workerUrl?: string | URL
+}
+
+/**
+ * Connects to a relay, like the client's `connect`. Without a replica, outside pages, or with parts that can't cross to
+ * a worker (`transport`, `webSocket`, `wakeUps`, `clock`, `random`) everything runs in this context.
+ */
+export async function connect(url: string, options: PageConnectOptions = {}): Promise<Ottla> {
+  const { replica, worker = 'auto' } = options
+  if (replica === undefined || typeof document === 'undefined' || hasOwnParts(options)) return connectHere(url, options)
+  const open = await sessionOpener(url, options)
+  const core = openBridge({
+    config: { url, replica, options: plainOptions(options) },
+    worker,
+    workerUrl: workerUrlOf(options.workerUrl),
+    loadInPage: async () => (await import('./page-seat.ts')).seatInPage(),
+  })
+  const openLive = () => openAnonymousSession(open, systemClock, systemRandom)
+  return new Ottla({
+    core,
+    clock: systemClock,
+    random: systemRandom,
+    codecs: new CodecRegistry(),
+    hasReplica: true,
+    openLanes: () => new PageLanes(openLive(), openLive),
+  })
+}
+
+function hasOwnParts({ transport, webSocket, wakeUps, clock, random }: ConnectOptions): boolean {
+  return [transport, webSocket, wakeUps, clock, random].some((part) => part !== undefined)
+}
+
+function plainOptions(options: ConnectOptions): Record<string, unknown> {
+  const { clientId, heartbeatMs, requestTimeoutMs, connectTimeoutMs, backoff } = options
+  const plain: PlainConnectionOptions = { clientId, heartbeatMs, requestTimeoutMs, connectTimeoutMs, backoff }
+  return { ...plain }
+}
+
+function workerUrlOf(given: string | URL | undefined): URL {
+  if (given !== undefined) return new URL(given, location.href)
+  return new URL(/* @vite-ignore */ './worker.js', import.meta.url)
+}

@@ -1,0 +1,12 @@
+/** What a seat runs when it leads: the client's own core, put together from plain data. */
+import { type ConnectionOptions, openCore, sessionOpener } from '../client/connect.ts'
+import type { Core } from '../client/core.ts'
+import type { CoreConfig } from './contract.ts'
+
+/** The connection options that can cross to a worker. */
+export type PlainConnectionOptions = Omit<ConnectionOptions, 'webSocket' | 'transport' | 'wakeUps' | 'clock' | 'random'>
+
+export async function openCoreOf({ url, replica, options }: CoreConfig): Promise<Core> {
+  const openSession = await sessionOpener(url, options as PlainConnectionOptions)
+  return openCore(openSession, { replica })
+}
