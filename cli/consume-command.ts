@@ -16,7 +16,7 @@ export const consumeCommand: Command = {
     {
       name: 'from',
       value: 'POSITION',
-      doc: 'beginning, end, offset:N, time:ISO or time:MS, last:N (of each partition).',
+      doc: 'beginning, end, offset:N, time:ISO or time:MS, last:N (the N newest of all partitions read).',
       default: 'beginning, or end with --follow',
     },
     { name: 'follow', short: 'f', doc: 'Go on with records as they arrive.' },

@@ -31,7 +31,7 @@ export async function consume(invocation: Invocation): Promise<number> {
     const reader = topic.read({ from, partitions, isolation, follow, signal })
     try {
       for await (const record of reader) {
-        await buffer.add(print({ ...record, topic: topicName }))
+        await buffer.add(print(record))
         printed++
         if (printed >= count) break
       }

@@ -14,6 +14,8 @@ import { withRelay } from './relay-connection.ts'
 
 const IN_FLIGHT_MAX = 20_000
 const IN_FLIGHT_BYTES_MAX = 16 * 1024 * 1024
+/** Lines come in bursts; so short a wait lets a burst share its batches. */
+const LINGER_MS = 5
 const PROGRESS_EVERY_MS = 500
 
 export async function produce(invocation: Invocation): Promise<number> {
@@ -23,7 +25,7 @@ export async function produce(invocation: Invocation): Promise<number> {
   const { output, signal } = invocation
 
   return withRelay(invocation, async (ottla) => {
-    const topic = ottla.topic(topicName, { key: bytes, value: bytes })
+    const topic = ottla.topic(topicName, { key: bytes, value: bytes, lingerMs: LINGER_MS })
     const tally = createTally(invocation)
     const inFlight = new Set<Promise<void>>()
     let failure: unknown

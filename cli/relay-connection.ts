@@ -1,8 +1,8 @@
 /**
  * A connection for the length of one command.
  *
- * The client would go on trying for ever; a command wants to know at once. So the first failure to connect ends it,
- * with one line. Once connected, the client's own patience holds: a relay that restarts is waited for.
+ * `connect` without a replica fails when the first attempt fails, which is what a shell user wants: one line, at once.
+ * Once connected, the client's own patience holds: a relay that restarts is waited for.
  */
 
 import { connect, type Ottla } from '../client/index.ts'
@@ -13,9 +13,10 @@ export class ConnectError extends Error {
   readonly code = 'CONNECT_FAILED'
   readonly hint?: string
 
-  constructor(url: string, reason: string) {
+  constructor(url: string, cause: unknown) {
+    const reason = reasonOf(cause)
     const refused = /ECONNREFUSED/.test(reason)
-    super(`cannot reach a relay at ${url}: ${refused ? 'connection refused' : reason}`)
+    super(`cannot reach a relay at ${url}: ${refused ? 'connection refused' : reason}`, { cause })
     this.name = 'ConnectError'
     if (refused) this.hint = "start one with 'ottla serve', or give --url"
   }
@@ -24,36 +25,23 @@ export class ConnectError extends Error {
 /** Connects, works, disconnects; Ctrl-C meanwhile still disconnects in order. */
 export async function withRelay<T>(invocation: Invocation, work: (ottla: Ottla) => Promise<T>): Promise<T> {
   const url = relayUrl(invocation)
-  const ottla = await connect(url)
+  const ottla = await connect(url, { clientId: 'ottla-cli', signal: invocation.signal }).catch((cause: unknown) => {
+    throw new ConnectError(url, cause)
+  })
   try {
-    await connected(ottla, url, invocation.signal)
     return await work(ottla)
   } finally {
     await ottla.close()
   }
 }
 
-function connected(ottla: Ottla, url: string, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const stop = () => {
-      unsubscribe()
-      signal.removeEventListener('abort', onAbort)
-    }
-    const look = () => {
-      const { connection } = ottla.status
-      if (connection.phase === 'connecting') return false
-      if (connection.phase === 'live') resolve()
-      else reject(new ConnectError(url, connection.error?.message ?? 'the connection was closed'))
-      return true
-    }
-    const onAbort = () => {
-      stop()
-      reject(signal.reason)
-    }
-    const unsubscribe = ottla.onStatus(() => {
-      if (look()) stop()
-    })
-    signal.addEventListener('abort', onAbort, { once: true })
-    if (look()) stop()
-  })
+/** The innermost cause knows what really happened. */
+function reasonOf(error: unknown): string {
+  let innermost = error
+  while (innermost instanceof Error && innermost.cause instanceof Error) innermost = innermost.cause
+  const { code } = innermost as NodeJS.ErrnoException
+  const message = error instanceof Error ? error.message : String(error)
+  return typeof code === 'string' && !message.includes(code) && /^E[A-Z]+$/.test(code)
+    ? `${message} (${code})`
+    : message
 }

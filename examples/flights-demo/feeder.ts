@@ -5,7 +5,7 @@
  */
 
 import { parentPort, workerData } from 'node:worker_threads'
-import { connect } from '../../client/index.ts'
+import { connect, type Ottla } from '../../client/index.ts'
 import { systemClock } from '../../protocol/lib/clock.ts'
 import { openFlights } from './flights.ts'
 import { replay } from './replay.ts'
@@ -29,11 +29,11 @@ export type FeederMessage =
 const TELL_EVERY_MS = 500
 
 export async function feed(options: FeederOptions, tell: (message: FeederMessage) => void, signal: AbortSignal) {
-  const ottla = await connect(options.url)
+  const ottla = await connect(options.url, { clientId: 'flights-demo' })
   try {
     const source = await openFlights()
-    await ensureTopic(ottla, options)
-    const resume = await findResumePoint(ottla, options.topic, options.partitionCount)
+    const partitionCount = await ensureTopic(ottla, options)
+    const resume = await findResumePoint(ottla, options.topic, partitionCount)
     let row = resume.row + resume.present.size
     let toldMs = Number.NEGATIVE_INFINITY
     tell({ type: 'started', row, count: source.count })
@@ -58,8 +58,10 @@ export async function feed(options: FeederOptions, tell: (message: FeederMessage
   }
 }
 
-async function ensureTopic(ottla: Awaited<ReturnType<typeof connect>>, options: FeederOptions): Promise<void> {
-  await ottla.admin.createTopics([{ name: options.topic, partitions: options.partitionCount, configs: {} }])
+async function ensureTopic(ottla: Ottla, options: FeederOptions): Promise<number> {
+  const { topic: name } = options
+  await ottla.admin.createTopics([{ name, partitions: options.partitionCount }], { ifNotExists: true })
+  return (await ottla.topic(name).info()).partitionCount
 }
 
 if (parentPort) {

@@ -34,12 +34,8 @@ describe('[CLI-7] a topic is created, listed, described, altered and deleted', (
       id: created.id,
       partitions: [0, 1, 2].map((partition) => ({ partition, start: 0, end: 0 })),
     })
-    expect(described.configs).toContainEqual(
-      expect.objectContaining({ name: 'retention.ms', value: '-1', isDefault: false }),
-    )
-    expect(described.configs).toContainEqual(
-      expect.objectContaining({ name: 'segment.bytes', value: '134217728', isDefault: true }),
-    )
+    expect(described.configs).toContainEqual({ name: 'retention.ms', value: '-1', source: 'topic' })
+    expect(described.configs).toContainEqual({ name: 'segment.bytes', value: '134217728', source: 'default' })
 
     await ottlaJson(
       relay,
@@ -48,7 +44,7 @@ describe('[CLI-7] a topic is created, listed, described, altered and deleted', (
     )
     const altered = await ottlaJson(relay, 'topic', 'describe', 'flights')
     expect(altered.partitions).toHaveLength(5)
-    expect(altered.configs).toContainEqual(expect.objectContaining({ name: 'retention.ms', isDefault: true }))
+    expect(altered.configs).toContainEqual({ name: 'retention.ms', value: '604800000', source: 'default' })
     expect(altered.configs).toContainEqual(expect.objectContaining({ name: 'retention.bytes', value: '1000000' }))
 
     expect(await ottlaJson(relay, 'topic', 'delete', 'flights')).toEqual([{ topic: 'flights', deleted: true }])
@@ -62,7 +58,7 @@ describe('[CLI-7] a topic is created, listed, described, altered and deleted', (
     )
     expect((await ottla(relay, 'topic', 'list')).stdout).toMatch(/^TOPIC\s+PARTITIONS\s+ID\na\s+2\s+[\w-]{22}\n$/)
     const { stdout } = await ottla(relay, 'topic', 'describe', 'a')
-    expect(stdout).toMatch(/PARTITION\s+START\s+END\s+RECORDS/)
+    expect(stdout).toMatch(/PARTITION\s+START\s+END\s+OFFSETS\s+STATE/)
     expect(stdout).toContain('retention.ms')
     expect((await ottla(relay, 'topic', 'delete', 'a')).stdout).toBe('Deleted a.\n')
   })
