@@ -1,15 +1,16 @@
-/** Builds the page (web/) into dist/web, with its service worker. The relay serves that folder. */
+/** Builds the page (web/) into dist/web, with its service worker and the client's files. The relay serves that folder. */
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vite'
 import { airportsPlugin } from './web/build/airports-plugin.ts'
 import { serviceWorkerPlugin } from './web/build/service-worker-plugin.ts'
+import { browserFilesPlugin } from './worker/build/browser-files.ts'
 
 const fromHere = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 
 export default defineConfig({
   root: fromHere('./web'),
   base: '/',
-  plugins: [airportsPlugin(), serviceWorkerPlugin()],
+  plugins: [airportsPlugin(), browserFilesPlugin(), serviceWorkerPlugin()],
   worker: { format: 'es' },
   build: {
     outDir: fromHere('./dist/web'),

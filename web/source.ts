@@ -73,7 +73,6 @@ export interface Source {
   /** Which context holds connection and replica. */
   host(): string
   topics(): Promise<TopicList>
-  createTopic(name: string, partitionCount: number): Promise<void>
   /** Keeps a replica of the topic from now on, so that it can be read offline. */
   keep(topic: string): Promise<void>
   /** Batches of records, ascending within each partition. */

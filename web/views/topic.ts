@@ -20,6 +20,7 @@ export function topicView(app: App, name: string, until: AbortSignal): HTMLEleme
   const lines = h('div', { class: 'topic-lines' })
   const trouble = h('div', {})
   const facts = h('span', { class: 'soft num', role: 'status' })
+  const keep = h('button', { type: 'button', hidden: true, onclick: () => void keepTopic() }, 'Keep on this device')
   const pause = h('button', { type: 'button', 'aria-pressed': 'false', onclick: () => toggle() }, 'Pause')
   let tail: Tail = createTail(rows.add)
   let reading = new AbortController()
@@ -51,10 +52,21 @@ export function topicView(app: App, name: string, until: AbortSignal): HTMLEleme
       `${plural(rows.length, 'row')}, ${rate(tail.rate())} a second${tail.missed > 0 ? `, ${plural(tail.missed, 'older row')} let go` : ''}`,
     )
   }
+  const keepTopic = async () => {
+    try {
+      await app.source.keep(name)
+      app.notify(`${name} is kept on this device from now on.`)
+    } catch (error) {
+      app.notify(errorInfo(error).message, 'error')
+    }
+    await refresh()
+  }
   const refresh = async () => {
     const found = await app.source.topics().catch(() => null)
     const topic = found?.topics.find((each) => each.name === name)
-    if (topic && !until.aborted) fill(lines, ...topic.partitions.map(logRuler))
+    if (!topic || until.aborted) return
+    fill(lines, ...topic.partitions.map(logRuler))
+    keep.hidden = topic.partitions.some(({ replica }) => replica !== null)
   }
   const timers = [setInterval(show, 250), setInterval(() => void refresh(), REFRESH_MS)]
   until.addEventListener('abort', () => timers.forEach(clearInterval))
@@ -76,6 +88,7 @@ export function topicView(app: App, name: string, until: AbortSignal): HTMLEleme
       'div',
       { class: 'page-head' },
       h('h1', {}, h('a', { href: linkTo('topics'), class: 'crumb' }, 'Topics'), ' ', name),
+      keep,
       h('a', { class: 'button', href: `${linkTo('write')}?topic=${encodeURIComponent(name)}` }, 'Write here'),
     ),
     lines,
