@@ -3,7 +3,7 @@
  *
  * Invariants
  *  - An offset that was acknowledged names that record for ever. Nothing is acknowledged or readable before it is synced.
- *  - startOffset <= highWatermark <= endOffset. The first two never fall, but for `truncateTo`.
+ *  - startOffset <= highWatermark <= endOffset. The first two never fall, but for `truncateTo`, which cuts whole batches.
  *  - Batches are opaque; only base offset and leader epoch, both outside the checksum, are written into them.
  *  - After a failed sync nothing is ever written to that file again by this process.
  *

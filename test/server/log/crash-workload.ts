@@ -150,10 +150,13 @@ export class CrashWorkload {
     // What was queued drains first; from here on nothing at or above the target counts as acknowledged.
     this.account.ackedEnd = Math.min(this.account.ackedEnd, target - 3)
     this.account.lastAcked.clear()
+    // A cut in the middle of a batch takes the whole batch, and with it a log start that lay inside.
+    this.account.startAcked = Math.min(this.account.startAcked, target - 3)
     this.#isTruncating = true
     const end = await log.truncateTo(target)
     this.#isTruncating = false
     this.account.ackedEnd = end
+    this.account.startAcked = log.startOffset
     for (const offset of this.account.assigned.keys()) if (offset >= end) this.account.assigned.delete(offset)
     this.account.lastAcked.clear()
     // The cut took batches from producers; as real ones would after an error, they begin again with a new id.
