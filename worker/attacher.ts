@@ -142,7 +142,7 @@ export class Attacher {
       onDeadSeat: (attachment) => {
         if (this.#seatEpoch !== epoch || attachment.isLost) return
         this.#seatEpoch++
-        reseat(this.#options, { tabId, epoch: this.#seatEpoch }, attachment)
+        reseat({ ...this.#options, tabId }, this.#seatEpoch, attachment)
       },
     })
   }

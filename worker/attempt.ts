@@ -6,6 +6,7 @@
  * attachment to another leader.
  */
 import { OttlaError } from '../client/errors.ts'
+import { randomUuid } from '../protocol/lib/uuid.ts'
 import type { AttacherOptions } from './attacher-options.ts'
 import { Attachment } from './attachment.ts'
 import {
@@ -52,6 +53,8 @@ class Attempt {
   #seatId: string | undefined
   #leader: LeaderInfo | undefined
   #leaderLine: Line | undefined
+  /** The leader that `leaderLine` leads to. */
+  #joinedInstance: string | undefined
   #attachment: Attachment | undefined
   /** The attachment's: one of the two above. */
   #usedLine: Line | undefined
@@ -81,17 +84,12 @@ class Attempt {
       const line = portLine(spawner.open(epoch, (reason) => this.#fail(reason)))
       this.#seatLine = line
       line.listen((data) => this.#heardFromSeat(line, data))
-      line.post(this.#join(null))
+      line.post(joinNote(this.#options))
     } catch (error) {
       this.#fail(String(error))
       return
     }
     lobby.postMessage({ ottla: 'who' } satisfies LobbyNote)
-  }
-
-  #join(instance: string | null): JoinNote {
-    const { tabId, config } = this.#options
-    return { ottla: 'join', contract: CONTRACT_VERSION, tabId, instance, config }
   }
 
   #heardFromSeat(line: Line, data: unknown): void {
@@ -119,16 +117,19 @@ class Attempt {
     const leader = this.#leader
     if (!leader || this.#over.signal.aborted || leader.seatId === this.#seatId) return
     if (!this.#seatId && !this.#isSeatSilent()) return
-    const { lobby, openChannel, tabId } = this.#options
+    if (leader.instance === this.#joinedInstance) return
+    this.#joinedInstance = leader.instance
+    const { lobby, openChannel } = this.#options
+    const join = joinNote(this.#options, leader.instance)
     this.#leaderLine?.close()
-    const line = channelLine(openChannel(channelNames.line(leader.instance, tabId)))
+    const line = channelLine(openChannel(channelNames.line(join.lineId)))
     this.#leaderLine = line
     line.listen((data) => {
       const note = asNote<HostNote>(data)
       if (note?.ottla === 'refused') this.#end({ refusal: OttlaError.fromInfo(note.error) })
       if (note?.ottla === 'hello') this.#attach(line, note)
     })
-    lobby.postMessage(this.#join(leader.instance))
+    lobby.postMessage(join)
   }
 
   #attach(line: Line, hello: HostNote & { ottla: 'hello' }): void {
@@ -169,17 +170,23 @@ class Attempt {
 
 /** A new seat for a page that stays attached to another leader. */
 export function reseat(
-  options: Pick<AttacherOptions, 'spawner' | 'config'>,
-  seat: { tabId: string; epoch: number },
+  options: JoinOptions & Pick<AttacherOptions, 'spawner'>,
+  epoch: number,
   attachment: Attachment,
 ): void {
-  const { spawner, config } = options
-  const line = portLine(spawner.open(seat.epoch, () => {}))
+  const line = portLine(options.spawner.open(epoch, () => {}))
   line.listen((data) => {
     if (asNote<HostNote>(data)?.ottla === 'hello') attachment.lose('replaced')
   })
-  line.post({ ottla: 'join', contract: CONTRACT_VERSION, tabId: seat.tabId, instance: null, config } satisfies JoinNote)
+  line.post(joinNote(options))
   void attachment.lost.then(() => leave(line))
+}
+
+type JoinOptions = Pick<AttemptOptions, 'tabId' | 'config' | 'random'>
+
+/** For the own seat, or for the leader of that instance. */
+function joinNote({ tabId, config, random }: JoinOptions, instance: string | null = null): JoinNote {
+  return { ottla: 'join', contract: CONTRACT_VERSION, tabId, instance, lineId: randomUuid(random), config }
 }
 
 function leave(line: Line): void {

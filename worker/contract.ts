@@ -41,6 +41,11 @@ export interface JoinNote {
   contract: number
   tabId: string
   instance: string | null
+  /**
+   * Names the channel of this join, in the lobby. A name of its own for each: the answer to an earlier join that was
+   * given up must not reach the later one, whose host would then cut the line that its page had taken.
+   */
+  lineId: string
   config: CoreConfig
 }
 
@@ -119,7 +124,7 @@ export const lockNames = {
 
 export const channelNames = {
   lobby: (replica: string) => `ottla/lobby/${replica}`,
-  line: (instance: string, tabId: string) => `ottla/line/${instance}/${tabId}`,
+  line: (lineId: string) => `ottla/line/${lineId}`,
 }
 
 /** A note of ours, or undefined for comlink's messages and strangers'. The caller's type is what that line carries. */

@@ -88,7 +88,7 @@ function begin(
     const note = asNote<LobbyNote>(event.data)
     if (note?.ottla === 'who') announce()
     if (note?.ottla === 'join' && note.instance === host.leader.instance) {
-      welcome(host, note, channelLine(env.openChannel(channelNames.line(note.instance, note.tabId))))
+      welcome(host, note, channelLine(env.openChannel(channelNames.line(note.lineId))))
     }
   })
   announce()
