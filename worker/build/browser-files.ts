@@ -52,7 +52,8 @@ async function oneModule(entry: string): Promise<string> {
       target: 'es2022',
       minify: true,
       lib: { entry, formats: ['es'], fileName: 'module' },
-      rolldownOptions: { output: { codeSplitting: false } },
+      // Whitespace too: for ES libraries vite leaves it in unless the output itself says so.
+      rolldownOptions: { output: { codeSplitting: false, minify: true } },
     },
   })
   const output = [built].flat()[0]
