@@ -75,6 +75,8 @@ interface DoubleLog {
   start: number
   end: number
   epoch: number
+  /** Where the records of each ended epoch end. */
+  epochEnds: Map<number, number>
 }
 
 interface DoubleSubscription {
@@ -124,6 +126,7 @@ export class RelayDouble implements Transport {
       start: 0,
       end: 0,
       epoch: 0,
+      epochEnds: new Map(),
     }))
     this.topics.set(name, { id, partitions })
     return id
@@ -163,6 +166,7 @@ export class RelayDouble implements Transport {
     const log = this.log(name, partition)
     log.batches = log.batches.filter((batch) => nextOffsetAt(viewOf(batch), 0) <= offset)
     log.end = offset
+    log.epochEnds.set(log.epoch, offset)
     log.epoch++
   }
 }
@@ -359,7 +363,8 @@ export class DoubleConnection implements TransportConnection {
         const next = asked.offset === FROM_END ? log.end : asked.offset === FROM_START ? log.start : asked.offset
         const base = { topicId, partition, logStart: log.start, highWatermark: log.end, lastStableOffset: log.end }
         if (next < log.start) return { ...base, errorCode: 1 }
-        if (next > log.end) return { ...base, errorCode: 74, truncateTo: log.end }
+        const epochEnd = log.epochEnds.get(asked.leaderEpoch) ?? log.end
+        if (next > epochEnd) return { ...base, errorCode: 74, truncateTo: epochEnd }
         const subscription = { log, next, credit: asked.credit, isToldUpToDate: false }
         this.subscriptions.set(`${topicId}:${partition}`, subscription)
         started.push(subscription)

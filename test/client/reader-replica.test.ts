@@ -1,0 +1,162 @@
+import { describe, expect, test } from 'vitest'
+import { Reader, type ReadOptions } from '../../client/consumer/reader.ts'
+import { openReplicaSource } from '../../client/consumer/replica-source.ts'
+import { OttlaError } from '../../client/errors.ts'
+import { string } from '../../client/serde.ts'
+import { CodecRegistry } from '../../protocol/compression.ts'
+import { CoreDouble, emptyRange } from './core-double.ts'
+import { record } from './relay-double.ts'
+
+function setUp(stored: string[] = []) {
+  const core = new CoreDouble()
+  core.topics.set('t', { name: 't', id: 'topic-id-t', partitionCount: 1 })
+  core.ranges = [emptyRange()]
+  stored.forEach((value, index) => {
+    core.store([record(value, null, 1_000 + index)], { upToDate: false, relayEnd: -1 })
+  })
+  const codecs = new CodecRegistry()
+  const read = (options: ReadOptions = {}) =>
+    new Reader<string, string>(
+      {
+        topic: 't',
+        key: string,
+        value: string,
+        codecs,
+        open: (_partitions, signal) => openReplicaSource(core, 't', {}, codecs, signal),
+      },
+      options,
+    )
+  return { core, read }
+}
+
+const turns = async () => {
+  for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve))
+}
+
+function collect(reader: Reader<string, string>) {
+  const values: (string | null)[] = []
+  const done = reader.each(({ value }) => {
+    values.push(value)
+  })
+  done.catch(() => {})
+  return { values, done }
+}
+
+describe('offline', () => {
+  test.each<[ReadOptions['from'], string[]]>([
+    ['beginning', ['0', '1', '2', '3', '4']],
+    [{ last: 2 }, ['3', '4']],
+    [{ offset: 3 }, ['3', '4']],
+    [{ timestamp: 1_002 }, ['2', '3', '4']],
+    [{ timestamp: 9_000 }, []],
+    ['end', []],
+  ])('from %j gives what is held, at once, and a reader that does not follow ends', async (from, expected) => {
+    const { read } = setUp(['0', '1', '2', '3', '4'])
+    const { values, done } = collect(read({ from, follow: false }))
+    await done
+    expect(values).toEqual(expected)
+  })
+
+  test('a replica that holds nothing waits for what comes', async () => {
+    const { core, read } = setUp()
+    const { values } = collect(read({ from: 'beginning' }))
+    await turns()
+    core.store([record('first')])
+    await turns()
+    expect(values).toEqual(['first'])
+  })
+
+  test('a topic never heard of is waited for until the relay is there', async () => {
+    const { core, read } = setUp()
+    let isReachable = false
+    core.replicate = async () => {
+      if (!isReachable) throw new OttlaError('DISCONNECTED', { message: 'offline' })
+      return core.ranges
+    }
+    const { values } = collect(read({ from: 'beginning' }))
+    await turns()
+    isReachable = true
+    core.setConnection({ phase: 'live', sinceMs: 0 })
+    await turns()
+    core.store([record('a')])
+    await turns()
+    expect(values).toEqual(['a'])
+  })
+})
+
+describe('with the relay', () => {
+  test('the end is the log’s, not that of a replica that is behind', async () => {
+    const { core, read } = setUp(['0', '1'])
+    core.setConnection({ phase: 'live', sinceMs: 0 })
+    const { values } = collect(read({ from: 'end' }))
+    await turns()
+    core.move({ relayEnd: 4 })
+    core.store([record('2')], { relayEnd: 4, upToDate: false })
+    core.store([record('3')])
+    core.store([record('4')])
+    await turns()
+    expect(values).toEqual(['4'])
+  })
+
+  test('a reader that does not follow waits for the replica to be up to date', async () => {
+    const { core, read } = setUp(['0'])
+    core.setConnection({ phase: 'live', sinceMs: 0 })
+    const { values, done } = collect(read({ from: 'beginning', follow: false }))
+    await turns()
+    core.store([record('1')], { relayEnd: 3, upToDate: false })
+    await turns()
+    core.store([record('2')])
+    await done
+    expect(values).toEqual(['0', '1', '2'])
+  })
+
+  test('following: each advance is read once, and the replica is not asked in vain', async () => {
+    const { core, read } = setUp()
+    core.setConnection({ phase: 'live', sinceMs: 0 })
+    const { values } = collect(read({ from: 'beginning' }))
+    await turns()
+    for (let index = 0; index < 20; index++) {
+      core.store([record(`${index}`)])
+      await turns()
+    }
+    expect(values).toEqual(Array.from({ length: 20 }, (_, index) => `${index}`))
+    expect(core.reads).toBeLessThanOrEqual(20)
+  })
+})
+
+describe('what the replica no longer has', () => {
+  test('retention ahead of the reader is a gap', async () => {
+    const { core, read } = setUp(['0', '1', '2', '3'])
+    const reader = read({ from: { offset: 0 } })
+    const iterator = reader[Symbol.asyncIterator]()
+    const gaps: unknown[] = []
+    reader.onGap((gap) => gaps.push(gap))
+    core.chunks = core.chunks.slice(2)
+    core.move({ start: 2 })
+    expect((await iterator.next()).value).toMatchObject({ value: '2', gap: { from: 0, to: 2, reason: 'deleted' } })
+    expect(gaps.length).toBe(1)
+  })
+
+  test('a cut log takes the reader back and says so', async () => {
+    const { core, read } = setUp(['0', '1', '2', '3'])
+    const reader = read({ from: 'beginning' })
+    const gaps: unknown[] = []
+    reader.onGap((gap) => gaps.push(gap))
+    const { values } = collect(reader)
+    await turns()
+    core.chunks = core.chunks.slice(0, 2)
+    core.move({ end: 2, generation: 2, cutAt: 2 })
+    core.store([record('2b')])
+    await turns()
+    expect(values).toEqual(['0', '1', '2', '3', '2b'])
+    expect(gaps).toEqual([{ partition: 0, from: 4, to: 2, reason: 'truncated' }])
+  })
+
+  test('a topic made anew ends reading', async () => {
+    const { core, read } = setUp(['0'])
+    const { done } = collect(read({ from: 'beginning' }))
+    await turns()
+    core.move({ topicId: 'another-id', start: 0, end: 0, generation: 2 })
+    await expect(done).rejects.toMatchObject({ code: 'TOPIC_RECREATED' })
+  })
+})
