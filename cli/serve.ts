@@ -8,7 +8,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { systemClock } from '../protocol/lib/clock.ts'
-import { ConfigError, type IgnoredKey, type RelayConfig, resolveRelayConfig } from '../server/config.ts'
+import { type IgnoredKey, type RelayConfig, resolveRelayConfig } from '../server/config.ts'
 import { createLogger, type Logger } from '../server/logger.ts'
 import { createRelay, type Relay } from '../server/relay.ts'
 import { EXIT_FAILURE, EXIT_OK, type Invocation, textFlag, UsageError } from './command.ts'
@@ -28,14 +28,6 @@ export function configureRelay(invocation: Invocation): { config: RelayConfig; l
     environment: invocation.environment,
     file: configFile(invocation),
   })
-  if (config.kafkaPort !== -1) {
-    throw new ConfigError(
-      '--kafka-port',
-      config.kafkaPort,
-      '-1',
-      'Kafka clients over TCP are not served in this version',
-    )
-  }
   const logger = createLogger({
     format: config.logFormat,
     level: config.logLevel,
@@ -73,11 +65,13 @@ export function stopRequested(signal: AbortSignal): Promise<void> {
 
 /** The one line on standard output. In JSON its fields are a contract with programs. */
 export function readyLine(relay: Relay, config: RelayConfig): string {
-  const { http, websocket, dataDir } = relay
+  const { http, websocket, kafka, dataDir } = relay
   if (config.logFormat === 'json') {
-    return `${JSON.stringify({ event: 'ready', http: http.url, websocket: websocket.url, dataDir })}\n`
+    const ready = { event: 'ready', http: http.url, websocket: websocket.url, kafka: kafka?.address, dataDir }
+    return `${JSON.stringify(ready)}\n`
   }
-  return `Ottla is ready: page ${http.url}, clients ${websocket.url}, data in ${dataDir}. Ctrl-C stops.\n`
+  const doors = `page ${http.url}, clients ${websocket.url}${kafka ? `, Kafka clients ${kafka.address}` : ''}`
+  return `Ottla is ready: ${doors}, data in ${dataDir}. Ctrl-C stops.\n`
 }
 
 function relayFlags({ flags, json }: Invocation): Record<string, unknown> {

@@ -32,7 +32,7 @@ const options = {
     min: -1,
     max: 65535,
     meaning: '-1 keeps the door closed',
-    doc: 'Port for Kafka clients over TCP. Not available in this version.',
+    doc: 'Port for Kafka clients over TCP.',
   }),
   allowOrigins: list({
     name: 'allow-origins',

@@ -23,7 +23,7 @@ const DEAD_AFTER_HEARTBEATS = 2.5
 /** A connection that takes nothing for this long is closed; its replica comes back and reads on from the log. */
 const STALLED_MS_MAX = 30_000
 const FRAGMENTS_MAX = 64
-const CLOSE_TIMEOUT_MS = 5_000
+const CLOSE_TIMEOUT_MS = 2_000
 const CLOSE_REASON_BYTES_MAX = 120
 
 /** Ties a library socket to its connection without a closure per connection. */

@@ -36,7 +36,6 @@ describe('[CLI-5] wrong calls end with 2, a reason, and a suggestion', () => {
     [['serve', 'now'], /'now' is one argument too many/],
     [['serve', '--http-port'], /--http-port/],
     [['serve', '--http-port', '99999'], /--http-port on the command line: '99999' is not allowed; use .*0 to 65535/],
-    [['serve', '--kafka-port', '9092'], /--kafka-port: 9092 is not allowed.*TCP/],
     [['serve', '--topic-default', 'x'], /--topic-default: 'x' is not allowed; use NAME=VALUE/],
     [['serve', '--topic-default', 'log.retention.mss=1'], /log\.retention\.mss.*log\.retention\.ms/],
     [['topic', 'create'], /TOPIC is missing/],
