@@ -6,6 +6,8 @@ import type { Clock } from '../protocol/lib/clock.ts'
 import type { Random } from '../protocol/lib/random.ts'
 import type { Core } from './core.ts'
 import type { ReplicaIdentity } from './live-session.ts'
+import type { OutboxOptions } from './outbox/outbox.ts'
+import type { ReplicaStore } from './replica/store.ts'
 import type { Session } from './session.ts'
 
 export interface LocalCoreOptions {
@@ -14,6 +16,10 @@ export interface LocalCoreOptions {
   clock: Clock
   random: Random
   openSession(identity: ReplicaIdentity): Session
+  /** Default: IndexedDB for a replica, else memory. The core closes it. */
+  store?: ReplicaStore
+  /** Limits of the outbox; see OutboxOptions for the defaults. */
+  outbox?: Pick<OutboxOptions, 'sizeBytesMax' | 'recordsMax' | 'producerExpiryMs' | 'missingTopicGraceMs'>
 }
 
 /** A Core in this context, with its session for live readers beside it. Closing it closes the session. */

@@ -27,18 +27,22 @@ export interface LedgerRow extends Omit<OutboxRow, 'batch' | 'state'> {
 
 const PENDING_OFFSET = -2
 const CACHED_BYTES_MAX = 8 * 1024 * 1024
-const SETTLED_WRITES_MAX = 1_024
-const SETTLED_RECORDS_MAX = 65_536
+const SETTLED_AGE_MS_MAX = 25 * 3_600_000
 
 export class OutboxLedger {
   readonly rows = new Map<number, LedgerRow>()
   #keysOfWrite = new Map<string, Set<number>>()
   /** Also holds writes of which some parts are still under way; those are never forgotten. */
   #settled = new Map<string, SettledWrite>()
-  #settledRecords = 0
+  readonly #settledWritesMax: number
   #cachedBytes = 0
   #sizeBytes = 0
   #recordCount = 0
+
+  /** So many settled writes are remembered, for at most a day and an hour. */
+  constructor(settledWritesMax: number) {
+    this.#settledWritesMax = settledWritesMax
+  }
 
   get sizeBytes(): number {
     return this.#sizeBytes
@@ -102,28 +106,22 @@ export class OutboxLedger {
     return this.#keysOfWrite.has(id) || this.#settled.has(id)
   }
 
+  get settledWrites(): SettledWrite[] {
+    return [...this.#settled.values()]
+  }
+
   restoreSettled(writes: readonly SettledWrite[]): void {
     for (const write of [...writes].sort((a, b) => a.atMs - b.atMs)) this.#remember(write)
   }
 
   /** Notes that `row` is in the log from `baseOffset` on (-1: somewhere). Call before the row is removed. */
   noteCommitted(row: LedgerRow, partition: number, baseOffset: number, atMs: number): SettledWrite {
-    const recordCount = row.part?.recordCountOfAll ?? row.recordCount
-    const write = this.#settled.get(row.id) ?? {
-      id: row.id,
-      atMs,
-      recordCount,
-      partitions: new Array<number>(recordCount).fill(-1),
-      offsets: new Array<number>(recordCount).fill(PENDING_OFFSET),
-    }
-    const next = { ...write, atMs, partitions: [...write.partitions], offsets: [...write.offsets] }
-    for (let index = 0; index < row.recordCount; index++) {
-      const recordIndex = row.part ? row.part.indexes[index]! : index
-      next.partitions[recordIndex] = partition
-      next.offsets[recordIndex] = baseOffset < 0 ? -1 : baseOffset + index
-    }
-    this.#remember(next)
-    return next
+    const { id, part } = row
+    const write: SettledWrite = part
+      ? withPart(this.#settled.get(id), { row, indexes: part.indexes, partition, baseOffset, atMs })
+      : { id, atMs, recordCount: row.recordCount, partitions: [partition], offsets: [baseOffset] }
+    this.#remember(write)
+    return write
   }
 
   /** What to tell of a write, once every part of it has come to an end; undefined before. */
@@ -135,17 +133,16 @@ export class OutboxLedger {
       return { id, outcome: unfinished.phase as 'parked' | 'unknown', error: unfinished.error! }
     }
     const write = this.#settled.get(id)
-    return write && { id, outcome: 'committed', partitions: write.partitions, offsets: write.offsets }
+    return write && committed(write)
   }
 
-  /** Forgets the oldest finished writes beyond the limit; returns their ids, to be taken out of the store. */
-  forgetOldSettled(): string[] {
+  /** Forgets finished writes beyond the limits; returns their ids, to be taken out of the store. */
+  forgetOldSettled(nowMs: number): string[] {
     const forgotten: string[] = []
-    for (const [id, write] of this.#settled) {
-      if (this.#settled.size <= SETTLED_WRITES_MAX && this.#settledRecords <= SETTLED_RECORDS_MAX) break
+    for (const [id, { atMs }] of this.#settled) {
+      if (this.#settled.size <= this.#settledWritesMax && nowMs - atMs <= SETTLED_AGE_MS_MAX) break
       if (this.#keysOfWrite.has(id)) continue
       this.#settled.delete(id)
-      this.#settledRecords -= write.recordCount
       forgotten.push(id)
     }
     return forgotten
@@ -162,27 +159,22 @@ export class OutboxLedger {
     return entries.sort((a, b) => waitsForPerson(a) - waitsForPerson(b))
   }
 
-  depth(topic?: string): OutboxDepth {
-    const depth: OutboxDepth = { pendingEntries: 0, pendingRecords: 0, pendingBytes: 0, parkedEntries: 0 }
-    const pendingIds = new Set<string>()
-    const parkedIds = new Set<string>()
+  depth(): OutboxDepth {
+    return depthOf(this.rows.values())
+  }
+
+  /** In one pass over all rows. */
+  depthByTopic(): Map<string, OutboxDepth> {
+    const rowsOfTopic = new Map<string, LedgerRow[]>()
     for (const row of this.rows.values()) {
-      if (topic !== undefined && row.topic !== topic) continue
-      if (row.phase === 'parked' || row.phase === 'unknown') {
-        parkedIds.add(row.id)
-        continue
-      }
-      pendingIds.add(row.id)
-      depth.pendingRecords += row.recordCount
-      depth.pendingBytes += row.sizeBytes
+      const rows = rowsOfTopic.get(row.topic)
+      if (rows) rows.push(row)
+      else rowsOfTopic.set(row.topic, [row])
     }
-    depth.pendingEntries = pendingIds.size
-    depth.parkedEntries = parkedIds.size
-    return depth
+    return new Map([...rowsOfTopic].map(([topic, rows]) => [topic, depthOf(rows)]))
   }
 
   #remember(write: SettledWrite): void {
-    this.#settledRecords += write.recordCount - (this.#settled.get(write.id)?.recordCount ?? 0)
     this.#settled.delete(write.id)
     this.#settled.set(write.id, write)
   }
@@ -214,4 +206,51 @@ function entryOf(rows: readonly LedgerRow[]): OutboxEntry {
 export function asParked(row: LedgerRow, phase: 'parked' | 'unknown', error: ErrorInfo): void {
   row.phase = phase
   row.error = error
+}
+
+function depthOf(rows: Iterable<LedgerRow>): OutboxDepth {
+  let [pendingRecords, pendingBytes] = [0, 0]
+  const pendingIds = new Set<string>()
+  const parkedIds = new Set<string>()
+  for (const { id, phase, recordCount, sizeBytes } of rows) {
+    if (phase === 'parked' || phase === 'unknown') {
+      parkedIds.add(id)
+      continue
+    }
+    pendingIds.add(id)
+    pendingRecords += recordCount
+    pendingBytes += sizeBytes
+  }
+  return { pendingEntries: pendingIds.size, pendingRecords, pendingBytes, parkedEntries: parkedIds.size }
+}
+
+interface CommittedPart {
+  row: LedgerRow
+  indexes: readonly number[]
+  partition: number
+  baseOffset: number
+  atMs: number
+}
+
+function withPart(before: SettledWrite | undefined, { row, indexes, partition, baseOffset, atMs }: CommittedPart) {
+  const recordCount = row.part?.recordCountOfAll ?? row.recordCount
+  const partitions = before ? [...before.partitions] : new Array<number>(recordCount).fill(-1)
+  const offsets = before ? [...before.offsets] : new Array<number>(recordCount).fill(PENDING_OFFSET)
+  indexes.forEach((recordIndex, index) => {
+    partitions[recordIndex] = partition
+    offsets[recordIndex] = baseOffset < 0 ? -1 : baseOffset + index
+  })
+  return { id: row.id, atMs, recordCount, partitions, offsets }
+}
+
+/** A write that went to one partition as a whole is kept as its first offset alone. */
+function committed({ id, recordCount, partitions, offsets }: SettledWrite): Settled {
+  if (partitions.length === recordCount && recordCount !== 1) return { id, outcome: 'committed', partitions, offsets }
+  const [partition, baseOffset] = [partitions[0]!, offsets[0]!]
+  return {
+    id,
+    outcome: 'committed',
+    partitions: new Array<number>(recordCount).fill(partition),
+    offsets: Array.from({ length: recordCount }, (_, index) => (baseOffset < 0 ? -1 : baseOffset + index)),
+  }
 }

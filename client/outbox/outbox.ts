@@ -13,7 +13,7 @@ import { Emitter } from '../../protocol/lib/events.ts'
 import { type Random, systemRandom } from '../../protocol/lib/random.ts'
 import { codecOf, readBatchHeader, viewOf } from '../../protocol/record-batch.ts'
 import type { EnqueuedWrite, ExportedEntry, OutboxDepth, OutboxEntry, Settled, StoredDurability } from '../core.ts'
-import { OttlaError } from '../errors.ts'
+import { type ErrorInfo, OttlaError } from '../errors.ts'
 import type { ReplicaStore, StoreContents } from '../replica/store.ts'
 import { StoreError, storeErrorFrom } from '../replica/store-error.ts'
 import { keyAfter, type OutboxChange, type OutboxRow, type SealedBatch } from '../replica/store-outbox.ts'
@@ -53,11 +53,14 @@ const DAY_MS = 86_400_000
 /** Kafka's own default, for a relay that has not said. */
 const PRODUCER_EXPIRY_MS = DAY_MS
 const OPEN_PAGE_ROWS = 256
+/** About 6 MB of memory. Remembered a day, unless there are more than so many. */
+const SETTLED_WRITES_MAX = 32_768
+const SETTLED_WRITES_MAX_IN_MEMORY = 1_024
 
 export class Outbox {
   readonly #options: OutboxOptions
   readonly #clock: Clock
-  readonly #ledger = new OutboxLedger()
+  readonly #ledger: OutboxLedger
   readonly #commits: CommitQueue
   readonly #drain: Drain
   readonly #changed = new Emitter<void>()
@@ -72,6 +75,7 @@ export class Outbox {
     const { session, store, clock = systemClock, random = systemRandom } = options
     this.#options = options
     this.#clock = clock
+    this.#ledger = new OutboxLedger(store.durability === 'device' ? SETTLED_WRITES_MAX : SETTLED_WRITES_MAX_IN_MEMORY)
     this.#commits = new CommitQueue({ store, makeRoom: options.makeRoom })
     this.#drain = new Drain({
       session,
@@ -151,8 +155,22 @@ export class Outbox {
     return this.#ledger.entries(topic)
   }
 
-  depth(topic?: string): OutboxDepth {
-    return this.#ledger.depth(topic)
+  depth(): OutboxDepth {
+    return this.#ledger.depth()
+  }
+
+  depthByTopic(): Map<string, OutboxDepth> {
+    return this.#ledger.depthByTopic()
+  }
+
+  /** What became of these writes; nothing for one that still waits, 'unknown' for one never heard of. */
+  outcomes(ids: readonly string[]): Settled[] {
+    return ids.flatMap((id): Settled[] => {
+      if (this.#storing.has(id)) return []
+      if (!this.#ledger.isKnown(id)) return [{ id, outcome: 'unknown', error: neverHeardOf(id) }]
+      const settlement = this.#ledger.settlementOf(id)
+      return settlement ? [settlement] : []
+    })
   }
 
   async retry(id: string): Promise<void> {
@@ -220,7 +238,8 @@ export class Outbox {
       }
       return [{ ...stored, state: phase === 'parked' || phase === 'unknown' ? phase : 'waiting' }]
     })
-    return { change: { putRows, putSealed, putIdentities: stamps.identities }, lostIds: [...lostIds] }
+    const putSettled = this.#ledger.settledWrites
+    return { change: { putRows, putSealed, putIdentities: stamps.identities, putSettled }, lostIds: [...lostIds] }
   }
 
   /** Waits for what is being stored. Idempotent. */
@@ -332,6 +351,12 @@ export class Outbox {
     this.#storeFailed(failure)
     throw failure instanceof StoreError ? failure.toOttlaError() : failure
   }
+}
+
+function neverHeardOf(id: string): ErrorInfo {
+  return new OttlaError('OUTCOME_UNKNOWN', {
+    message: `this outbox does not know of a write ${id}: it was never stored, or it ended more than a day ago`,
+  }).toInfo()
 }
 
 function noSuchEntry(id: string): OttlaError {

@@ -194,7 +194,7 @@ export class Sender {
       deleteSealed: [batch.sealed.key],
       deleteRows: batch.rows.map(({ key }) => key),
       putSettled: [...putSettled.values()],
-      deleteSettled: ledger.forgetOldSettled(),
+      deleteSettled: ledger.forgetOldSettled(clock.now()),
       durability: 'relaxed',
     })
     tellEnded(this.#context, [...putSettled.keys()])

@@ -55,6 +55,7 @@ export interface SettledWrite {
   id: string
   atMs: number
   recordCount: number
+  /** For each record; or one entry each, when all went to one partition and their offsets follow each other. */
   partitions: number[]
   offsets: number[]
 }

@@ -1,0 +1,47 @@
+/** A core's state as one plain object. */
+import type { OutboxDepth, ReplicaRange, Status, StatusState, TopicStatus } from './core.ts'
+import type { OttlaError } from './errors.ts'
+import type { ConnectionState } from './session.ts'
+
+export interface StatusParts {
+  connection: ConnectionState
+  isClosed: boolean
+  ranges: ReplicaRange[]
+  /** Names of replicated topics, also of those that hold nothing yet. */
+  replicated: string[]
+  outbox: OutboxDepth
+  outboxByTopic: ReadonlyMap<string, OutboxDepth>
+  replica: string | null
+  trouble: OttlaError | undefined
+  clockOffsetMs: number | undefined
+}
+
+export function coreStatus(parts: StatusParts): Status {
+  const { connection, ranges, outbox, replica, trouble, clockOffsetMs } = parts
+  const behindRecords = ranges.reduce((sum, { end, relayEnd }) => sum + Math.max(0, relayEnd - end), 0)
+  return {
+    state: parts.isClosed ? 'closed' : stateOf(connection, behindRecords),
+    connection,
+    behindRecords,
+    outbox,
+    topics: topicStatuses(parts),
+    replica,
+    storageError: trouble?.toInfo() ?? null,
+    clockOffsetMs: clockOffsetMs ?? null,
+  }
+}
+
+function stateOf({ phase }: ConnectionState, behindRecords: number): StatusState {
+  return phase === 'live' && behindRecords > 0 ? 'catching-up' : phase
+}
+
+function topicStatuses({ ranges, replicated, outboxByTopic }: StatusParts): TopicStatus[] {
+  const names = new Set([...replicated, ...outboxByTopic.keys()])
+  return [...names].sort().map((name) => ({
+    name,
+    outbox: outboxByTopic.get(name) ?? NOTHING_WAITS,
+    replica: ranges.filter(({ topic }) => topic === name),
+  }))
+}
+
+const NOTHING_WAITS: OutboxDepth = { pendingEntries: 0, pendingRecords: 0, pendingBytes: 0, parkedEntries: 0 }

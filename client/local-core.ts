@@ -1,0 +1,365 @@
+/**
+ * The Core in this context: session, outbox and replica over one store.
+ *
+ * Invariants: nothing here waits for the network but what asks the relay; a database that is cleared under it is claimed
+ * again and everything in memory put back, once, however many calls notice; when another core takes the store over, this
+ * one ends.
+ */
+import type { Clock, Timer } from '../protocol/lib/clock.ts'
+import { Emitter } from '../protocol/lib/events.ts'
+import type { Random } from '../protocol/lib/random.ts'
+import { randomUuid } from '../protocol/lib/uuid.ts'
+import type {
+  Advanced,
+  ApiName,
+  Outbox as CoreOutbox,
+  EnqueuedWrite,
+  ReplicaPolicy,
+  ReplicaRange,
+  Settled,
+  Status,
+  StoredChunk,
+  StoredDurability,
+  TopicInfo,
+} from './core.ts'
+import { coreStatus } from './core-status.ts'
+import { asOttlaError, OttlaError } from './errors.ts'
+import type { LocalCore, LocalCoreOptions } from './local-core-options.ts'
+import { Outbox } from './outbox/outbox.ts'
+import { RELAY_APIS } from './relay-apis.ts'
+import { IdbStore } from './replica/idb-store.ts'
+import { MemoryStore } from './replica/memory-store.ts'
+import { Replica } from './replica/replica.ts'
+import type { ReplicaStore, StoreContents } from './replica/store.ts'
+import { StoreError, storeErrorFrom } from './replica/store-error.ts'
+import type { Session } from './session.ts'
+
+/** A status is made at most so often; a change of the connection is told at once. */
+const STATUS_EVERY_MS = 50
+/** More connections than one core will ever make. */
+const CONNECTIONS_PER_CLAIM = 1_000_000
+
+/** Rejects STORAGE_FAILED when the replica's database cannot be opened, REPLACED when a newer format has moved it. */
+export async function openLocalCore(options: LocalCoreOptions): Promise<LocalCore> {
+  const { replica, clock, random } = options
+  const store = options.store ?? (replica === null ? new MemoryStore() : new IdbStore({ replica, clock }))
+  try {
+    const contents = await store.claim(claimBy(random))
+    const core = new StoredCore(options, store, contents)
+    await core.open()
+    return core
+  } catch (failure) {
+    await store.close()
+    throw ottlaErrorFrom(failure)
+  }
+}
+
+class StoredCore implements LocalCore {
+  readonly session: Session
+  readonly outbox: CoreOutbox
+  readonly #options: LocalCoreOptions
+  readonly #clock: Clock
+  readonly #random: Random
+  readonly #store: ReplicaStore
+  readonly #own: Session
+  readonly #replica: Replica
+  readonly #statuses = new Emitter<Status>()
+  readonly #settled = new Emitter<Settled[]>()
+  readonly #unlisten: () => void
+  #outbox: Outbox
+  #replicaId: string
+  #generation: number
+  #trouble: OttlaError | undefined
+  #status: Status | undefined
+  #statusTimer: Timer | undefined
+  #recovering: Promise<void> | undefined
+  #closing: Promise<void> | undefined
+
+  constructor(options: LocalCoreOptions, store: ReplicaStore, contents: StoreContents) {
+    const { clock, random } = options
+    this.#options = options
+    this.#clock = clock
+    this.#random = random
+    this.#store = store
+    this.#replicaId = contents.replicaId
+    this.#generation = contents.claimNumber * CONNECTIONS_PER_CLAIM
+    this.#own = options.openSession(this.#identity())
+    this.session = options.replica === null ? this.#own : beside(this.#own)
+    this.#outbox = this.#newOutbox(contents)
+    this.#replica = new Replica({
+      session: this.#own,
+      store,
+      contents,
+      clock,
+      onTrouble: (trouble) => this.#noteTrouble(trouble),
+    })
+    this.#replica.onAdvanced(() => this.#changed())
+    this.#unlisten = this.#own.onState(() => this.#emitStatus())
+    this.outbox = {
+      list: async (topic) => this.#outbox.list(topic),
+      retry: (id) => this.#outbox.retry(id),
+      discard: (id) => this.#outbox.discard(id),
+      export: () => this.#outbox.export(),
+    }
+  }
+
+  async open(): Promise<void> {
+    try {
+      await this.#outbox.open()
+    } catch (failure) {
+      await this.close()
+      throw failure
+    }
+  }
+
+  status(): Status {
+    this.#status ??= coreStatus({
+      connection: this.#own.state,
+      isClosed: this.#closing !== undefined,
+      ranges: this.#replica.ranges(),
+      replicated: this.#replica.topicNames,
+      outbox: this.#outbox.depth(),
+      outboxByTopic: this.#outbox.depthByTopic(),
+      replica: this.#options.replica,
+      trouble: this.#trouble,
+      clockOffsetMs: this.#own.clockOffsetMs,
+    })
+    return this.#status
+  }
+
+  onStatus(listener: (status: Status) => void): () => void {
+    return this.#statuses.on(listener)
+  }
+
+  async topic(name: string): Promise<TopicInfo> {
+    const known = this.#replica.known(name)
+    if (known && this.#own.state.phase !== 'live') return known
+    try {
+      const info = await this.#own.metadata.lookUp(name)
+      this.#replica.learn(info).catch((failure: unknown) => this.#noteTrouble(ottlaErrorFrom(failure)))
+      return info
+    } catch (failure) {
+      if (known && asOttlaError(failure, 'RELAY').retriable) return known
+      throw failure
+    }
+  }
+
+  async enqueue(write: EnqueuedWrite): Promise<{ durability: StoredDurability }> {
+    const stored = await this.#outboxCall((outbox) => outbox.enqueue(write))
+    if (this.#trouble && this.#trouble.code !== 'CORRUPT') this.#noteTrouble(undefined)
+    return stored
+  }
+
+  withdraw(id: string): Promise<boolean> {
+    return this.#outbox.withdraw(id)
+  }
+
+  onSettled(listener: (settled: Settled[]) => void): () => void {
+    return this.#settled.on(listener)
+  }
+
+  async outcomes(ids: string[]): Promise<Settled[]> {
+    await this.#recovering
+    return this.#outbox.outcomes(ids)
+  }
+
+  async replicate(name: string, policy: ReplicaPolicy): Promise<ReplicaRange[]> {
+    this.#checkOpen()
+    const info = this.#replica.known(name) ?? (await this.#own.metadata.lookUp(name))
+    const ranges = await this.#replica.replicate(info, policy).catch((failure: unknown) => {
+      throw this.#noteTrouble(ottlaErrorFrom(failure))
+    })
+    this.#changed()
+    return ranges
+  }
+
+  async stopReplicating(name: string): Promise<void> {
+    await this.#replica.stopReplicating(name)
+    this.#changed()
+  }
+
+  onAdvanced(listener: (advanced: Advanced[]) => void): () => void {
+    return this.#replica.onAdvanced(listener)
+  }
+
+  async readReplica(topicId: string, partition: number, offset: number, bytesMax: number): Promise<StoredChunk[]> {
+    this.#checkOpen()
+    const rows = await this.#store.readChunks(topicId, partition, offset, bytesMax).catch((failure: unknown) => {
+      throw this.#noteTrouble(ottlaErrorFrom(failure))
+    })
+    if (rows.length === 0 && this.#isHeld(topicId, partition, offset)) this.#replica.verify()
+    return rows.map(({ baseOffset, nextOffset, bytes }) => ({ baseOffset, nextOffset, batches: bytes }))
+  }
+
+  async request(name: ApiName, body: unknown): Promise<unknown> {
+    if (!Object.hasOwn(RELAY_APIS, name)) {
+      throw new OttlaError('INVALID_ARGUMENT', { message: `there is no call ${name} to the relay` })
+    }
+    return this.#own.call(RELAY_APIS[name], body as never)
+  }
+
+  wake(): void {
+    this.#own.retryNow()
+  }
+
+  async reauthenticate(): Promise<void> {
+    this.#own.reauthenticate()
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    await this.#recovering
+    await this.#outbox.close()
+    await this.#replica.close()
+    await this.#own.close()
+    await this.#store.close()
+    this.#emitStatus()
+    this.#unlisten()
+    this.#statusTimer?.cancel()
+  }
+
+  #identity() {
+    const core = this
+    return {
+      get replicaId() {
+        return core.#replicaId
+      },
+      nextGeneration: () => ++this.#generation,
+    }
+  }
+
+  #newOutbox(contents: Pick<StoreContents, 'sealed' | 'identities' | 'settled'>): Outbox {
+    const outbox = new Outbox({
+      session: this.#own,
+      store: this.#store,
+      contents,
+      clock: this.#clock,
+      random: this.#random,
+      ...this.#options.outbox,
+      makeRoom: (sizeBytes) => this.#replica.makeRoom(sizeBytes),
+      onStoreFailure: (failure) => this.#noteTrouble(failure),
+    })
+    outbox.onSettled((settled) => this.#settled.emit(settled))
+    outbox.onChanged(() => this.#changed())
+    return outbox
+  }
+
+  /** Once more after the store was brought back from being cleared. */
+  async #outboxCall<T>(call: (outbox: Outbox) => Promise<T>): Promise<T> {
+    await this.#recovering
+    try {
+      return await call(this.#outbox)
+    } catch (failure) {
+      if (!(failure instanceof OttlaError) || failure.code !== 'STORAGE_LOST' || !this.#recovering) throw failure
+      await this.#recovering
+      return await call(this.#outbox)
+    }
+  }
+
+  #noteTrouble(trouble: OttlaError | StoreError | undefined): OttlaError {
+    const error = trouble instanceof StoreError ? trouble.toOttlaError() : trouble
+    const isNews = error?.code !== this.#trouble?.code
+    this.#trouble = error
+    const kind = trouble instanceof StoreError ? trouble.kind : kindOf(error)
+    if (kind === 'evicted') this.#recover()
+    if (kind === 'fenced' || kind === 'moved') void this.close()
+    if (isNews) this.#emitStatus()
+    return error ?? new OttlaError('STORAGE_FAILED', { message: 'storage works again' })
+  }
+
+  #recover(): void {
+    if (this.#recovering || this.#closing) return
+    this.#recovering = this.#beginAnew()
+      .catch((failure: unknown) => {
+        this.#trouble = ottlaErrorFrom(failure)
+        this.#emitStatus()
+      })
+      .finally(() => {
+        this.#recovering = undefined
+      })
+  }
+
+  /** The database was cleared: what is in memory goes back into it, the rest is reported and fetched again. */
+  async #beginAnew(): Promise<void> {
+    const former = this.#outbox
+    await former.close()
+    const { change, lostIds } = former.salvage()
+    const contents = await this.#store.claim(claimBy(this.#random))
+    this.#replicaId = contents.replicaId
+    await this.#store.changeOutbox(change)
+    const { putSealed = [], putIdentities = [] } = change
+    const { putSettled = [] } = change
+    const outbox = this.#newOutbox({ sealed: [...putSealed], identities: [...putIdentities], settled: [...putSettled] })
+    await outbox.open()
+    this.#outbox = outbox
+    await this.#replica.beginAnew()
+    const error = new OttlaError('STORAGE_LOST', {
+      message: "this device's storage was cleared while the write waited in it",
+      hint: 'write it again unless it is in the log',
+    }).toInfo()
+    if (lostIds.length > 0) this.#settled.emit(lostIds.map((id) => ({ id, outcome: 'unknown', error })))
+    this.#changed()
+  }
+
+  #isHeld(topicId: string, partition: number, offset: number): boolean {
+    const range = this.#replica.ranges().find((each) => each.topicId === topicId && each.partition === partition)
+    return range !== undefined && offset >= range.start && offset < range.end
+  }
+
+  #checkOpen(): void {
+    if (this.#closing) throw new OttlaError('CLOSED', { message: 'this client is closed' })
+  }
+
+  #changed(): void {
+    this.#status = undefined
+    if (this.#statusTimer || this.#closing) return
+    this.#statusTimer = this.#clock.setTimer(STATUS_EVERY_MS, () => {
+      this.#statusTimer = undefined
+      this.#emitStatus()
+    })
+  }
+
+  #emitStatus(): void {
+    this.#status = undefined
+    if (this.#statuses.isUsed) this.#statuses.emit(this.status())
+  }
+}
+
+function claimBy(random: Random) {
+  return { token: randomUuid(random), newReplicaId: randomUuid(random) }
+}
+
+function kindOf(error: OttlaError | undefined): string | undefined {
+  return error?.cause instanceof StoreError ? error.cause.kind : undefined
+}
+
+function ottlaErrorFrom(failure: unknown): OttlaError {
+  return failure instanceof OttlaError ? failure : storeErrorFrom(failure, 'the storage of this device').toOttlaError()
+}
+
+/** For live readers: a partition that the replica follows, or will, is never taken from it on its own connection. */
+function beside(session: Session): Session {
+  return {
+    get state() {
+      return session.state
+    },
+    get limits() {
+      return session.limits
+    },
+    get clockOffsetMs() {
+      return session.clockOffsetMs
+    },
+    metadata: session.metadata,
+    onState: (listener) => session.onState(listener),
+    call: (api, body, options) => session.call(api, body, options),
+    subscribe: (request) => session.subscribe(request),
+    isSubscribed: () => true,
+    retryNow: () => session.retryNow(),
+    reauthenticate: () => session.reauthenticate(),
+    close: () => session.close(),
+  }
+}

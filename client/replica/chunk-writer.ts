@@ -1,0 +1,195 @@
+/**
+ * The one place that writes a replica: delivered frames of all partitions, joined into few transactions, and jobs (cuts,
+ * resets, merges, retention) in between.
+ *
+ * Invariants: one unit or job at a time, so each sees the positions that the one before left, and a unit that fails can
+ * never be followed by one that assumes it; frames of a partition are stored in the order in which they came; small
+ * neighbours become one row, but never a row that Chromium would move to a file of its own.
+ */
+import { concatenate } from '../../protocol/compression.ts'
+import type { ChunkRow, Delivery, ReplicaStore, StoredPosition } from './store.ts'
+import { type StoreError, storeErrorFrom } from './store-error.ts'
+
+/** About what one transaction may hold: more gains nothing, and the outbox's would wait longer. */
+const UNIT_BYTES_MAX = 2 * 1024 * 1024
+/** A value above 64 KiB leaves the row and becomes a file; key and header need room too. */
+const JOINED_BYTES_MAX = 60 * 1024
+/** From here on a row is worth a file of its own and is not merged again. */
+export const LARGE_ROW_BYTES = 256 * 1024
+
+/** One partition, as far as the writer needs to know it. */
+export interface WrittenPartition {
+  readonly position: StoredPosition
+  stored(position: StoredPosition, creditBytes: number, rows: readonly ChunkRow[]): void
+  storeFailed(failure: StoreError): void
+}
+
+export interface QueuedFrame {
+  /** null: only the position moves. */
+  chunk: ChunkRow | null
+  nextOffset: number
+  leaderEpoch: number
+  logStart: number
+  /** What it cost the sender's credit. */
+  creditBytes: number
+}
+
+export interface ChunkWriterOptions {
+  store: Pick<ReplicaStore, 'commitDelivery'>
+  /** Frees space; false when nothing could be freed. Called between units. */
+  makeRoom(sizeBytes: number): Promise<boolean>
+  failed(failure: StoreError): void
+}
+
+export class ChunkWriter {
+  readonly #options: ChunkWriterOptions
+  #frames: Array<{ partition: WrittenPartition; frame: QueuedFrame }> = []
+  #jobs: Array<() => Promise<void>> = []
+  #running: Promise<void> | undefined
+  #isClosed = false
+
+  constructor(options: ChunkWriterOptions) {
+    this.#options = options
+  }
+
+  enqueue(partition: WrittenPartition, frame: QueuedFrame): void {
+    this.#frames.push({ partition, frame })
+    this.#start()
+  }
+
+  /** Drops what waits for this partition; a unit that has begun goes on. */
+  forget(partition: WrittenPartition): void {
+    this.#frames = this.#frames.filter((queued) => queued.partition !== partition)
+  }
+
+  /** Bytes of credit that wait to be stored. */
+  waitingBytes(partition: WrittenPartition): number {
+    let sizeBytes = 0
+    for (const queued of this.#frames) if (queued.partition === partition) sizeBytes += queued.frame.creditBytes
+    return sizeBytes
+  }
+
+  /** Runs `job` when no unit and no other job runs. Its failures go to `failed`. */
+  run(job: () => Promise<void>): void {
+    this.#jobs.push(job)
+    this.#start()
+  }
+
+  /** Waits for what has begun; drops the rest. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    this.#frames = []
+    this.#jobs = []
+    await this.#running
+  }
+
+  #start(): void {
+    if (this.#isClosed) return
+    this.#running ??= this.#loop().finally(() => {
+      this.#running = undefined
+    })
+  }
+
+  async #loop(): Promise<void> {
+    // One turn later, so that frames of one message burst share the first unit.
+    await Promise.resolve()
+    while (this.#jobs.length > 0 || this.#frames.length > 0) {
+      const job = this.#jobs.shift()
+      if (job) await job().catch((failure: unknown) => this.#options.failed(storeErrorFrom(failure, 'the replica')))
+      if (this.#frames.length > 0) await this.#storeUnit()
+    }
+  }
+
+  async #storeUnit(): Promise<void> {
+    const unit = this.#takeUnit()
+    try {
+      const stored = await this.#commit(unit)
+      for (const { partition, position, chunks, creditBytes } of stored) partition.stored(position, creditBytes, chunks)
+    } catch (thrown) {
+      const failure = storeErrorFrom(thrown, 'storing deliveries')
+      for (const partition of unit.keys()) partition.storeFailed(failure)
+      this.#options.failed(failure)
+    }
+  }
+
+  async #commit(unit: ReadonlyMap<WrittenPartition, QueuedFrame[]>): Promise<StoredUnit[]> {
+    for (let attempt = 0; ; attempt++) {
+      // Computed at each attempt: making room moves starts and sizes.
+      const parts = [...unit].map(([partition, frames]) => ({ partition, ...unitOf(partition.position, frames) }))
+      try {
+        await this.#options.store.commitDelivery(parts.map(({ position, chunks }) => ({ position, chunks })))
+        return parts
+      } catch (failure) {
+        const sizeBytes = parts.reduce((sum, { creditBytes }) => sum + creditBytes, 0)
+        const isFull = storeErrorFrom(failure, 'storing deliveries').kind === 'quota'
+        if (!isFull || attempt > 0 || !(await this.#options.makeRoom(sizeBytes))) throw failure
+      }
+    }
+  }
+
+  #takeUnit(): Map<WrittenPartition, QueuedFrame[]> {
+    const byPartition = new Map<WrittenPartition, QueuedFrame[]>()
+    let sizeBytes = 0
+    let count = 0
+    for (const { partition, frame } of this.#frames) {
+      const frameBytes = frame.chunk?.bytes.length ?? 0
+      if (count > 0 && sizeBytes + frameBytes > UNIT_BYTES_MAX) break
+      sizeBytes += frameBytes
+      count++
+      const frames = byPartition.get(partition)
+      if (frames) frames.push(frame)
+      else byPartition.set(partition, [frame])
+    }
+    this.#frames.splice(0, count)
+    return byPartition
+  }
+}
+
+interface StoredUnit extends Delivery {
+  partition: WrittenPartition
+  creditBytes: number
+}
+
+function unitOf(position: StoredPosition, frames: readonly QueuedFrame[]): Omit<StoredUnit, 'partition'> {
+  const chunks = joinSmall(frames.flatMap(({ chunk }) => chunk ?? []))
+  const { nextOffset, leaderEpoch, logStart } = frames.at(-1)!
+  let { sizeBytes, mergedUpTo } = position
+  for (const chunk of chunks) {
+    sizeBytes += chunk.bytes.length
+    const isNextToMerged = mergedUpTo >= position.nextOffset || mergedUpTo >= chunk.baseOffset
+    if (isNextToMerged && chunk.bytes.length >= LARGE_ROW_BYTES) mergedUpTo = chunk.nextOffset
+  }
+  const creditBytes = frames.reduce((sum, frame) => sum + frame.creditBytes, 0)
+  return { position: { ...position, nextOffset, leaderEpoch, logStart, sizeBytes, mergedUpTo }, chunks, creditBytes }
+}
+
+/** Neighbours become one row while that stays small. */
+function joinSmall(chunks: readonly ChunkRow[]): ChunkRow[] {
+  const joined: ChunkRow[] = []
+  let group: ChunkRow[] = []
+  let groupBytes = 0
+  const flush = () => {
+    if (group.length > 0) joined.push(joinChunks(group))
+    group = []
+    groupBytes = 0
+  }
+  for (const chunk of chunks) {
+    if (groupBytes + chunk.bytes.length > JOINED_BYTES_MAX) flush()
+    group.push(chunk)
+    groupBytes += chunk.bytes.length
+  }
+  flush()
+  return joined
+}
+
+/** Chunks that follow each other, as one. */
+export function joinChunks(group: readonly ChunkRow[]): ChunkRow {
+  const first = group[0]!
+  if (group.length === 1) return first
+  return {
+    baseOffset: first.baseOffset,
+    nextOffset: group.at(-1)!.nextOffset,
+    maxTimestamp: Math.max(...group.map(({ maxTimestamp }) => maxTimestamp)),
+    bytes: concatenate(group.map(({ bytes }) => bytes)),
+  }
+}

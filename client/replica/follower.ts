@@ -1,0 +1,361 @@
+/**
+ * Keeps one partition: carries out what sync-state.ts decides, on a subscription and a writer.
+ *
+ * Invariants: every event goes through `step`; jobs compute from the position that holds when they run.
+ */
+import type { Deliver } from '../../protocol/messages/offset-protocol.ts'
+import type { ReplicaPolicy, ReplicaRange } from '../core.ts'
+import type { Session, Subscription, SubscriptionEnd, SubscriptionStarted } from '../session.ts'
+import { type ChunkWriter, LARGE_ROW_BYTES, type WrittenPartition } from './chunk-writer.ts'
+import { checkFrame, chunkBelow } from './frame-check.ts'
+import type { ChunkRow, ReplicaStore, StoredPosition } from './store.ts'
+import type { StoreError } from './store-error.ts'
+import { initialSync, isUpToDate, type SyncEffect, type SyncEvent, type SyncState, step } from './sync-state.ts'
+import { isTrimDue, planMerge, planTrim, SLICE_BYTES, SMALL_ROWS_MAX } from './upkeep.ts'
+
+export interface FollowerContext {
+  readonly session: Session
+  readonly store: ReplicaStore
+  readonly writer: ChunkWriter
+  nowMs(): number
+  /** This partition's share of all the bytes that may be on their way. */
+  windowBytes(): number
+  tell(follower: Follower, cutAt?: number): void
+  /** The relay does not know the topic's id any more. */
+  topicGone(follower: Follower): void
+  refused(follower: Follower, errorCode: number): void
+  damaged(follower: Follower, fault: string): void
+}
+
+export interface FollowerOptions {
+  topic: string
+  topicId: string
+  partition: number
+  policy: ReplicaPolicy
+  /** What the store holds; null when nothing is. */
+  position: StoredPosition | null
+  /** For a partition that holds nothing. */
+  generation: number
+}
+
+const NOTHING = Number.POSITIVE_INFINITY
+/** Credit goes back in pieces of at least a part of the window, not for every small frame. */
+const GRANT_SHARE = 8
+
+export class Follower implements WrittenPartition {
+  readonly topic: string
+  readonly topicId: string
+  readonly partition: number
+  readonly #context: FollowerContext
+  #state: SyncState
+  #subscription: Subscription | undefined
+  /** The credit that the relay was given at the start of this subscription, as changed by grants. */
+  #window = 0
+  #owed = 0
+  #smallRows = SMALL_ROWS_MAX
+  #isMerging = false
+  #isTrimming = false
+  #isClosed = false
+
+  constructor(options: FollowerOptions, context: FollowerContext) {
+    const { topic, topicId, partition, policy, position, generation } = options
+    this.topic = topic
+    this.topicId = topicId
+    this.partition = partition
+    this.#context = context
+    this.#state = initialSync(position, { ...emptyPosition(topicId, partition), generation }, policy)
+  }
+
+  get position(): StoredPosition {
+    return this.#state.position
+  }
+
+  get policy(): ReplicaPolicy {
+    return this.#state.policy
+  }
+
+  get phase(): SyncState['phase'] {
+    return this.#state.phase
+  }
+
+  get range(): ReplicaRange {
+    const { topic, topicId, partition } = this
+    const { start, nextOffset, generation } = this.#state.position
+    const { relayEnd } = this.#state
+    return {
+      topic,
+      topicId,
+      partition,
+      start,
+      end: nextOffset,
+      relayEnd,
+      upToDate: isUpToDate(this.#state),
+      generation,
+    }
+  }
+
+  /** Subscribes, unless somebody else has the partition on this session: then `isFollowing` stays false. */
+  follow(): void {
+    const { session } = this.#context
+    const { topicId, partition } = this
+    if (this.#subscription || this.#isClosed || session.isSubscribed(topicId, partition)) return
+    this.#subscription = session.subscribe({
+      topicId,
+      partition,
+      position: () => this.#wanted(),
+      credit: () => this.#openWindow(),
+      onStarted: (started) => this.#started(started),
+      onDeliver: (frame) => this.#delivered(frame),
+      onEnded: (end) => this.#ended(end),
+    })
+  }
+
+  get isFollowing(): boolean {
+    return this.#subscription !== undefined
+  }
+
+  setPolicy(policy: ReplicaPolicy): void {
+    this.#state = { ...this.#state, policy }
+    this.upkeep()
+  }
+
+  connectionChanged(isLive: boolean): void {
+    this.#apply({ type: isLive ? 'connected' : 'disconnected' })
+  }
+
+  restart(): void {
+    if (this.#state.phase === 'gone') this.#state = { ...this.#state, phase: 'waiting' }
+    this.#subscription?.restart()
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.#subscription?.close()
+    this.#context.writer.forget(this)
+  }
+
+  stored(position: StoredPosition, creditBytes: number, rows: readonly ChunkRow[]): void {
+    for (const row of rows) if (row.bytes.length < LARGE_ROW_BYTES) this.#smallRows++
+    this.#apply({ type: 'stored', position, sizeBytes: creditBytes })
+    this.upkeep()
+  }
+
+  storeFailed(_failure: StoreError): void {
+    this.#apply({ type: 'store-failed' })
+  }
+
+  /** Begins a merge or a trim when one is due. `checkAge`: also look at the age of what is oldest. */
+  upkeep(checkAge = false): void {
+    const { writer } = this.#context
+    if (this.#smallRows >= SMALL_ROWS_MAX && !this.#isMerging && this.position.nextOffset > this.position.mergedUpTo) {
+      this.#isMerging = true
+      this.#smallRows = 0
+      writer.run(() => this.#mergeSlice(this.position.mergedUpTo))
+    }
+    const isAgeDue = checkAge && this.policy.ageMsMax !== undefined
+    if ((isAgeDue || isTrimDue(this.position, this.policy)) && !this.#isTrimming) {
+      this.#isTrimming = true
+      writer.run(() => this.#trimSlice())
+    }
+  }
+
+  /** Drops what the policy no longer keeps, and `dropBytes` beyond it. Only from within the writer. Resolves with the bytes freed. */
+  async dropOldest(dropBytes: number): Promise<number> {
+    const { store, nowMs } = this.#context
+    const before = this.position
+    const oldest = await store.readChunks(this.topicId, this.partition, before.start, SLICE_BYTES)
+    const plan = planTrim(before, oldest, { policy: this.policy, nowMs: nowMs(), dropBytes })
+    if (!plan) return 0
+    await store.replaceChunks(plan)
+    this.#apply({ type: 'tidied', position: plan.position })
+    return before.sizeBytes - plan.position.sizeBytes
+  }
+
+  #wanted(): { offset: number; leaderEpoch: number } {
+    const { from, nextOffset, leaderEpoch } = this.#state
+    if (from === 'start') return { offset: -2, leaderEpoch: -1 }
+    if (from === 'end') return { offset: -1, leaderEpoch: -1 }
+    return { offset: nextOffset, leaderEpoch }
+  }
+
+  #openWindow(): number {
+    this.#window = this.#context.windowBytes()
+    this.#owed = 0
+    return Math.max(0, this.#window - this.#context.writer.waitingBytes(this))
+  }
+
+  #started({ startOffset, logStart, highWatermark }: SubscriptionStarted): void {
+    this.#apply({ type: 'started', startOffset, logStart, highWatermark })
+  }
+
+  #delivered(frame: Deliver): void {
+    if (this.#state.phase !== 'following') return
+    const { records, nextOffset, logStart, highWatermark } = frame
+    const checked = checkFrame(records, this.#state.nextOffset)
+    if (checked.fault !== null) {
+      this.#context.damaged(this, checked.fault)
+      return this.#apply({ type: 'damaged' })
+    }
+    const { chunk, leaderEpoch } = checked
+    const event: SyncEvent = {
+      type: 'delivered',
+      nextOffset,
+      leaderEpoch,
+      logStart,
+      highWatermark,
+      sizeBytes: records.length,
+    }
+    this.#apply(event, { chunk, creditBytes: records.length, logStart })
+  }
+
+  #ended({ errorCode, logStart, truncateTo, retryInMs }: SubscriptionEnd): void {
+    this.#apply({ type: 'ended', errorCode, logStart, truncateTo, retryInMs })
+  }
+
+  #apply(event: SyncEvent, frame?: { chunk: ChunkRow | null; creditBytes: number; logStart: number }): void {
+    if (this.#isClosed) return
+    const { state, effects } = step(this.#state, event)
+    this.#state = state
+    for (const effect of effects) this.#run(effect, frame)
+  }
+
+  #run(effect: SyncEffect, frame?: { chunk: ChunkRow | null; creditBytes: number; logStart: number }): void {
+    const { writer } = this.#context
+    switch (effect.type) {
+      case 'restart':
+        return this.#subscription?.restart()
+      case 'grant':
+        return this.#grant(effect.sizeBytes)
+      case 'store': {
+        const { nextOffset, leaderEpoch } = this.#state
+        return writer.enqueue(this, { ...frame!, nextOffset, leaderEpoch })
+      }
+      case 'forget-queued':
+        return writer.forget(this)
+      case 'cut':
+        return writer.run(() => this.#cut(effect.offset))
+      case 'reset':
+        return writer.run(() => this.#reset(effect.offset, effect.isOtherLog))
+      case 'look-up-topic':
+        return this.#context.topicGone(this)
+      case 'tell':
+        return this.#context.tell(this)
+      case 'refused':
+        return this.#context.refused(this, effect.errorCode)
+    }
+  }
+
+  /** Grants are collected, and the window follows the number of partitions that share the whole. */
+  #grant(sizeBytes: number): void {
+    this.#owed += sizeBytes
+    const wanted = this.#context.windowBytes()
+    const grant = this.#owed + wanted - this.#window
+    if (grant < wanted / GRANT_SHARE) return
+    this.#owed = 0
+    this.#window = wanted
+    this.#subscription?.grant(grant)
+  }
+
+  async #cut(offset: number): Promise<void> {
+    const { store } = this.#context
+    const { position } = this
+    if (offset >= position.nextOffset) return this.#apply({ type: 'changed', position })
+    const [chunk] = await store.readChunks(this.topicId, this.partition, offset, 1)
+    const below = chunk && chunk.baseOffset < offset ? chunkBelow(chunk, offset) : null
+    const before = below ? undefined : await this.#lastChunkBelow(offset)
+    const dropped = await this.#bytesFrom(offset)
+    const leaderEpoch = below?.leaderEpoch ?? before?.leaderEpoch ?? -1
+    const cutPosition: StoredPosition = {
+      ...position,
+      start: Math.min(position.start, offset),
+      nextOffset: offset,
+      leaderEpoch,
+      generation: position.generation + 1,
+      sizeBytes: Math.max(0, position.sizeBytes - dropped + (below?.chunk.bytes.length ?? 0)),
+      mergedUpTo: Math.min(position.mergedUpTo, below?.chunk.baseOffset ?? offset),
+    }
+    await store.replaceChunks({
+      position: cutPosition,
+      fromOffset: offset,
+      toOffset: NOTHING,
+      chunks: below ? [below.chunk] : [],
+    })
+    this.#context.tell(this, offset)
+    this.#apply({ type: 'changed', position: cutPosition })
+  }
+
+  /** Leader epochs lie in the batches: that of the last one kept is needed to ask for what follows it. */
+  async #lastChunkBelow(offset: number): Promise<{ leaderEpoch: number } | undefined> {
+    let [low, high] = [this.position.start, offset]
+    let last: ChunkRow | undefined
+    // Chunks are found by an offset inside them; the last one is found by halving what lies between.
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2)
+      const [chunk] = await this.#context.store.readChunks(this.topicId, this.partition, middle, 1)
+      if (chunk && chunk.nextOffset <= offset) {
+        last = chunk
+        low = chunk.nextOffset
+      } else {
+        high = middle
+      }
+    }
+    return (last && chunkBelow(last, offset)) ?? undefined
+  }
+
+  async #bytesFrom(offset: number): Promise<number> {
+    const { store } = this.#context
+    let sizeBytes = 0
+    for (let at = offset; at < this.position.nextOffset; ) {
+      const rows = await store.readChunks(this.topicId, this.partition, at, SLICE_BYTES)
+      if (rows.length === 0) break
+      for (const { bytes } of rows) sizeBytes += bytes.length
+      at = rows.at(-1)!.nextOffset
+    }
+    return sizeBytes
+  }
+
+  async #reset(offset: number, isOtherLog: boolean): Promise<void> {
+    const { position } = this
+    const empty = emptyPosition(this.topicId, this.partition)
+    const generation = position.generation + (isOtherLog ? 1 : 0)
+    const fresh = { ...empty, start: offset, nextOffset: offset, mergedUpTo: offset, logStart: offset, generation }
+    await this.#context.store.replaceChunks({ position: fresh, fromOffset: 0, toOffset: NOTHING, chunks: [] })
+    this.#apply({ type: 'changed', position: fresh })
+  }
+
+  async #mergeSlice(from: number): Promise<void> {
+    const { store, writer } = this.#context
+    this.#isMerging = false
+    const rows = this.#isClosed ? [] : await store.readChunks(this.topicId, this.partition, from, SLICE_BYTES)
+    const plan = planMerge(this.position, rows)
+    if (!plan) return
+    await store.replaceChunks(plan)
+    this.#apply({ type: 'tidied', position: plan.position })
+    const { mergedUpTo, nextOffset } = plan.position
+    if (mergedUpTo <= from || mergedUpTo >= nextOffset) return
+    this.#isMerging = true
+    writer.run(() => this.#mergeSlice(mergedUpTo))
+  }
+
+  async #trimSlice(): Promise<void> {
+    this.#isTrimming = false
+    const freed = this.#isClosed ? 0 : await this.dropOldest(0)
+    if (freed === 0) return
+    this.#isTrimming = true
+    this.#context.writer.run(() => this.#trimSlice())
+  }
+}
+
+export function emptyPosition(topicId: string, partition: number): StoredPosition {
+  return {
+    topicId,
+    partition,
+    start: 0,
+    nextOffset: 0,
+    leaderEpoch: -1,
+    logStart: 0,
+    generation: 0,
+    sizeBytes: 0,
+    mergedUpTo: 0,
+  }
+}

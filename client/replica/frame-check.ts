@@ -1,0 +1,60 @@
+/**
+ * A delivered frame as a row for the store: every batch checked against its checksum, what is held already taken off the
+ * front, and the bytes copied out of the message they came in.
+ */
+import { findBatchFault, lastOffsetOf, readBatchHeader, viewOf } from '../../protocol/record-batch.ts'
+import type { ChunkRow } from './store.ts'
+
+export type CheckedFrame =
+  | { fault: string; chunk: null; leaderEpoch: null }
+  | { fault: null; chunk: ChunkRow | null; leaderEpoch: number | null }
+
+/** `nextOffset` is the first offset that is not held yet; a batch that reaches beyond it is kept whole. */
+export function checkFrame(records: Uint8Array, nextOffset: number): CheckedFrame {
+  const view = viewOf(records)
+  let at = 0
+  let keptFrom = -1
+  let baseOffset = -1
+  let lastOffset = nextOffset - 1
+  let maxTimestamp = -1
+  let leaderEpoch: number | null = null
+  while (at < records.length) {
+    const fault = findBatchFault(records, view, at)
+    if (fault) return { fault: `${fault} at byte ${at} of ${records.length}`, chunk: null, leaderEpoch: null }
+    const header = readBatchHeader(view, at)
+    if (lastOffsetOf(header) > lastOffset) {
+      if (keptFrom < 0) {
+        keptFrom = at
+        baseOffset = header.baseOffset
+      }
+      lastOffset = lastOffsetOf(header)
+      maxTimestamp = Math.max(maxTimestamp, header.maxTimestamp)
+      leaderEpoch = header.leaderEpoch
+    } else if (keptFrom >= 0) {
+      return { fault: `offsets fall at byte ${at} of ${records.length}`, chunk: null, leaderEpoch: null }
+    }
+    at += header.sizeBytes
+  }
+  if (keptFrom < 0) return { fault: null, chunk: null, leaderEpoch: null }
+  const bytes = records.slice(keptFrom)
+  return { fault: null, chunk: { baseOffset, nextOffset: lastOffset + 1, maxTimestamp, bytes }, leaderEpoch }
+}
+
+/** The part of a chunk below `offset`, in whole batches; null when no batch ends below it. */
+export function chunkBelow(chunk: ChunkRow, offset: number): { chunk: ChunkRow; leaderEpoch: number } | null {
+  const view = viewOf(chunk.bytes)
+  let at = 0
+  let kept: { end: number; nextOffset: number; leaderEpoch: number } | null = null
+  let maxTimestamp = -1
+  while (at < chunk.bytes.length) {
+    const header = readBatchHeader(view, at)
+    if (lastOffsetOf(header) >= offset) break
+    at += header.sizeBytes
+    maxTimestamp = Math.max(maxTimestamp, header.maxTimestamp)
+    kept = { end: at, nextOffset: lastOffsetOf(header) + 1, leaderEpoch: header.leaderEpoch }
+  }
+  if (!kept) return null
+  const { end, nextOffset, leaderEpoch } = kept
+  const bytes = chunk.bytes.slice(0, end)
+  return { chunk: { baseOffset: chunk.baseOffset, nextOffset, maxTimestamp, bytes }, leaderEpoch }
+}
