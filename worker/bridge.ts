@@ -33,6 +33,8 @@ import { Unsettled } from './unsettled.ts'
 export interface BridgeOptions extends Omit<AttacherOptions, 'onEvents'> {
   /** How long a call waits for a host before it rejects TIMEOUT. Default 15 s. */
   attachWaitMsMax?: number
+  /** Told once, by `close`. A status 'closed' may also be the host's, whose connection the relay refused for good. */
+  onClosed?(): void
 }
 
 /** Asking again what has perhaps been done already would do it twice, or answer wrongly that it can't be done. */
@@ -55,11 +57,13 @@ export class Bridge implements Core {
   readonly #statusChanged = new Emitter<Status>()
   readonly #advanced = new Emitter<Advanced[]>()
   readonly #settled = new Emitter<Settled[]>()
+  readonly #onClosed: (() => void) | undefined
   #status: Status
   #isClosed = false
 
   constructor(options: BridgeOptions) {
     this.#replica = options.config.replica
+    this.#onClosed = options.onClosed
     this.#status = initialStatus(options.config.replica)
     this.#reads = new LocalReads(options.config.replica)
     this.#attacher = new Attacher({ ...options, onEvents: (note) => this.#heard(note) })
@@ -171,6 +175,7 @@ export class Bridge implements Core {
     this.#attacher.stop()
     this.#reads.close()
     this.#setStatus({ ...this.#status, state: 'closed', connection: { phase: 'closed', error: null } })
+    this.#onClosed?.()
   }
 
   /** The page is about to freeze (back/forward cache): holds nothing that another tab may need. */

@@ -25,15 +25,13 @@ export function openBridge(options: OpenBridgeOptions): Bridge {
     locks: (navigator as Partial<Navigator>).locks,
     openChannel: (name) => new BroadcastChannel(name),
     liveness,
+    onClosed: () => unwatch(),
   })
   const unwatch = watchPage({
     onWake: () => bridge.wake(),
     // A page that will not return is ended by the browser, and its locks with it; until then it may still send.
     onLeave: (mayReturn) => (mayReturn ? bridge.pause() : undefined),
     onReturn: () => bridge.resume(),
-  })
-  bridge.onStatus((status) => {
-    if (status.state === 'closed') unwatch()
   })
   return bridge
 }
