@@ -38,7 +38,7 @@ export class Keyboard {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return
     if (isTyping(event.target) || document.querySelector('dialog[open]')) return
     const key = event.key === ' ' ? 'Space' : event.key
-    if ((key === 'Space' || key === 'Enter') && isControl(event.target)) return
+    if (isPressOf(event.target, key)) return
     const held = event.timeStamp - this.prefixAtMs < PREFIX_HELD_MS ? this.prefix : ''
     this.prefix = ''
     const found = this.find(held ? `${held} ${key}` : key) ?? (held ? this.find(key) : undefined)
@@ -63,6 +63,8 @@ function isTyping(target: EventTarget | null): boolean {
   return target.isContentEditable || target instanceof HTMLTextAreaElement || target instanceof HTMLSelectElement
 }
 
-function isControl(target: EventTarget | null): boolean {
-  return target instanceof Element && target.closest('button, a, summary, [role="row"]') !== null
+/** Whether the key already means something where the focus is: Enter follows links, Enter and Space press buttons. */
+function isPressOf(target: EventTarget | null, key: string): boolean {
+  const pressable = key === 'Enter' ? 'a, button, summary, [role="table"]' : key === 'Space' ? 'button, summary' : null
+  return pressable !== null && target instanceof Element && target.closest(pressable) !== null
 }

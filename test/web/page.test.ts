@@ -26,7 +26,6 @@ function flights(count: number): string[] {
   )
 }
 
-const badge = (page: Page) => page.locator('.badge-label')
 const shows = (page: Page, text: string | RegExp, timeout = 10_000) => page.getByText(text).first().waitFor({ timeout })
 const hasState = (page: Page, state: string) =>
   page.locator(`.badge[data-state="${state}"]`).waitFor({ timeout: 20_000 })
@@ -119,7 +118,7 @@ test('a new release is offered, never forced, and the form keeps its text throug
 
 test('by keyboard: the skip link comes first, the help lists the keys, nothing is out of reach', async () => {
   const page = await stage.open('#/live')
-  await badge(page).waitFor()
+  await page.getByRole('button', { name: 'Pause', exact: true }).waitFor()
   await page.keyboard.press('Tab')
   expect(await page.evaluate(() => document.activeElement?.textContent)).toBe('Skip to content')
   await page.keyboard.press('?')
