@@ -14,7 +14,6 @@ import type { Core, Status } from './core.ts'
 import { OttlaError } from './errors.ts'
 import { generationCounter } from './generation.ts'
 import { openSession, type ReplicaIdentity } from './live-session.ts'
-import { openLocalCore } from './local-core.ts'
 import type { LocalCore } from './local-core-options.ts'
 import { Ottla } from './ottla.ts'
 import type { Session } from './session.ts'
@@ -95,11 +94,13 @@ export async function sessionOpener(url: string, options: ConnectionOptions): Pr
 }
 
 /** A core in this context: what a page has without a worker, and what a worker runs. */
-export function openCore(
+export async function openCore(
   openSession: SessionOpener,
   options: Pick<ConnectOptions, 'replica' | 'clock' | 'random'>,
 ): Promise<LocalCore> {
   const { clock = systemClock, random = systemRandom, replica = null } = options
+  // Loaded only where a core runs: a page whose core lives in a worker never downloads this half.
+  const { openLocalCore } = await import('./local-core.ts')
   return openLocalCore({ replica, clock, random, openSession })
 }
 
