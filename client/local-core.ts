@@ -288,15 +288,15 @@ class StoredCore implements LocalCore {
     const former = this.#outbox
     await former.close()
     const { change, lostIds } = former.salvage()
-    const contents = await this.#store.claim(claimBy(this.#random))
-    this.#replicaId = contents.replicaId
-    await this.#store.changeOutbox(change)
-    const { putSealed = [], putIdentities = [] } = change
-    const { putSettled = [] } = change
-    const outbox = this.#newOutbox({ sealed: [...putSealed], identities: [...putIdentities], settled: [...putSettled] })
+    await this.#replica.beginAnew(async () => {
+      this.#replicaId = (await this.#store.claim(claimBy(this.#random))).replicaId
+      await this.#store.changeOutbox(change)
+    })
+    const { putSealed = [], putIdentities = [], putSettled = [] } = change
+    const contents = { sealed: [...putSealed], identities: [...putIdentities], settled: [...putSettled] }
+    const outbox = this.#newOutbox(contents)
     await outbox.open()
     this.#outbox = outbox
-    await this.#replica.beginAnew()
     const error = new OttlaError('STORAGE_LOST', {
       message: "this device's storage was cleared while the write waited in it",
       hint: 'write it again unless it is in the log',

@@ -127,15 +127,24 @@ export class Replica {
     this.#writer.run(() => this.#options.store.putTopics([]))
   }
 
-  /** The database was cleared and claimed again: everything begins anew, under higher generations. */
-  async beginAnew(): Promise<void> {
-    this.#positions.clear()
+  /**
+   * The database was cleared: everything begins anew, under higher generations. `claim` makes the store ours again; no
+   * unit of the old life can come after it, for it would be taken for one of the new.
+   */
+  async beginAnew(claim: () => Promise<void>): Promise<void> {
+    const generations = new Map<KeptTopic, number>()
     for (const topic of this.#topics.values()) {
-      const generation = 1 + Math.max(0, ...[...topic.followers.values()].map(({ position }) => position.generation))
-      for (const follower of topic.followers.values()) this.#release(follower)
+      generations.set(topic, nextGeneration(topic))
+      for (const follower of topic.followers.values()) follower.close()
       topic.followers.clear()
-      await this.#options.store.putTopics([storedTopic(topic)])
-      if (topic.policy) this.#keep(topic, topic.policy, generation)
+    }
+    this.#positions.clear()
+    await this.#asJob(claim)
+    await this.#options.store.putTopics([...this.#topics.values()].map(storedTopic))
+    for (const [topic, generation] of generations) {
+      if (!topic.policy) continue
+      this.#keep(topic, topic.policy, generation)
+      for (const follower of topic.followers.values()) this.#tell(follower, undefined)
     }
   }
 
@@ -271,7 +280,7 @@ export class Replica {
 
   /** Same name, another topic: nothing of the old one is shown as the new one's. */
   async #recreated(topic: KeptTopic, info: TopicInfo): Promise<void> {
-    const generation = 1 + Math.max(0, ...[...topic.followers.values()].map(({ position }) => position.generation))
+    const generation = nextGeneration(topic)
     const { store } = this.#options
     for (const follower of topic.followers.values()) follower.close()
     await this.#asJob(async () => {
@@ -379,6 +388,10 @@ export class Replica {
     })
     this.#timers.add(timer)
   }
+}
+
+function nextGeneration({ followers }: KeptTopic): number {
+  return 1 + Math.max(0, ...[...followers.values()].map(({ position }) => position.generation))
 }
 
 function storedTopic({ topicId, name, partitionCount, policy }: StoredTopic): StoredTopic {
