@@ -46,6 +46,9 @@ const CHANGES_THE_RELAY: ReadonlySet<ApiName> = new Set([
   'DeleteRecords',
 ])
 
+/** A page that opens on its replica reads first; a worker that starts at the same moment would take its time. */
+const HEAD_START_MS = 30
+
 export class Bridge implements Core {
   readonly outbox: Outbox
   readonly #replica: string
@@ -60,17 +63,19 @@ export class Bridge implements Core {
   readonly #onClosed: (() => void) | undefined
   #status: Status
   #isClosed = false
+  #isPaused = false
 
   constructor(options: BridgeOptions) {
     this.#replica = options.config.replica
     this.#onClosed = options.onClosed
     this.#status = initialStatus(options.config.replica)
-    this.#reads = new LocalReads(options.config.replica)
+    this.#reads = new LocalReads(options.config.replica, options.clock)
+    this.#reads.warmUp()
     this.#attacher = new Attacher({ ...options, onEvents: (note) => this.#heard(note) })
     this.#calls = new HostCaller(this.#attacher, options.attachWaitMsMax ?? 15_000)
     this.#attacher.onAttached.on((attachment) => this.#attached(attachment))
     this.#attacher.onLost.on(() => this.#setStatus(withoutHost(this.#status)))
-    this.#attacher.start()
+    options.clock.setTimer(HEAD_START_MS, () => this.#attach())
     this.outbox = {
       list: (topic) => this.#call('outboxList', topic),
       retry: (id) => this.#call('outboxRetry', id),
@@ -125,19 +130,14 @@ export class Bridge implements Core {
     return this.#call('outcomes', ids)
   }
 
-  /** Answers from the replica at once when it is there; the host is told behind that answer. */
+  /** Answers from the replica at once when it is there. */
   async replicate(topic: string, policy: ReplicaPolicy): Promise<ReplicaRange[]> {
     this.#throwIfClosed()
     this.#policies.set(topic, policy)
     const stored = this.#attacher.current ? undefined : await this.#reads.ranges(topic)
-    const asked = this.#call('replicate', topic, policy)
-    if (!stored) return asked
-    asked.then(
-      (ranges) => this.#advanced.emit(ranges),
-      // Each new host is asked again; what ails it is in its status.
-      () => {},
-    )
-    return stored
+    // Each host is told the policies when it is found: the first one too.
+    if (stored && !this.#attacher.current) return stored
+    return this.#call('replicate', topic, policy)
   }
 
   async stopReplicating(topic: string): Promise<void> {
@@ -155,6 +155,7 @@ export class Bridge implements Core {
   async request(name: ApiName, body: unknown): Promise<unknown> {
     if (!CHANGES_THE_RELAY.has(name)) return this.#call('request', name, body)
     this.#throwIfClosed()
+    this.#attach()
     return this.#calls.once('request', name, body)
   }
 
@@ -172,6 +173,7 @@ export class Bridge implements Core {
   async close(): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
+    this.#isPaused = true
     this.#attacher.stop()
     this.#reads.close()
     this.#setStatus({ ...this.#status, state: 'closed', connection: { phase: 'closed', error: null } })
@@ -181,19 +183,26 @@ export class Bridge implements Core {
   /** The page is about to freeze (back/forward cache): holds nothing that another tab may need. */
   pause(): void {
     if (this.#isClosed) return
+    this.#isPaused = true
     this.#attacher.stop()
     this.#reads.close()
   }
 
   resume(): void {
     if (this.#isClosed) return
+    this.#isPaused = false
     this.#reads.reopen()
-    this.#attacher.start()
+    this.#attach()
   }
 
   async #call<M extends HostMethod>(method: M, ...args: HostArgs<M>): Promise<HostResult<M>> {
     this.#throwIfClosed()
+    this.#attach()
     return this.#calls.repeatedly(method, ...args)
+  }
+
+  #attach(): void {
+    if (!this.#isPaused) this.#attacher.start()
   }
 
   #throwIfClosed(): void {

@@ -6,19 +6,31 @@
  */
 import type { ReplicaRange, StoredChunk, TopicInfo } from '../client/core.ts'
 import { openReplicaReader, type ReplicaReader } from '../client/replica/idb-reader.ts'
+import type { StoredTopic } from '../client/replica/store.ts'
+import type { Clock } from '../protocol/lib/clock.ts'
+
+const TOPICS_KEPT_MS = 50
 
 export class LocalReads {
   readonly #replica: string
+  readonly #clock: Clock
   #opening: Promise<ReplicaReader | undefined> | undefined
+  #topics: { reader: ReplicaReader; list: Promise<StoredTopic[]> } | undefined
   #isClosed = false
 
-  constructor(replica: string) {
+  constructor(replica: string, clock: Clock) {
     this.#replica = replica
+    this.#clock = clock
+  }
+
+  /** Opens the database before anybody asks. */
+  warmUp(): void {
+    void this.#read(async () => undefined)
   }
 
   topic(name: string): Promise<TopicInfo | undefined> {
     return this.#read(async (reader) => {
-      const found = (await reader.topics()).find((topic) => topic.name === name)
+      const found = (await this.#topicsIn(reader)).find((topic) => topic.name === name)
       return found && { name, id: found.topicId, partitionCount: found.partitionCount }
     })
   }
@@ -26,7 +38,7 @@ export class LocalReads {
   /** What is held of a topic that is being replicated; undefined when it is not. */
   ranges(name: string): Promise<ReplicaRange[] | undefined> {
     return this.#read(async (reader) => {
-      const [topics, positions] = await Promise.all([reader.topics(), reader.positions()])
+      const [topics, positions] = await Promise.all([this.#topicsIn(reader), reader.positions()])
       const topic = topics.find((stored) => stored.name === name && stored.policy !== null)
       if (!topic) return undefined
       return positions
@@ -56,6 +68,17 @@ export class LocalReads {
 
   reopen(): void {
     this.#isClosed = false
+  }
+
+  /** Those of one turn of questions are read once: opening a topic asks for its ranges and then for itself. */
+  #topicsIn(reader: ReplicaReader): Promise<StoredTopic[]> {
+    if (this.#topics?.reader !== reader) {
+      this.#topics = { reader, list: reader.topics() }
+      this.#clock.setTimer(TOPICS_KEPT_MS, () => {
+        this.#topics = undefined
+      })
+    }
+    return this.#topics.list
   }
 
   async #read<T>(act: (reader: ReplicaReader) => Promise<T | undefined>): Promise<T | undefined> {

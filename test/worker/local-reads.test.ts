@@ -2,6 +2,7 @@ import 'fake-indexeddb/auto'
 import { afterEach, expect, test } from 'vitest'
 import { databaseName } from '../../client/replica/idb-format.ts'
 import { IdbStore } from '../../client/replica/idb-store.ts'
+import { HandClock } from '../../protocol/lib/clock.ts'
 import { LocalReads } from '../../worker/local-reads.ts'
 
 const TOPIC_ID = 'B'.repeat(22)
@@ -12,7 +13,7 @@ afterEach(async () => {
 })
 
 function readsOf(replica: string): LocalReads {
-  const reads = new LocalReads(replica)
+  const reads = new LocalReads(replica, new HandClock())
   open.push(reads)
   return reads
 }
