@@ -77,7 +77,7 @@ function drawColumns(layer: Layer, log: FlightLog, palette: Palette): void {
   // Fewer blocks than columns: neighbours share a block, and the strip shows steps instead of gaps.
   for (let i = 0; i < columns; i++) {
     const start = Math.floor((log.first + i * perColumn) / BLOCK) * BLOCK
-    const end = Math.max(start + BLOCK, Math.floor(log.first + (i + 1) * perColumn))
+    const end = Math.max(start + BLOCK, Math.ceil((log.first + (i + 1) * perColumn) / BLOCK) * BLOCK)
     log.countClasses(start, end, classes[i]!)
     const spanMs = Math.abs(log.timeAt(Math.min(end, log.end) - 1) - log.timeAt(start))
     rates[i] = classes[i]!.reduce((sum, each) => sum + each, 0) / Math.max(SPAN_MS_MIN, spanMs)
