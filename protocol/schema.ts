@@ -231,6 +231,7 @@ export function array<Out, In>(element: Field<Out, In>): NullableField<Out[], re
             `${count} elements declared at ${reader.position}, ${reader.remaining} bytes are left`,
           )
         }
+        reader.takeElements(count)
         const elements: Out[] = []
         for (let index = 0; index < count; index++) elements.push(codec.read(reader))
         return elements

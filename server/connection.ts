@@ -16,6 +16,8 @@ import type { ReplicaConnection } from './replica-connections.ts'
 import type { Services } from './services.ts'
 
 const REQUESTS_IN_FLIGHT_MAX = 64
+/** Array elements in one request: enough for tens of thousands of partitions, and what they take in memory is bounded. */
+const REQUEST_ELEMENTS_MAX = 100_000
 
 /** A reply with free bytes in front for a frame header, or null for a request that gets none. */
 export interface Reply {
@@ -72,7 +74,9 @@ export abstract class Connection implements Peer, ReplicaConnection {
     const slot: ReplySlot = { reply: undefined, afterReply: undefined, onTurn: undefined }
     this.#slots.push(slot)
     try {
-      dispatch(this, new Reader(message), slot)
+      const reader = new Reader(message)
+      reader.elementsLeft = REQUEST_ELEMENTS_MAX
+      dispatch(this, reader, slot)
     } catch (error) {
       this.fail(error)
       return

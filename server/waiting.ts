@@ -1,4 +1,4 @@
-/** A request parked until one of its logs moves, its time is up, or its connection closes. */
+/** A request parked until one of its logs moves, a topic goes, its time is up, or its connection closes. */
 import type { RequestContext } from './handler.ts'
 import type { PartitionLog } from './log/partition-log.ts'
 
@@ -19,6 +19,7 @@ export function waitForAdvance(context: RequestContext, logs: readonly Partition
   })
   const timer = clock.setTimer(Math.max(0, deadline - clock.monotonic()), resolve)
   const stops = logs.map((log) => log.onAdvance(() => resolve()))
+  stops.push(context.services.engine.onTopicDeleted(() => resolve()))
   const stopWatching = context.connection.onceClosed(resolve)
   return {
     happened,

@@ -12,13 +12,15 @@ export class MalformedError extends Error {
 }
 
 const TWO_TO_32 = 4_294_967_296
-const textDecoder = /* @__PURE__ */ new TextDecoder()
+const textDecoder = /* @__PURE__ */ new TextDecoder('utf-8', { fatal: true })
 
 export class Reader {
   readonly source: Uint8Array
   readonly #view: DataView
   readonly end: number
   position: number
+  /** How many array elements may still be read: each costs many times its bytes. A relay sets it; default no limit. */
+  elementsLeft = Number.POSITIVE_INFINITY
 
   constructor(source: Uint8Array, from = 0, to = source.length) {
     this.source = source
@@ -123,14 +125,28 @@ export class Reader {
   utf8(count: number): string {
     const view = this.bytes(count)
     // Short strings are the rule (names, ids); a loop beats the decoder's call overhead for them.
-    if (count > 64) return textDecoder.decode(view)
+    if (count > 64) return this.#decoded(view)
     let text = ''
     for (let index = 0; index < count; index++) {
       const byte = view[index]!
-      if (byte > 0x7f) return textDecoder.decode(view)
+      if (byte > 0x7f) return this.#decoded(view)
       text += String.fromCharCode(byte)
     }
     return text
+  }
+
+  #decoded(view: Uint8Array): string {
+    try {
+      return textDecoder.decode(view)
+    } catch {
+      throw new MalformedError(`text before ${this.position} is not UTF-8`)
+    }
+  }
+
+  /** To be called with the count of an array before it is read. */
+  takeElements(count: number): void {
+    this.elementsLeft -= count
+    if (this.elementsLeft < 0) throw new MalformedError(`too many elements: ${count} more at ${this.position}`)
   }
 
   skip(count: number): void {

@@ -138,8 +138,10 @@ export class EmbeddedEngine implements Engine {
       const partitionCount = asked.partitionCount === -1 ? this.#options.config.numPartitions : asked.partitionCount
       const record: TopicRecord = { name: asked.name, partitionCount, configs: { ...asked.configs } }
       const topic = this.#newOpenTopic(randomUuid(this.#options.random), record)
-      await this.#openMissing(topic, partitionCount)
-      await this.#metadata.append({ key: `topic/${topic.id}`, value: record })
+      await this.#keepIf(topic.partitions, 0, async () => {
+        await this.#openMissing(topic, partitionCount)
+        await this.#metadata.append({ key: `topic/${topic.id}`, value: record })
+      })
       this.#publish(topic)
       return topic
     })
@@ -162,8 +164,10 @@ export class EmbeddedEngine implements Engine {
       const topic = this.#existing(id)
       this.#checkPartitionCount(partitionCount)
       const opened = { ...topic, partitions: [...topic.partitions] }
-      await this.#openMissing(opened, partitionCount)
-      await this.#metadata.append({ key: `topic/${id}`, value: recordOf(opened) })
+      await this.#keepIf(opened.partitions, topic.partitions.length, async () => {
+        await this.#openMissing(opened, partitionCount)
+        await this.#metadata.append({ key: `topic/${id}`, value: recordOf(opened) })
+      })
       topic.partitions = opened.partitions
     })
   }
@@ -234,6 +238,16 @@ export class EmbeddedEngine implements Engine {
 
   #newOpenTopic(id: string, { name, configs }: TopicRecord): OpenTopic {
     return { id, name, partitions: [], configOverrides: configs, config: this.#resolveConfig(configs) }
+  }
+
+  /** Closes the logs from `first` on again when the change that opened them fails, so that it can be tried once more. */
+  async #keepIf(logs: readonly PartitionLog[], first: number, change: () => Promise<void>): Promise<void> {
+    try {
+      await change()
+    } catch (error) {
+      await Promise.allSettled(logs.slice(first).map((log) => log.close()))
+      throw error
+    }
   }
 
   async #openMissing(topic: OpenTopic, partitionCount: number): Promise<void> {

@@ -36,6 +36,8 @@ export class PartitionFanOut {
   #nextFlushAt = 0
   #flushTimer: Timer | undefined
   #mark: Frame | undefined
+  /** Why the whole fan-out has ended. */
+  #closedWith: number | undefined
 
   constructor(topicId: string, partition: number, log: PartitionLog, clock: Clock, catchUp: CatchUpReader) {
     this.topicId = topicId
@@ -57,6 +59,8 @@ export class PartitionFanOut {
   }
 
   add(subscription: Subscription): void {
+    // Asked for before the topic was deleted, begun after it.
+    if (this.#closedWith !== undefined) return this.end(subscription, this.#closedWith)
     if (this.#all.size === 0) this.#published = this.log.highWatermark
     this.#all.add(subscription)
     // Begun at an end that those in the tail have not been sent yet: they get it now.
@@ -121,6 +125,7 @@ export class PartitionFanOut {
   }
 
   close(errorCode: number): void {
+    this.#closedWith = errorCode
     this.#stopListening()
     this.#flushTimer?.cancel()
     for (const subscription of [...this.#all]) this.end(subscription, errorCode)

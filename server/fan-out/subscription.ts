@@ -1,6 +1,7 @@
 /**
  * Where one peer stands in one partition. A subscription is in one place at a time:
  *
+ *   new      asked for, but its answer is not out yet; nothing may overtake that
  *   tail     position = what the fan-out has published; the next frame goes to it
  *   behind   something between its position and the end must be read from the log; nothing is queued for it
  *   reading  the catch-up reader fetches its next frame
@@ -12,7 +13,7 @@
 import type { Peer } from '../peer.ts'
 import type { PartitionFanOut } from './partition-fan-out.ts'
 
-export type SubscriptionPlace = 'tail' | 'behind' | 'reading' | 'ended'
+export type SubscriptionPlace = 'new' | 'tail' | 'behind' | 'reading' | 'ended'
 
 export class Subscription {
   readonly peer: Peer
@@ -21,7 +22,7 @@ export class Subscription {
   position: number
   /** Bytes that may still be sent; below 0 after a frame larger than what was left. */
   credit: number
-  place: SubscriptionPlace = 'behind'
+  place: SubscriptionPlace = 'new'
   /** Index in the fan-out's tail while there. */
   tailIndex = -1
   /** In the catch-up reader's queue. */

@@ -31,7 +31,7 @@ const CONFIG_TYPES: Readonly<Record<ConfigDefinition<unknown>['type'], number>> 
 const Operation = { set: 0, delete: 1, append: 2, subtract: 3 } as const
 
 export const describeConfigsHandler = entry(describeConfigs, 'each', (request, context) => ({
-  results: request.resources.map(({ resourceType, resourceName, configurationKeys }) => {
+  results: distinct(request.resources).map(({ resourceType, resourceName, configurationKeys }) => {
     const resource = { resourceType, resourceName }
     try {
       const all = describeResource(resourceType, resourceName, context)
@@ -45,6 +45,11 @@ export const describeConfigsHandler = entry(describeConfigs, 'each', (request, c
     }
   }),
 }))
+
+/** A resource that is named twice is described once: a description is hundreds of times its name. */
+function distinct<T extends { resourceType: number; resourceName: string }>(resources: readonly T[]): T[] {
+  return [...new Map(resources.map((each) => [`${each.resourceType}/${each.resourceName}`, each])).values()]
+}
 
 function describeResource(resourceType: number, name: string, context: RequestContext) {
   const { engine, config } = context.services
@@ -128,13 +133,13 @@ async function alter(
   const { engine } = context.services
   const topic = engine.topicByName(name)
   if (!topic) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `there is no topic ${name}`)
-  const changes: Record<string, string | null> = {}
+  const changes = new Map<string, string | null>()
   for (const change of configs) {
-    if (change.name in changes)
+    if (changes.has(change.name))
       throw new KafkaError('INVALID_REQUEST', `${change.name} stands more than once in the request`)
-    changes[change.name] = newValue(change)
+    changes.set(change.name, newValue(change))
   }
-  await engine.alterTopic(topic.id, changes, { validateOnly })
+  await engine.alterTopic(topic.id, Object.fromEntries(changes), { validateOnly })
 }
 
 function newValue({

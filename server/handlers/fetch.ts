@@ -9,12 +9,13 @@
  */
 
 import type { RequestOf, ResponseInputOf } from '../../protocol/api.ts'
-import { ErrorCode, KafkaError } from '../../protocol/errors.ts'
+import { ErrorCode } from '../../protocol/errors.ts'
 import { fetch } from '../../protocol/messages/fetch.ts'
 import type { Topic } from '../engine.ts'
 import { entry, type RequestContext } from '../handler.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
 import { waitForAdvance } from '../waiting.ts'
+import { asKafkaError } from './error-fields.ts'
 import { findTopic } from './find-topic.ts'
 
 const RESPONSE_BYTES_MAX = 8 * 1024 * 1024
@@ -33,7 +34,7 @@ export const fetchHandler = entry(fetch, 'each', async (request, context) => {
     // Listening starts before reading: what comes in between is not missed.
     const advance = waitForAdvance(context, logs, deadline)
     try {
-      const { responses, sizeBytes, hasError } = await readAll(request, wanted)
+      const { responses, sizeBytes, hasError } = await readAll(request, wanted, context)
       const isDue = hasError || sizeBytes >= request.minBytes || logs.length === 0 || advance.isOver
       if (isDue || context.connection.isClosed) return { responses }
       await advance.happened
@@ -84,16 +85,18 @@ export function leaderEpochError(log: PartitionLog, currentLeaderEpoch: number):
   return currentLeaderEpoch < log.leaderEpoch ? ErrorCode.FENCED_LEADER_EPOCH : ErrorCode.UNKNOWN_LEADER_EPOCH
 }
 
-async function readAll(request: Request, wanted: readonly Wanted[]) {
+async function readAll(request: Request, wanted: readonly Wanted[], context: RequestContext) {
   let budget = Math.min(Math.max(0, request.maxBytes), RESPONSE_BYTES_MAX)
   let sizeBytes = 0
   let hasError = false
   const responses: TopicResponse[] = []
   for (const each of wanted) {
-    const partition = await readOne(each, Math.min(each.bytesMax, budget), sizeBytes === 0)
-    const read = partition.records?.length ?? 0
-    budget = Math.max(0, budget - read)
-    sizeBytes += read
+    const read = await readOne(each, Math.min(each.bytesMax, budget), sizeBytes === 0)
+    const goneCode = deletedCode(each, context)
+    const partition = goneCode ? emptyResponse(each.partition, goneCode, undefined) : read
+    const recordBytes = partition.records?.length ?? 0
+    budget = Math.max(0, budget - recordBytes)
+    sizeBytes += recordBytes
     hasError ||= partition.errorCode !== ErrorCode.NONE
     const last = responses.at(-1)
     if (last && last.topic === each.name && last.topicId === each.topicId)
@@ -101,6 +104,12 @@ async function readAll(request: Request, wanted: readonly Wanted[]) {
     else responses.push({ topic: each.name, topicId: each.topicId, partitions: [partition] })
   }
   return { responses, sizeBytes, hasError }
+}
+
+/** The topic may be deleted while the request waits or reads; the one of that name may be another by now. */
+function deletedCode({ topic }: Wanted, { services, apiVersion }: RequestContext): number {
+  if (typeof topic === 'number' || services.engine.topicById(topic.id) === topic) return ErrorCode.NONE
+  return apiVersion >= 13 ? ErrorCode.UNKNOWN_TOPIC_ID : ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
 }
 
 async function readOne(wanted: Wanted, bytesMax: number, isFirst: boolean): Promise<PartitionResponse> {
@@ -117,8 +126,8 @@ async function readOne(wanted: Wanted, bytesMax: number, isFirst: boolean): Prom
     const records = bytes.length > bytesMax && !isFirst ? null : bytes
     return { ...emptyResponse(partitionIndex, ErrorCode.NONE, log), records }
   } catch (error) {
-    if (!(error instanceof KafkaError)) throw error
-    return emptyResponse(partitionIndex, error.code, log)
+    const { code } = asKafkaError(error)
+    return emptyResponse(partitionIndex, code, log)
   }
 }
 

@@ -5,12 +5,13 @@
  * allow it.
  */
 import type { ResponseInputOf } from '../../protocol/api.ts'
-import { ErrorCode, KafkaError } from '../../protocol/errors.ts'
+import { ErrorCode } from '../../protocol/errors.ts'
 import { NULL_UUID } from '../../protocol/lib/uuid.ts'
 import { describeCluster, metadata } from '../../protocol/messages/metadata.ts'
 import type { Topic } from '../engine.ts'
 import { entry, type RequestContext } from '../handler.ts'
 import { BROKER_ID } from '../services.ts'
+import { asKafkaError } from './error-fields.ts'
 
 type TopicMetadata = ResponseInputOf<typeof metadata>['topics'][number]
 
@@ -19,7 +20,9 @@ export const metadataHandler = entry(metadata, 'each', async (request, context) 
   const asksForAll = request.topics === null || (context.apiVersion === 0 && request.topics.length === 0)
   const topics = asksForAll
     ? visibleTopics(context).map(describe)
-    : await Promise.all((request.topics ?? []).map((asked) => find(asked, request.allowAutoTopicCreation, context)))
+    : await Promise.all(
+        distinct(request.topics ?? []).map((asked) => find(asked, request.allowAutoTopicCreation, context)),
+      )
   return {
     brokers: [{ nodeId: BROKER_ID, ...context.connection.advertised }],
     clusterId: services.engine.clusterId,
@@ -27,6 +30,11 @@ export const metadataHandler = entry(metadata, 'each', async (request, context) 
     topics,
   }
 })
+
+/** A topic that is named twice is answered once, as in Kafka: an answer may be ten thousand times its question. */
+function distinct<T extends { topicId: string; name: string | null }>(asked: readonly T[]): T[] {
+  return [...new Map(asked.map((topic) => [`${topic.topicId}/${topic.name}`, topic])).values()]
+}
 
 function visibleTopics(context: RequestContext): Topic[] {
   return [...context.services.engine.topics()].filter(({ name }) => context.allows('describe', { type: 'topic', name }))
@@ -52,10 +60,10 @@ async function find(
   try {
     return describe(await engine.createTopic({ name, partitionCount: -1, configs: {} }))
   } catch (error) {
-    if (!(error instanceof KafkaError)) throw error
+    const { code } = asKafkaError(error)
     // Two clients asked at once; the other one's topic is as good.
     const created = engine.topicByName(name)
-    return created ? describe(created) : missing(asked, error.code)
+    return created ? describe(created) : missing(asked, code)
   }
 }
 

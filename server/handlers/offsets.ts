@@ -4,11 +4,12 @@
  * ListOffsets timestamps: -1 the end that readers may reach, -2 the start, -3 the record with the largest timestamp, -4
  * as -2 (all of a log is local), -5 and -6 nothing (there is no tiered storage), else the first record not older.
  */
-import { ErrorCode, KafkaError } from '../../protocol/errors.ts'
+import { ErrorCode } from '../../protocol/errors.ts'
 import { deleteRecords, listOffsets, offsetForLeaderEpoch } from '../../protocol/messages/offsets.ts'
 import type { Operation } from '../authorizer.ts'
 import { entry, type RequestContext } from '../handler.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
+import { asKafkaError } from './error-fields.ts'
 import { leaderEpochError } from './fetch.ts'
 
 const LATEST = -1
@@ -18,20 +19,16 @@ const EARLIEST_LOCAL = -4
 const UP_TO_HIGH_WATERMARK = -1
 
 export const listOffsetsHandler = entry(listOffsets, 'each', async (request, context) => ({
-  topics: await Promise.all(
-    request.topics.map(async ({ name, partitions }) => ({
-      name,
-      partitions: await Promise.all(
-        partitions.map(async ({ partitionIndex, currentLeaderEpoch, timestamp }) => {
-          const found = await guarded(context, 'describe', name, partitionIndex, async (log) => {
-            const epochError = leaderEpochError(log, currentLeaderEpoch)
-            return epochError ? { errorCode: epochError } : { errorCode: 0, ...(await offsetAt(log, timestamp)) }
-          })
-          return { partitionIndex, ...found }
-        }),
-      ),
-    })),
-  ),
+  topics: await inTurn(request.topics, async ({ name, partitions }) => ({
+    name,
+    partitions: await inTurn(partitions, async ({ partitionIndex, currentLeaderEpoch, timestamp }) => {
+      const found = await guarded(context, 'describe', name, partitionIndex, async (log) => {
+        const epochError = leaderEpochError(log, currentLeaderEpoch)
+        return epochError ? { errorCode: epochError } : { errorCode: 0, ...(await offsetAt(log, timestamp)) }
+      })
+      return { partitionIndex, ...found }
+    }),
+  })),
 }))
 
 async function offsetAt(
@@ -51,43 +48,42 @@ async function offsetAt(
 }
 
 export const offsetForLeaderEpochHandler = entry(offsetForLeaderEpoch, 'each', async (request, context) => ({
-  topics: await Promise.all(
-    request.topics.map(async ({ topic, partitions }) => ({
-      topic,
-      partitions: await Promise.all(
-        partitions.map(async ({ partition, currentLeaderEpoch, leaderEpoch }) => {
-          const found = await guarded(context, 'describe', topic, partition, async (log) => {
-            const epochError = leaderEpochError(log, currentLeaderEpoch)
-            if (epochError) return { errorCode: epochError }
-            // An epoch of the future has no end yet.
-            if (leaderEpoch > log.leaderEpoch) return { errorCode: 0 }
-            const { epoch, endOffset } = log.endOffsetForEpoch(leaderEpoch)
-            return { errorCode: 0, leaderEpoch: epoch, endOffset }
-          })
-          return { partition, ...found }
-        }),
-      ),
-    })),
-  ),
+  topics: await inTurn(request.topics, async ({ topic, partitions }) => ({
+    topic,
+    partitions: await inTurn(partitions, async ({ partition, currentLeaderEpoch, leaderEpoch }) => {
+      const found = await guarded(context, 'describe', topic, partition, async (log) => {
+        const epochError = leaderEpochError(log, currentLeaderEpoch)
+        if (epochError) return { errorCode: epochError }
+        // An epoch of the future has no end yet.
+        if (leaderEpoch > log.leaderEpoch) return { errorCode: 0 }
+        const { epoch, endOffset } = log.endOffsetForEpoch(leaderEpoch)
+        return { errorCode: 0, leaderEpoch: epoch, endOffset }
+      })
+      return { partition, ...found }
+    }),
+  })),
 }))
 
 export const deleteRecordsHandler = entry(deleteRecords, 'each', async (request, context) => ({
-  topics: await Promise.all(
-    request.topics.map(async ({ name, partitions }) => ({
-      name,
-      partitions: await Promise.all(
-        partitions.map(async ({ partitionIndex, offset }) => {
-          const done = await guarded(context, 'delete', name, partitionIndex, async (log) => {
-            const before = offset === UP_TO_HIGH_WATERMARK ? log.highWatermark : offset
-            await log.deleteRecordsBefore(before)
-            return { errorCode: 0, lowWatermark: log.startOffset }
-          })
-          return { partitionIndex, lowWatermark: -1, ...done }
-        }),
-      ),
-    })),
-  ),
+  topics: await inTurn(request.topics, async ({ name, partitions }) => ({
+    name,
+    partitions: await inTurn(partitions, async ({ partitionIndex, offset }) => {
+      const done = await guarded(context, 'delete', name, partitionIndex, async (log) => {
+        const before = offset === UP_TO_HIGH_WATERMARK ? log.highWatermark : offset
+        await log.deleteRecordsBefore(before)
+        return { errorCode: 0, lowWatermark: log.startOffset }
+      })
+      return { partitionIndex, lowWatermark: -1, ...done }
+    }),
+  })),
 }))
+
+/** One after another: a request may name a hundred thousand partitions, and looking into one takes a buffer. */
+async function inTurn<T, R>(items: readonly T[], answer: (item: T) => Promise<R>): Promise<R[]> {
+  const answers: R[] = []
+  for (const item of items) answers.push(await answer(item))
+  return answers
+}
 
 /** Finds the log, asks the authorizer, and turns what is thrown into an error code. */
 async function guarded<T extends { errorCode: number }>(
@@ -104,7 +100,9 @@ async function guarded<T extends { errorCode: number }>(
   try {
     return await act(log)
   } catch (error) {
-    if (!(error instanceof KafkaError)) throw error
-    return { errorCode: error.code }
+    const { code } = asKafkaError(error)
+    // The topic was deleted while its log was being read.
+    const isGone = context.services.engine.topicByName(topicName)?.partitions[partition] !== log
+    return { errorCode: isGone ? ErrorCode.UNKNOWN_TOPIC_OR_PARTITION : code }
   }
 }

@@ -7,10 +7,12 @@
  *
  * Not done: transactions (docs/GAPS.md).
  */
-import { ErrorCode, isRetriableCode, KafkaError } from '../../protocol/errors.ts'
+import { ErrorCode, errorName, KafkaError } from '../../protocol/errors.ts'
+import { CloseCode } from '../../protocol/messages/offset-protocol.ts'
 import { produce } from '../../protocol/messages/produce.ts'
 import type { Topic } from '../engine.ts'
 import { entry, NO_REPLY, type RequestContext } from '../handler.ts'
+import { errorFields } from './error-fields.ts'
 import { findTopic } from './find-topic.ts'
 
 interface Appended {
@@ -46,8 +48,11 @@ export const produceHandler = entry(
     if (request.acks !== 0) return { responses }
     // Without an answer, closing is the only way to say that something was not stored.
     const failure = responses.flatMap((topic) => topic.partitionResponses).find(({ errorCode }) => errorCode !== 0)
-    if (failure && !isRetriableCode(failure.errorCode))
-      context.connection.fail(new KafkaError(failure.errorCode, failure.errorMessage ?? ''))
+    if (failure) {
+      const reason = `acks=0, and ${errorName(failure.errorCode)}: ${failure.errorMessage ?? 'not stored'}`
+      context.services.logger.warn('produce without acks failed', { remote: context.connection.remoteAddress, reason })
+      context.connection.close(CloseCode.internalError, reason)
+    }
     return NO_REPLY
   },
   // Older librdkafka looks for version 0 and else sends its batches uncompressed (KAFKA-18659).
@@ -85,8 +90,8 @@ function append(
 }
 
 function failed(index: number, error: unknown): Appended {
-  if (!(error instanceof KafkaError)) throw error
-  return refused(index, error.code, error.message)
+  const { errorCode, errorMessage } = errorFields(error)
+  return refused(index, errorCode, errorMessage)
 }
 
 function refused(index: number, errorCode: number, errorMessage: string | null): Appended {

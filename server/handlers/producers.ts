@@ -8,22 +8,21 @@
 import { ErrorCode, KafkaError } from '../../protocol/errors.ts'
 import { describeProducers, initProducerId } from '../../protocol/messages/producers.ts'
 import { entry, type RequestContext } from '../handler.ts'
-import { errorFields } from './error-fields.ts'
+import { asKafkaError, errorFields } from './error-fields.ts'
 
 export const initProducerIdHandler = entry(initProducerId, 'each', async (request, context) => {
   if (request.transactionalId !== null) return { errorCode: ErrorCode.INVALID_REQUEST, producerEpoch: -1 }
   try {
     return { errorCode: ErrorCode.NONE, producerId: await context.services.engine.nextProducerId(), producerEpoch: 0 }
   } catch (error) {
-    if (!(error instanceof KafkaError)) throw error
-    return { errorCode: error.code, producerEpoch: -1 }
+    return { errorCode: asKafkaError(error).code, producerEpoch: -1 }
   }
 })
 
 export const describeProducersHandler = entry(describeProducers, 'each', (request, context) => ({
-  topics: request.topics.map(({ name, partitionIndexes }) => ({
+  topics: [...partitionsByTopic(request.topics)].map(([name, partitionIndexes]) => ({
     name,
-    partitions: partitionIndexes.map((partitionIndex) => {
+    partitions: [...partitionIndexes].map((partitionIndex) => {
       try {
         return {
           partitionIndex,
@@ -37,6 +36,17 @@ export const describeProducersHandler = entry(describeProducers, 'each', (reques
     }),
   })),
 }))
+
+/** Each partition once, however often it is named: it may have thousands of producers. */
+function partitionsByTopic(topics: ReadonlyArray<{ name: string; partitionIndexes: readonly number[] }>) {
+  const byTopic = new Map<string, Set<number>>()
+  for (const { name, partitionIndexes } of topics) {
+    const indexes = byTopic.get(name) ?? new Set()
+    for (const index of partitionIndexes) indexes.add(index)
+    byTopic.set(name, indexes)
+  }
+  return byTopic
+}
 
 function producersOf(name: string, partition: number, context: RequestContext) {
   if (!context.allows('read', { type: 'topic', name }))

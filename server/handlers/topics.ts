@@ -22,12 +22,12 @@ interface AskedTopic {
 }
 
 export const createTopicsHandler = entry(createTopics, 'each', async (request, context) => {
-  const names = request.topics.map(({ name }) => name)
+  const repeated = repeatedNames(request.topics)
   return {
     topics: await Promise.all(
       request.topics.map(async (asked) => {
         try {
-          checkAlone(asked.name, names)
+          checkAlone(asked.name, repeated)
           return createdTopic(await create(asked, request.validateOnly, context))
         } catch (error) {
           return { name: asked.name, topicId: NULL_UUID, ...errorFields(error) }
@@ -116,12 +116,12 @@ async function remove(name: string | null, topicId: string, context: RequestCont
 }
 
 export const createPartitionsHandler = entry(createPartitions, 'each', async (request, context) => {
-  const names = request.topics.map(({ name }) => name)
+  const repeated = repeatedNames(request.topics)
   return {
     results: await Promise.all(
       request.topics.map(async ({ name, count, assignments }) => {
         try {
-          checkAlone(name, names)
+          checkAlone(name, repeated)
           await grow(name, count, assignments !== null, request.validateOnly, context)
           return { name, errorCode: ErrorCode.NONE, errorMessage: null }
         } catch (error) {
@@ -155,7 +155,13 @@ async function grow(
 }
 
 /** A name that stands twice in one request is refused twice, as Kafka does: which one was meant? */
-function checkAlone(name: string, names: readonly string[]): void {
-  if (names.indexOf(name) !== names.lastIndexOf(name))
-    throw new KafkaError('INVALID_REQUEST', `${name} stands more than once in the request`)
+function checkAlone(name: string, repeated: ReadonlySet<string>): void {
+  if (repeated.has(name)) throw new KafkaError('INVALID_REQUEST', `${name} stands more than once in the request`)
+}
+
+function repeatedNames(topics: ReadonlyArray<{ name: string }>): Set<string> {
+  const seen = new Set<string>()
+  const repeated = new Set<string>()
+  for (const { name } of topics) (seen.has(name) ? repeated : seen).add(name)
+  return repeated
 }

@@ -15,6 +15,8 @@ import type { StaticPages } from './static-pages.ts'
 import type { WebSocketDoor } from './websocket.ts'
 
 const HEADERS_TIMEOUT_MS = 10_000
+/** How often connections are looked at for that; the library's own 30 s would make ten seconds forty. */
+const TIMEOUT_CHECK_MS = 1_000
 const WEBSOCKET_PATH = '/'
 const LOOPBACK_NAMES = ['127.0.0.1', 'localhost', '[::1]']
 
@@ -30,7 +32,11 @@ export class HttpListener {
     this.#door = door
     this.#pages = pages
     this.#origins = { allowed: services.config.allowOrigins, own: () => this.#ownOrigins() }
-    this.#server = createServer({ requestTimeout: HEADERS_TIMEOUT_MS, headersTimeout: HEADERS_TIMEOUT_MS })
+    this.#server = createServer({
+      requestTimeout: HEADERS_TIMEOUT_MS,
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      connectionsCheckingInterval: TIMEOUT_CHECK_MS,
+    })
     this.#server.on('request', (request, response) => this.#onRequest(request, response))
     this.#server.on('upgrade', (request, socket, head) => this.#onUpgrade(request, socket, head))
     this.#server.on('clientError', (_error, socket) => socket.destroy())
@@ -79,6 +85,7 @@ export class HttpListener {
       return refuse(socket, '403 Forbidden', 'pages of this origin may not connect; see allow-origins')
     }
     if (!this.#door.hasRoomFor(request.socket.remoteAddress ?? 'unknown')) {
+      this.#door.countRefused()
       return refuse(socket, '503 Service Unavailable', 'too many connections', 'Retry-After: 5\r\n')
     }
     this.#door.accept(request, socket, head)
@@ -107,7 +114,9 @@ function answer(response: ServerResponse, status: number, body: unknown): void {
   response.end(`${JSON.stringify(body)}\n`)
 }
 
+/** Upgraded sockets stay half open when only our side ends, and nobody would count them: destroyed once it is said. */
 function refuse(socket: Duplex, status: string, reason: string, headers = ''): void {
+  socket.once('finish', () => socket.destroy())
   const body = `${reason}\n`
   socket.end(
     `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: text/plain\r\n${headers}Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,

@@ -15,7 +15,8 @@ export function isOriginAllowed(origin: string | undefined, policy: OriginPolicy
   if (origin === undefined) return true
   if (policy.allowed.includes('*')) return true
   const asked = normalise(origin)
-  if (asked === undefined) return false
+  // A browser writes an origin in exactly one way; whatever else means the same was not written by one.
+  if (asked === undefined || asked !== origin) return false
   return [...policy.allowed, ...policy.own()].some((allowed) => normalise(allowed) === asked)
 }
 

@@ -37,6 +37,8 @@ export class WebSocketDoor {
   readonly #connections = new Set<WebSocketConnection>()
   readonly #perAddress = new Map<string, number>()
   #sweepTimer: Timer | undefined
+  /** Since the last sweep. */
+  #refusedCount = 0
   #now: number
 
   constructor(services: Services) {
@@ -63,6 +65,11 @@ export class WebSocketDoor {
   hasRoomFor(address: string): boolean {
     const { maxConnections, maxConnectionsPerIp } = this.#services.config
     return this.#connections.size < maxConnections && (this.#perAddress.get(address) ?? 0) < maxConnectionsPerIp
+  }
+
+  /** One line a sweep says how many, not one line each. */
+  countRefused(): void {
+    this.#refusedCount++
   }
 
   accept(request: IncomingMessage, socket: Duplex, head: Buffer): void {
@@ -110,6 +117,10 @@ export class WebSocketDoor {
   #sweep(): void {
     const { clock, config } = this.#services
     this.#now = clock.monotonic()
+    if (this.#refusedCount > 0) {
+      this.#services.logger.warn('connections refused', { count: this.#refusedCount, open: this.#connections.size })
+      this.#refusedCount = 0
+    }
     const beat = encodePush(heartbeat, { serverTimeMs: clock.now() }, { headroom: 2 })
     writeWebSocketHeader(beat, beat.length - 2)
     for (const connection of this.#connections) connection.onSweep(this.#now, config.heartbeatMs, beat)

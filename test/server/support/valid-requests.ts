@@ -1,0 +1,82 @@
+/** One valid request of every API that is served, to be sent, mutated, truncated. */
+import type { AnyApi, RequestInputOf } from '../../../protocol/api.ts'
+import { describeConfigs, incrementalAlterConfigs } from '../../../protocol/messages/configs.ts'
+import { fetch } from '../../../protocol/messages/fetch.ts'
+import { describeCluster, metadata } from '../../../protocol/messages/metadata.ts'
+import { grant, hello, ping, subscribe, unsubscribe } from '../../../protocol/messages/offset-protocol.ts'
+import { deleteRecords, listOffsets, offsetForLeaderEpoch } from '../../../protocol/messages/offsets.ts'
+import { produce } from '../../../protocol/messages/produce.ts'
+import { describeProducers, initProducerId } from '../../../protocol/messages/producers.ts'
+import { createPartitions, createTopics, deleteTopics } from '../../../protocol/messages/topics.ts'
+import { apiVersions } from '../../../protocol/messages/versions.ts'
+import { batchOf } from '../../support/relay-client.ts'
+
+export interface ValidRequest {
+  api: AnyApi
+  body: never
+}
+
+/** `topicId` and `name` are of a topic that exists with one partition. Nothing here removes it. */
+export function validRequests({ name, topicId }: { name: string; topicId: string }): ValidRequest[] {
+  const partition = { partitionIndex: 0 }
+  return [
+    request(produce, {
+      acks: -1,
+      timeoutMs: 1000,
+      topicData: [{ name, topicId, partitionData: [{ index: 0, records: batchOf('a', 'b') }] }],
+    }),
+    request(fetch, {
+      maxWaitMs: 0,
+      minBytes: 0,
+      topics: [{ topic: name, topicId, partitions: [{ partition: 0, fetchOffset: 0, partitionMaxBytes: 1024 }] }],
+    }),
+    request(listOffsets, { topics: [{ name, partitions: [{ ...partition, timestamp: -1 }] }] }),
+    request(metadata, { topics: [{ name }] }),
+    request(apiVersions, { clientSoftwareName: 'test', clientSoftwareVersion: '1' }),
+    request(createTopics, {
+      topics: [
+        {
+          name,
+          numPartitions: 1,
+          replicationFactor: 1,
+          assignments: [],
+          configs: [{ name: 'retention.ms', value: '1000' }],
+        },
+        {
+          name: 'b',
+          numPartitions: -1,
+          replicationFactor: -1,
+          assignments: [{ partitionIndex: 0, brokerIds: [1] }],
+          configs: [],
+        },
+      ],
+      validateOnly: true,
+    }),
+    request(deleteTopics, { topics: [{ name: 'absent' }], topicNames: ['absent'], timeoutMs: 1000 }),
+    request(deleteRecords, { topics: [{ name, partitions: [{ ...partition, offset: 0 }] }], timeoutMs: 1000 }),
+    request(initProducerId, { transactionTimeoutMs: 1000 }),
+    request(offsetForLeaderEpoch, { topics: [{ topic: name, partitions: [{ partition: 0, leaderEpoch: 0 }] }] }),
+    request(describeConfigs, {
+      resources: [{ resourceType: 2, resourceName: name, configurationKeys: ['retention.ms'] }],
+      includeSynonyms: false,
+    }),
+    request(createPartitions, { topics: [{ name, count: 1, assignments: null }], timeoutMs: 1000, validateOnly: true }),
+    request(incrementalAlterConfigs, {
+      resources: [
+        { resourceType: 2, resourceName: name, configs: [{ name: 'segment.ms', configOperation: 0, value: '60000' }] },
+      ],
+      validateOnly: true,
+    }),
+    request(describeCluster, { includeClusterAuthorizedOperations: false }),
+    request(describeProducers, { topics: [{ name, partitionIndexes: [0] }] }),
+    request(hello, { replicaId: 'AAAAAAAAAAAAAAAAAAAAAQ', generation: 1, heartbeatMs: 10_000 }),
+    request(subscribe, { partitions: [{ topicId, partition: 0, offset: -2, credit: 1000 }] }),
+    request(grant, { grants: [{ topicId, partition: 0, bytes: 1000 }] }),
+    request(unsubscribe, { partitions: [{ topicId, partition: 0 }] }),
+    request(ping, { clientTimeMs: 1 }),
+  ]
+}
+
+function request<A extends AnyApi>(api: A, body: RequestInputOf<A>): ValidRequest {
+  return { api, body: body as never }
+}
