@@ -1,7 +1,7 @@
 /**
  * Wake-ups of a page or a worker, from the platform's events. In Node and edge runtimes there are none and it is quiet.
  *
- * A tab that comes back from the page cache or from sleep may hold a socket that died unseen: `pageshow`, `resume` and
+ * A tab that comes back from the page cache or from sleep may hold a socket that died unseen: `pageshow` and
  * `visibilitychange` are when to ask.
  */
 import type { WakeUps } from './wake-ups.ts'
@@ -20,12 +20,10 @@ export function browserWakeUps(scope: Scope = globalThis as unknown as Scope): W
       }
       scope.addEventListener('online', wake)
       scope.addEventListener('pageshow', wake)
-      page?.addEventListener('resume', wake)
       page?.addEventListener('visibilitychange', onVisibility)
       return () => {
         scope.removeEventListener('online', wake)
         scope.removeEventListener('pageshow', wake)
-        page?.removeEventListener('resume', wake)
         page?.removeEventListener('visibilitychange', onVisibility)
       }
     },

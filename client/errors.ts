@@ -89,6 +89,11 @@ export class OttlaError extends Error {
     this.kafkaCode = detail.kafkaCode
   }
 
+  /** Also true for an error of another copy of this class: the files that a page loads may each hold one. */
+  static override [Symbol.hasInstance](value: unknown): value is OttlaError {
+    return value instanceof Error && value.name === 'OttlaError' && 'code' in value
+  }
+
   toInfo(): ErrorInfo {
     const { code, message, hint, retriable, kafkaCode } = this
     return kafkaCode === undefined ? { code, message, hint, retriable } : { code, message, hint, retriable, kafkaCode }

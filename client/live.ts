@@ -1,81 +1,88 @@
 /**
- * The small entry: a live tail without storage. Connect, subscribe, iterate; nothing is kept and nothing can be written.
+ * The small entry: the live tail of one topic, without storage. Connect, subscribe, iterate; a few kilobytes.
  *
- *     const relay = connectLive('wss://example.org')
- *     for await (const record of relay.read('flights', { value: json<Flight>() })) show(record)
+ *     for await (const record of tail('wss://example.org', 'flights', { value: json<Flight>() })) show(record)
  *
- * Must stay within 6 kB of gzip (test/client/bundle.test.ts).
+ * One socket for each tail, all partitions of the topic on it. Reconnects with full jitter and goes on where it was;
+ * credit holds the relay back while the application is busy. Several topics, replicas and writing are the full client's.
+ *
+ * Batches are not checked against their checksums here, the relay has done that; the full client does it again.
+ *
+ * Invariants: a record is given once, in order within its partition; what is missing is said by `gap` on the next record.
  */
-import { CodecRegistry } from '../protocol/compression.ts'
 import { systemClock } from '../protocol/lib/clock.ts'
 import { systemRandom } from '../protocol/lib/random.ts'
-import { randomUuid } from '../protocol/lib/uuid.ts'
 import { browserWakeUps } from './browser-wake-ups.ts'
-import { Lanes } from './consumer/lanes.ts'
-import { openLiveSource } from './consumer/live-source.ts'
-import { Reader, type ReadOptions } from './consumer/reader.ts'
-import { generationCounter } from './generation.ts'
-import { openSession } from './live-session.ts'
+import type { TopicRecord } from './record.ts'
 import { bytes, type Serde, string } from './serde.ts'
-import type { ConnectionState } from './session.ts'
+import { TailConnection, type TailEnvironment, type TailRecord, type TailState } from './tail/tail-connection.ts'
+import { TailError } from './tail/tail-error.ts'
+import type { TailPosition } from './tail/tail-start.ts'
 import { type WebSocketConstructor, webSocketTransport } from './transport/websocket.ts'
 
-export { OttlaError } from './errors.ts'
-export { bytes, json, type Serde, schema, string } from './serde.ts'
+export type { Gap, TopicRecord } from './record.ts'
+export { bytes, json, type Serde, string } from './serde.ts'
+export type { TailPosition, TailState }
+export { TailError }
 
-export interface LiveOptions {
-  clientId?: string
-  /** Default: the platform's. On Node 20 pass the one of the package `ws`. */
-  webSocket?: WebSocketConstructor
-}
-
-export interface LiveReadOptions<K, V> extends ReadOptions {
+export interface TailOptions<K, V> {
   /** Default: `string`. */
   key?: Serde<K>
   /** Default: `bytes`. */
   value?: Serde<V>
+  /** Default 'end'. */
+  from?: TailPosition
+  /** Default: all. */
+  partitions?: readonly number[]
+  /** Bytes that may wait for the application, for each partition. Default 1 MiB. */
+  bufferBytesMax?: number
+  /** Ends the tail; the iteration throws ABORTED. */
+  signal?: AbortSignal
+  onState?: (state: TailState) => void
+  /** Default: the platform's. On Node 20 pass the one of the package `ws`. */
+  webSocket?: WebSocketConstructor
+  /** Clock, randomness, transport and wake-ups other than the platform's, for tests. */
+  environment?: Partial<TailEnvironment>
 }
 
-export interface LiveRelay {
-  readonly state: ConnectionState
-  onState(listener: (state: ConnectionState) => void): () => void
-  /** Register codecs here to read batches that are compressed by something other than gzip. */
-  readonly codecs: CodecRegistry
-  /** Never fails for want of a connection: it waits for one. */
-  read<K = string, V = Uint8Array>(topic: string, options?: LiveReadOptions<K, V>): Reader<K, V>
-  close(): Promise<void>
+export interface Tail<K, V> extends AsyncIterable<TopicRecord<K, V>> {
+  /** Ends the tail and its iteration. Idempotent. */
+  close(): void
 }
 
-/** Returns at once and connects in the background. Throws NO_WEBSOCKET or INVALID_ARGUMENT only by way of `state`. */
-export function connectLive(url: string, { clientId, webSocket }: LiveOptions = {}): LiveRelay {
-  const open = () =>
-    openSession({
-      url,
-      transport: webSocketTransport(webSocket),
-      clock: systemClock,
-      random: systemRandom,
-      identity: { replicaId: randomUuid(systemRandom), nextGeneration: generationCounter(systemClock) },
-      clientId,
-      wakeUps: browserWakeUps(),
-    })
-  const session = open()
-  const lanes = new Lanes(session, open)
-  const codecs = new CodecRegistry()
+/**
+ * Connects at once. The iteration throws a TailError when the tail is over for good: UNKNOWN_TOPIC, NOT_AUTHORIZED,
+ * TOPIC_RECREATED, REFUSED, REPLACED, NEEDS_AUTH, INVALID_VALUE, NO_CODEC, ABORTED, INVALID_ARGUMENT, NO_WEBSOCKET.
+ */
+export function tail<K = string, V = Uint8Array>(
+  url: string,
+  topic: string,
+  options: TailOptions<K, V> = {},
+): Tail<K, V> {
+  const { key = string as unknown as Serde<K>, value = bytes as unknown as Serde<V>, webSocket, environment } = options
+  const connection = new TailConnection(url, topic, options, {
+    clock: systemClock,
+    random: systemRandom,
+    transport: webSocketTransport(webSocket),
+    wakeUps: browserWakeUps(),
+    ...environment,
+  })
   return {
-    get state() {
-      return session.state
+    close: () => connection.close(),
+    async *[Symbol.asyncIterator]() {
+      try {
+        for await (const raw of connection.records()) yield { topic, ...raw, ...typed(raw, key, value) }
+      } finally {
+        connection.close()
+      }
     },
-    onState: (listener) => session.onState(listener),
-    codecs,
-    read<K, V>(topic: string, options: LiveReadOptions<K, V> = {}) {
-      const { key = string as unknown as Serde<K>, value = bytes as unknown as Serde<V>, ...readOptions } = options
-      const openSource = (partitions: readonly number[] | undefined, signal: AbortSignal) =>
-        openLiveSource(lanes, topic, partitions, signal)
-      return new Reader<K, V>({ topic, key, value, codecs, open: openSource }, readOptions)
-    },
-    async close() {
-      await lanes.close()
-      await session.close()
-    },
+  }
+}
+
+function typed<K, V>(raw: TailRecord, key: Serde<K>, value: Serde<V>): { key: K | null; value: V | null } {
+  try {
+    return { key: raw.key && key.decode(raw.key), value: raw.value && value.decode(raw.value) }
+  } catch (cause) {
+    throw new TailError('INVALID_VALUE', `record ${raw.offset} of partition ${raw.partition}: ${cause}`, { cause })
   }
 }

@@ -3,8 +3,6 @@
  *
  * A serde throws whatever it likes; the topic wraps it into INVALID_VALUE with topic, partition and offset.
  */
-import { OttlaError } from './errors.ts'
-
 export interface Serde<T> {
   encode(value: T): Uint8Array
   /** `bytes` is a view of a larger buffer: copy it if it is to be kept long. */
@@ -31,9 +29,7 @@ export function json<T>(): Serde<T> {
   return {
     encode(value) {
       const text = JSON.stringify(value)
-      if (text === undefined) {
-        throw new OttlaError('INVALID_VALUE', { message: `${typeof value} has no form in JSON` })
-      }
+      if (text === undefined) throw new TypeError(`${typeof value} has no form in JSON`)
       return encoder.encode(text)
     },
     decode: (view) => JSON.parse(decoder.decode(view)) as T,
@@ -62,7 +58,7 @@ export interface StandardIssue {
 /**
  * JSON that a schema has checked: before it is sent, and again when it is read, since others write to the topic too.
  * What a reader gets is the schema's output; what is sent is the input as given. Validators that answer with a promise
- * are refused with INVALID_VALUE: encoding happens within `send`.
+ * are refused: encoding happens within `send`.
  */
 export function schema<Input, Output>(standard: StandardSchema<Input, Output>): Serde<Input & Output> {
   const inner = json<unknown>()
@@ -70,9 +66,9 @@ export function schema<Input, Output>(standard: StandardSchema<Input, Output>): 
     const result = standard['~standard'].validate(value)
     if (result instanceof Promise) {
       result.catch(() => {})
-      throw new OttlaError('INVALID_VALUE', { message: 'the schema validates asynchronously', hint: 'use a sync one' })
+      throw new TypeError('the schema validates asynchronously; use a synchronous one')
     }
-    if (result.issues) throw new OttlaError('INVALID_VALUE', { message: result.issues.map(describeIssue).join('; ') })
+    if (result.issues) throw new TypeError(result.issues.map(describeIssue).join('; '))
     return result.value
   }
   return {

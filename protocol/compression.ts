@@ -39,9 +39,13 @@ export class CodecRegistry {
   }
 }
 
+/** Apart from the codec, for readers that never compress. */
+export const inflateGzip: Codec['decompress'] = (block, outputBytesMax) =>
+  pipeThrough(block, new DecompressionStream('gzip'), outputBytesMax)
+
 export const gzip: Codec = {
   compress: (block) => pipeThrough(block, new CompressionStream('gzip'), Number.POSITIVE_INFINITY),
-  decompress: (block, outputBytesMax) => pipeThrough(block, new DecompressionStream('gzip'), outputBytesMax),
+  decompress: inflateGzip,
 }
 
 async function pipeThrough(

@@ -32,7 +32,7 @@ export interface TransportConnection {
 }
 
 export interface Transport {
-  /** Begins to connect to `url`. Throws an OttlaError INVALID_ARGUMENT or NO_WEBSOCKET at once when it cannot even try. */
+  /** Begins to connect to `url`. Throws at once when it cannot even try. */
   open(url: string, handlers: TransportHandlers): TransportConnection
 }
 

@@ -7,8 +7,6 @@
  * `error` event says nothing; the `close` that follows it does. `bufferedAmount` is all that shows a network that takes
  * nothing, so `send` is bounded by whoever calls it (connection.ts).
  */
-import { CloseCode } from '../../protocol/messages/offset-protocol.ts'
-import { OttlaError } from '../errors.ts'
 import type { CloseReason, Transport, TransportConnection } from './transport.ts'
 
 /** Just what is used of a WebSocket; the platform's and the `ws` package's both fit. */
@@ -27,17 +25,20 @@ export interface WebSocketLike {
 export type WebSocketConstructor = new (url: string) => WebSocketLike
 
 const OPEN = 1
+// As in protocol/messages/offset-protocol.ts, whose schemas the live tail cannot afford.
+const NORMAL = 1000
+const MALFORMED = 4400
 
 export function webSocketTransport(given?: WebSocketConstructor): Transport {
   return {
     open(url, handlers) {
       const Socket = given ?? (globalThis as { WebSocket?: WebSocketConstructor }).WebSocket
-      if (!Socket) throw new OttlaError('NO_WEBSOCKET', { message: 'this runtime has no WebSocket' })
+      if (!Socket) throw new TypeError('this runtime has no WebSocket')
       let socket: WebSocketLike
       try {
         socket = new Socket(url)
       } catch (cause) {
-        throw new OttlaError('INVALID_ARGUMENT', { message: `"${url}" is not an address for a WebSocket`, cause })
+        throw new TypeError(`"${url}" is no WebSocket address`, { cause })
       }
       socket.binaryType = 'arraybuffer'
       return attach(socket, handlers)
@@ -57,7 +58,7 @@ function attach(socket: WebSocketLike, handlers: Parameters<Transport['open']>[1
     if (isOver) return
     try {
       // Pages may only send 1000 and 3000-4999; the others are for the protocol's own machinery.
-      socket.close(code === CloseCode.normal || code >= 3000 ? code : CloseCode.normal, asciiOf(reason))
+      socket.close(code === NORMAL || code >= 3000 ? code : NORMAL, asciiOf(reason))
     } catch {
       // A socket that cannot be closed any more is closed.
     }
@@ -74,7 +75,7 @@ function attach(socket: WebSocketLike, handlers: Parameters<Transport['open']>[1
     end({ code: event.code, reason: event.reason || failure, by: 'relay' })
   socket.onmessage = (event: { data: unknown }) => {
     if (event.data instanceof ArrayBuffer) handlers.onMessage(new Uint8Array(event.data))
-    else close(CloseCode.malformed, 'a text message, where all are binary')
+    else close(MALFORMED, 'not a binary message')
   }
   return {
     get bufferedBytes() {

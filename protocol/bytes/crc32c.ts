@@ -6,7 +6,7 @@
 export type Crc32c = (bytes: Uint8Array, from?: number, to?: number) => number
 
 const POLYNOMIAL_REFLECTED = 0x82f63b78
-const TABLES = makeTables()
+const TABLES = /* @__PURE__ */ makeTables()
 
 function makeTables(): Int32Array {
   const tables = new Int32Array(8 * 256)

@@ -9,7 +9,7 @@ const UUID_BYTES = 16
 const UUID_CHARS = 22
 
 /** All zero bits: "no id". */
-export const NULL_UUID = 'A'.repeat(UUID_CHARS)
+export const NULL_UUID = /* @__PURE__ */ 'A'.repeat(UUID_CHARS)
 
 export function uuidFromBytes(bytes: Uint8Array, at = 0): string {
   let text = ''
