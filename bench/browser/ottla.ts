@@ -11,6 +11,8 @@ const RUN_MS_MAX = 120_000
 const PAGE = 'ottla-page'
 const TOPIC = 'records'
 const BATCHED_RECORD_BYTES = 109
+/** The pages come from the page host, not from the relay. */
+const ANY_ORIGIN = ['--allow-origins', '*']
 
 export type Place = OttlaTask['place']
 export const OTTLA = 'Ottla'
@@ -22,10 +24,10 @@ let relay: Server | undefined
 export async function fillRelay(trial: Trial, records: number): Promise<void> {
   const folder = join(trial.directory, 'relay')
   const bytes = (trial.quick ? records / 10 : records) * BATCHED_RECORD_BYTES
-  relay = await startRelay(folder)
+  relay = await startRelay(folder, ANY_ORIGIN)
   await load('produce', { port: relay.port, topic: TOPIC, bytes, 'warm-ms': 0, producers: 1, 'in-flight': 1 })
   await relay.stop()
-  relay = await startRelay(folder)
+  relay = await startRelay(folder, ANY_ORIGIN)
 }
 
 export async function closeRelayAndLab(): Promise<void> {

@@ -16,8 +16,13 @@ const TYPES: Record<string, string> = {
   '.wasm': 'application/wasm',
 }
 
+const PAGE_ENTRIES = ['peer-page', 'raw-worker', 'wa-sqlite-worker', 'dexie-worker', 'pouchdb-worker', 'ottla-page']
+
 /** Each becomes /NAME.js. */
-const ENTRIES = ['peer-page', 'raw-worker', 'wa-sqlite-worker', 'dexie-worker', 'pouchdb-worker']
+const ENTRIES: Record<string, string> = {
+  ...Object.fromEntries(PAGE_ENTRIES.map((name) => [name, join(PAGES, `${name}.ts`)])),
+  'ottla-worker': join(ROOT, 'worker/worker.ts'),
+}
 
 export interface PageHost {
   /** Address of a page by its entry's name. */
@@ -45,7 +50,7 @@ export async function buildPages(): Promise<void> {
       assetsInlineLimit: 0,
       modulePreload: false,
       rolldownOptions: {
-        input: Object.fromEntries(ENTRIES.map((name) => [name, join(PAGES, `${name}.ts`)])),
+        input: ENTRIES,
         output: { entryFileNames: '[name].js' },
       },
     },
@@ -57,7 +62,7 @@ const pageOf = (name: string) =>
 
 function readBuilt(): Map<string, Buffer> {
   const files = new Map<string, Buffer>([['/favicon.ico', Buffer.alloc(0)]])
-  for (const name of ENTRIES) files.set(`/${name}.html`, Buffer.from(pageOf(name)))
+  for (const name of Object.keys(ENTRIES)) files.set(`/${name}.html`, Buffer.from(pageOf(name)))
   for (const file of readdirSync(OUTPUT, { recursive: true, withFileTypes: true })) {
     const path = join(file.parentPath, file.name)
     if (file.isFile()) files.set(`/${relative(OUTPUT, path)}`, readFileSync(path))

@@ -7,9 +7,9 @@ import { type FrameSource, startFrameSource } from './frame-source.ts'
 import { buildPages, hostPages, type PageHost } from './page-host.ts'
 import type { PeerTask } from './pages/contract.ts'
 
-/** A 100 B record in a batch: 100 of value, 9 or so around it. Seven batches of 64 KiB make a catch-up frame. */
+/** A 100 B record in a batch: 100 of value, 9 or so around it. Four batches of 64 KiB make a row of a catch-up. */
 const BATCHED_RECORD_BYTES = 109
-const CATCH_UP_FRAME_BYTES = 7 * 65_536
+const CATCH_UP_FRAME_BYTES = 4 * 65_536
 const RUN_MS_MAX = 240_000
 const START_MS_MAX = 30_000
 /** A browser that has just started still does work of its own. */
@@ -26,7 +26,7 @@ export interface Peer {
 }
 
 export const rawCatchUpRows: Peer = {
-  name: 'raw IndexedDB, 448 KiB rows',
+  name: 'raw IndexedDB, 256 KiB rows',
   script: '/raw-worker.js',
   records: 1_000_000,
   frameBytes: CATCH_UP_FRAME_BYTES,

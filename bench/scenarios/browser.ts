@@ -82,7 +82,7 @@ const loneWrite: Scenario = {
   name: 'browser-write',
   title: 'A lone write until it is stored on the device',
   method:
-    '300 writes of a 100 B record, each after the last was stored. Raw: one strict transaction with one row of 170 B.',
+    '300 writes of a 100 B record, each 15 ms after the last was committed at the relay (raw: complete), so that nothing else is under way. Raw: one strict transaction with one row of 170 B.',
   columns: [
     { metric: 'storedP50Ms', title: 'stored p50 ms', digits: 3 },
     { metric: 'storedP99Ms', title: 'p99 ms', digits: 2 },

@@ -4,6 +4,7 @@
  */
 import type { SyncRequest } from './contract.ts'
 import { readFrames } from './frames.ts'
+import { LONE_WRITE_GAP_MS, pause } from './pause.ts'
 import { percentile } from './percentile.ts'
 import { serveWorker } from './serve-worker.ts'
 
@@ -98,6 +99,7 @@ async function loneWrites(count: number) {
       transaction.commit()
     })
     times.push(performance.now() - startedMs)
+    await pause(LONE_WRITE_GAP_MS)
   }
   return { storedP50Ms: percentile(times, 0.5), storedP99Ms: percentile(times, 0.99) }
 }
