@@ -8,6 +8,7 @@ import { type Clock, systemClock } from '../protocol/lib/clock.ts'
 import { type Random, systemRandom } from '../protocol/lib/random.ts'
 import { type Authorizer, allowAll } from './authorizer.ts'
 import { type RelayConfig, relayConfigDefaults } from './config.ts'
+import { type GroupCoordinator, openGroupCoordinator } from './coordinator/runtime.ts'
 import { openEmbeddedEngine } from './engine/embedded.ts'
 import type { Engine } from './engine.ts'
 import { Hub } from './fan-out/hub.ts'
@@ -57,13 +58,19 @@ export async function createRelay(options: RelayOptions = {}): Promise<Relay> {
   const unlock = await files.lock(dataDir)
   try {
     const engine = await openEmbeddedEngine({ files, dataDir, config, clock, random, logger })
+    let groups: GroupCoordinator | undefined
     try {
+      groups = await openGroupCoordinator({
+        ...{ files, config, clock, random, logger, topics: engine },
+        dir: `${dataDir}/groups`,
+      })
       const relay = await openDoors(
-        { engine, config, clock, logger, authorizer: options.authorizer ?? allowAll },
+        { engine, groups, config, clock, logger, authorizer: options.authorizer ?? allowAll },
         options.webDir,
       )
       return { ...relay, engine, dataDir, close: once(() => relay.close().finally(unlock)) }
     } catch (error) {
+      await groups?.close()
       await engine.close()
       throw error
     }
@@ -75,6 +82,7 @@ export async function createRelay(options: RelayOptions = {}): Promise<Relay> {
 
 interface Parts {
   engine: Engine
+  groups: GroupCoordinator
   config: RelayConfig
   clock: Clock
   logger: Logger
@@ -82,7 +90,7 @@ interface Parts {
 }
 
 async function openDoors(parts: Parts, webDir: string | undefined) {
-  const { engine, config, clock, logger } = parts
+  const { engine, groups, config, clock, logger } = parts
   const services: Services = {
     ...parts,
     hub: new Hub(engine, clock),
@@ -105,6 +113,7 @@ async function openDoors(parts: Parts, webDir: string | undefined) {
     await http.close()
     throw error
   }
+  const stopForgetting = engine.onTopicDeleted(({ id }) => groups.forgetTopic(id))
   const retention = new RetentionTask(engine, config.retentionCheckMs, clock, logger)
   const { host, port } = http.address
   return {
@@ -115,6 +124,8 @@ async function openDoors(parts: Parts, webDir: string | undefined) {
       retention.stop()
       door.closeAll()
       await Promise.all([http.close(), kafka?.close()])
+      stopForgetting()
+      await groups.close()
       await engine.close()
     },
   }

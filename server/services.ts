@@ -2,6 +2,7 @@
 import type { Clock } from '../protocol/lib/clock.ts'
 import type { Authorizer } from './authorizer.ts'
 import type { RelayConfig } from './config.ts'
+import type { GroupCoordinator } from './coordinator/runtime.ts'
 import type { Engine } from './engine.ts'
 import type { Hub } from './fan-out/hub.ts'
 import type { Logger } from './logger.ts'
@@ -11,6 +12,7 @@ export interface Services {
   readonly config: RelayConfig
   readonly engine: Engine
   readonly hub: Hub
+  readonly groups: GroupCoordinator
   readonly clock: Clock
   readonly logger: Logger
   readonly authorizer: Authorizer

@@ -1,7 +1,11 @@
 /** The dispatch table: every API that is served, and by whom. */
 import type { HandlerEntry } from '../handler.ts'
 import { describeConfigsHandler, incrementalAlterConfigsHandler } from './configs.ts'
+import { findCoordinatorHandler } from './coordinators.ts'
 import { fetchHandler } from './fetch.ts'
+import { deleteGroupsHandler, describeGroupsHandler, listGroupsHandler } from './group-admin.ts'
+import { offsetCommitHandler, offsetDeleteHandler, offsetFetchHandler } from './group-offsets.ts'
+import { heartbeatHandler, joinGroupHandler, leaveGroupHandler, syncGroupHandler } from './groups.ts'
 import { describeClusterHandler, metadataHandler } from './metadata.ts'
 import { grantHandler, helloHandler, pingHandler, subscribeHandler, unsubscribeHandler } from './offset-protocol.ts'
 import { deleteRecordsHandler, listOffsetsHandler, offsetForLeaderEpochHandler } from './offsets.ts'
@@ -15,6 +19,15 @@ export const handlers: readonly HandlerEntry[] = [
   fetchHandler,
   listOffsetsHandler,
   metadataHandler,
+  offsetCommitHandler,
+  offsetFetchHandler,
+  findCoordinatorHandler,
+  joinGroupHandler,
+  heartbeatHandler,
+  leaveGroupHandler,
+  syncGroupHandler,
+  describeGroupsHandler,
+  listGroupsHandler,
   apiVersionsHandler(() => handlers),
   createTopicsHandler,
   deleteTopicsHandler,
@@ -23,7 +36,9 @@ export const handlers: readonly HandlerEntry[] = [
   offsetForLeaderEpochHandler,
   describeConfigsHandler,
   createPartitionsHandler,
+  deleteGroupsHandler,
   incrementalAlterConfigsHandler,
+  offsetDeleteHandler,
   describeClusterHandler,
   describeProducersHandler,
   helloHandler,

@@ -1,0 +1,88 @@
+/**
+ * Groups and commits as records of the coordinator's log. Keys are JSON arrays, values JSON objects, bytes in them base64.
+ *
+ *     ["group", GROUP]                        generation and members; null: the group and all its commits are gone
+ *     ["offset", GROUP, TOPIC ID, PARTITION]  a committed offset; null: none any more
+ *
+ * The newest record of a key holds.
+ */
+import type { GroupSnapshot } from './classic-group.ts'
+import type { KeyedRecord } from './keyed-log.ts'
+import type { CommittedOffset, TopicPartition } from './offsets.ts'
+
+export type GroupRecord =
+  | { kind: 'group'; groupId: string; value: GroupSnapshot | null }
+  | { kind: 'offset'; groupId: string; at: TopicPartition; value: CommittedOffset | null }
+
+interface StoredMember {
+  id: string
+  instance: string | null
+  client: string
+  host: string
+  sessionMs: number
+  rebalanceMs: number
+  protocols: Array<[name: string, metadata: string]>
+  assignment: string
+}
+
+type StoredGroup = Omit<GroupSnapshot, 'members'> & { members: StoredMember[] }
+
+export function encodeRecord(record: GroupRecord): KeyedRecord {
+  if (record.kind === 'group') {
+    const value = record.value && JSON.stringify(storedGroup(record.value))
+    return { key: JSON.stringify(['group', record.groupId]), value }
+  }
+  const { groupId, at, value } = record
+  const key = JSON.stringify(['offset', groupId, at.topicId, at.partition])
+  return { key, value: value && JSON.stringify(value) }
+}
+
+/** undefined for kinds that a later version has added. */
+export function decodeRecord({ key, value }: KeyedRecord): GroupRecord | undefined {
+  const [kind, groupId, topicId, partition] = JSON.parse(key) as [string, string, string, number]
+  const stored: unknown = value === null ? null : JSON.parse(value)
+  if (kind === 'group') return { kind, groupId, value: stored === null ? null : groupOf(stored as StoredGroup) }
+  if (kind === 'offset') return { kind, groupId, at: { topicId, partition }, value: stored as CommittedOffset | null }
+  return undefined
+}
+
+function storedGroup(group: GroupSnapshot): StoredGroup {
+  return {
+    ...group,
+    members: group.members.map((member) => ({
+      id: member.memberId,
+      instance: member.groupInstanceId,
+      client: member.clientId,
+      host: member.clientHost,
+      sessionMs: member.sessionTimeoutMs,
+      rebalanceMs: member.rebalanceTimeoutMs,
+      protocols: member.protocols.map(({ name, metadata }) => [name, base64(metadata)]),
+      assignment: base64(member.assignment),
+    })),
+  }
+}
+
+function groupOf(stored: StoredGroup): GroupSnapshot {
+  return {
+    ...stored,
+    members: stored.members.map((member) => ({
+      memberId: member.id,
+      groupInstanceId: member.instance,
+      clientId: member.client,
+      clientHost: member.host,
+      sessionTimeoutMs: member.sessionMs,
+      rebalanceTimeoutMs: member.rebalanceMs,
+      protocols: member.protocols.map(([name, metadata]) => ({ name, metadata: bytesOf(metadata) })),
+      assignment: bytesOf(member.assignment),
+    })),
+  }
+}
+
+function base64(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64')
+}
+
+/** An array of its own: short Buffers are parts of a pool. */
+function bytesOf(text: string): Uint8Array {
+  return Uint8Array.from(Buffer.from(text, 'base64'))
+}

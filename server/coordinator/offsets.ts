@@ -1,0 +1,94 @@
+/**
+ * The committed offsets of one group, by topic id: a topic that is deleted and made again under the same name begins
+ * without commits.
+ *
+ * An offset is forgotten `offsets.retention.minutes` after the later of its commit and the end of the group's last
+ * member; in a group that has members, only those of topics that nobody reads any more are.
+ */
+import type { GroupPhase } from './group-state.ts'
+
+export interface CommittedOffset {
+  offset: number
+  /** Of the last record read; -1 unknown. */
+  leaderEpoch: number
+  metadata: string
+  committedAtMs: number
+  /** Asked for by OffsetCommit 2-4; null: the relay's retention. */
+  expiresAtMs: number | null
+}
+
+export interface TopicPartition {
+  topicId: string
+  partition: number
+}
+
+export type NewOffset = TopicPartition & Omit<CommittedOffset, 'committedAtMs'>
+
+/** What the expiry needs to know of the group. */
+export interface GroupView {
+  phase: GroupPhase
+  phaseSinceMs: number
+  protocolType: string | null
+  /** Ids of the topics that members read; null when all must be taken for read. */
+  readTopicIds: ReadonlySet<string> | null
+}
+
+export class GroupOffsets {
+  readonly #topics = new Map<string, Map<number, CommittedOffset>>()
+
+  get isEmpty(): boolean {
+    return this.#topics.size === 0
+  }
+
+  get({ topicId, partition }: TopicPartition): CommittedOffset | undefined {
+    return this.#topics.get(topicId)?.get(partition)
+  }
+
+  set({ topicId, partition }: TopicPartition, committed: CommittedOffset): void {
+    let partitions = this.#topics.get(topicId)
+    if (!partitions) {
+      partitions = new Map()
+      this.#topics.set(topicId, partitions)
+    }
+    partitions.set(partition, committed)
+  }
+
+  remove({ topicId, partition }: TopicPartition): void {
+    const partitions = this.#topics.get(topicId)
+    if (partitions?.delete(partition) && partitions.size === 0) this.#topics.delete(topicId)
+  }
+
+  topicIds(): string[] {
+    return [...this.#topics.keys()]
+  }
+
+  partitionsOf(topicId: string): TopicPartition[] {
+    return [...(this.#topics.get(topicId)?.keys() ?? [])].map((partition) => ({ topicId, partition }))
+  }
+
+  *entries(): Generator<[TopicPartition, CommittedOffset]> {
+    for (const [topicId, partitions] of this.#topics) {
+      for (const [partition, committed] of partitions) yield [{ topicId, partition }, committed]
+    }
+  }
+
+  /** Those whose time is over. */
+  expired(group: GroupView, retentionMs: number, nowMs: number): TopicPartition[] {
+    const expired: TopicPartition[] = []
+    for (const [at, committed] of this.entries()) {
+      const keptSinceMs = keptSince(group, at, committed)
+      if (keptSinceMs === null) continue
+      if (nowMs >= (committed.expiresAtMs ?? keptSinceMs + retentionMs)) expired.push(at)
+    }
+    return expired
+  }
+}
+
+/** From when on retention counts; null while the offset is in use. */
+function keptSince(group: GroupView, { topicId }: TopicPartition, { committedAtMs }: CommittedOffset): number | null {
+  // Never had members: readers that assign partitions themselves.
+  if (group.protocolType === null) return committedAtMs
+  if (group.phase === 'Empty') return Math.max(group.phaseSinceMs, committedAtMs)
+  const { readTopicIds } = group
+  return group.phase === 'Stable' && readTopicIds !== null && !readTopicIds.has(topicId) ? committedAtMs : null
+}

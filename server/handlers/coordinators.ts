@@ -1,0 +1,30 @@
+/**
+ * FindCoordinator 0-6: the relay coordinates every group and every transactional id itself. Versions up to 3 ask for one
+ * key, later ones for many.
+ *
+ * Not done: share groups (docs/GAPS.md), answered with INVALID_REQUEST so that no client asks again and again.
+ */
+import { ErrorCode } from '../../protocol/errors.ts'
+import { findCoordinator } from '../../protocol/messages/coordinators.ts'
+import { entry, type RequestContext } from '../handler.ts'
+import { BROKER_ID } from '../services.ts'
+
+const KEY_TYPE_GROUP = 0
+const KEY_TYPE_TRANSACTION = 1
+
+export const findCoordinatorHandler = entry(findCoordinator, 'each', (request, context) => {
+  if (context.apiVersion < 4) return coordinatorOf(request.keyType, request.key, context)
+  return { coordinators: request.coordinatorKeys.map((key) => coordinatorOf(request.keyType, key, context)) }
+})
+
+function coordinatorOf(keyType: number, key: string, context: RequestContext) {
+  const refused = (errorCode: number, errorMessage: string) => ({
+    ...{ key, errorCode, errorMessage },
+    ...{ nodeId: -1, host: '', port: -1 },
+  })
+  if (keyType !== KEY_TYPE_GROUP && keyType !== KEY_TYPE_TRANSACTION)
+    return refused(ErrorCode.INVALID_REQUEST, `coordinators of key type ${keyType} are not supported`)
+  if (keyType === KEY_TYPE_GROUP && !context.allows('describe', { type: 'group', name: key }))
+    return refused(ErrorCode.GROUP_AUTHORIZATION_FAILED, `not allowed to look for group ${key}`)
+  return { key, errorCode: ErrorCode.NONE, errorMessage: null, nodeId: BROKER_ID, ...context.connection.advertised }
+}

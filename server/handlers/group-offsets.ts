@@ -1,0 +1,237 @@
+/**
+ * OffsetCommit 2-10, OffsetFetch 1-10, OffsetDelete 0. Topics come by id from version 10 on; commits are kept by id
+ * whatever the version.
+ *
+ * `requireStable` has nothing to wait for: there are no offsets of open transactions (docs/GAPS.md).
+ */
+import { ErrorCode, KafkaError } from '../../protocol/errors.ts'
+import { NULL_UUID } from '../../protocol/lib/uuid.ts'
+import { offsetCommit, offsetDelete, offsetFetch } from '../../protocol/messages/group-offsets.ts'
+import type { CommittedOffset, NewOffset, TopicPartition } from '../coordinator/offsets.ts'
+import type { Topic } from '../engine.ts'
+import { entry, type RequestContext } from '../handler.ts'
+import { findTopic } from './find-topic.ts'
+import { groupError } from './group-access.ts'
+
+const TOPIC_IDS_FROM = 10
+const GROUPS_FROM = 8
+
+interface AskedTopic {
+  name: string
+  topicId: string
+}
+
+// --- commit --------------------------------------------------------------------------------------------------------
+
+interface AskedCommit {
+  partitionIndex: number
+  committedOffset: number
+  committedLeaderEpoch: number
+  committedMetadata: string | null
+}
+
+export const offsetCommitHandler = entry(offsetCommit, 'each', async (request, context) => {
+  const { groupId, memberId, groupInstanceId, generationIdOrMemberEpoch: generationId, retentionTimeMs } = request
+  const claim = { memberId, groupInstanceId, generationId }
+  const expiresAtMs = retentionTimeMs < 0 ? null : context.services.clock.now() + retentionTimeMs
+  const offsets: NewOffset[] = []
+  const topics = request.topics.map(({ name, topicId, partitions }) => {
+    const topic = readableTopic(context, { name, topicId })
+    const results = partitions.map((asked) => {
+      const errorCode = typeof topic === 'number' ? topic : commitRefusal(context, topic, asked)
+      if (errorCode === ErrorCode.NONE) offsets.push(newOffset(topic as Topic, asked, expiresAtMs))
+      return { partitionIndex: asked.partitionIndex, errorCode }
+    })
+    return { name, topicId, partitions: results }
+  })
+  const errorCode = groupError(context, 'read', groupId) || (await commit(context, groupId, claim, offsets))
+  if (errorCode === ErrorCode.NONE) return { topics }
+  return {
+    topics: topics.map(({ partitions, ...topic }) => ({
+      ...topic,
+      // The group's error is about all; where a partition has one of its own, that is what will not go away.
+      partitions: partitions.map((one) => ({ ...one, errorCode: one.errorCode || errorCode })),
+    })),
+  }
+})
+
+async function commit(
+  context: RequestContext,
+  groupId: string,
+  claim: { memberId: string; groupInstanceId: string | null; generationId: number },
+  offsets: readonly NewOffset[],
+): Promise<number> {
+  try {
+    await context.services.groups.commit(groupId, claim, offsets)
+    return ErrorCode.NONE
+  } catch (error) {
+    if (!(error instanceof KafkaError)) throw error
+    return error.code
+  }
+}
+
+function commitRefusal({ services }: RequestContext, topic: Topic, asked: AskedCommit): number {
+  if (!topic.partitions[asked.partitionIndex]) return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+  const metadataBytes = Buffer.byteLength(asked.committedMetadata ?? '')
+  return metadataBytes > services.config.offsetMetadataMaxBytes ? ErrorCode.OFFSET_METADATA_TOO_LARGE : ErrorCode.NONE
+}
+
+function newOffset(topic: Topic, asked: AskedCommit, expiresAtMs: number | null): NewOffset {
+  return {
+    topicId: topic.id,
+    partition: asked.partitionIndex,
+    offset: asked.committedOffset,
+    leaderEpoch: asked.committedLeaderEpoch,
+    metadata: asked.committedMetadata ?? '',
+    expiresAtMs,
+  }
+}
+
+// --- fetch ---------------------------------------------------------------------------------------------------------
+
+interface FoundPartition {
+  partitionIndex: number
+  committedOffset: number
+  committedLeaderEpoch: number
+  metadata: string
+  errorCode: number
+}
+
+interface FoundTopic extends AskedTopic {
+  partitions: FoundPartition[]
+}
+
+type AskedOffsets = ReadonlyArray<AskedTopic & { partitionIndexes: readonly number[] }> | null
+
+export const offsetFetchHandler = entry(offsetFetch, 'each', async (request, context) => {
+  if (context.apiVersion >= GROUPS_FROM) {
+    const groups = request.groups.map(async ({ groupId, topics }) => ({
+      groupId,
+      ...(await fetchOfGroup(context, groupId, topics)),
+    }))
+    return { groups: await Promise.all(groups) }
+  }
+  const byName = request.topics?.map((topic) => ({ ...topic, topicId: NULL_UUID })) ?? null
+  const { topics, errorCode } = await fetchOfGroup(context, request.groupId, byName)
+  if (context.apiVersion >= 2 || errorCode === ErrorCode.NONE) return { topics, errorCode }
+  // Version 1 has no place for an error but in the partitions.
+  const refused = (byName ?? []).map((topic) => ({ ...topic, partitions: topic.partitionIndexes.map(none(errorCode)) }))
+  return { topics: refused, errorCode }
+})
+
+async function fetchOfGroup(
+  context: RequestContext,
+  groupId: string,
+  asked: AskedOffsets,
+): Promise<{ topics: FoundTopic[]; errorCode: number }> {
+  const errorCode = groupError(context, 'describe', groupId)
+  if (errorCode !== ErrorCode.NONE) return { topics: [], errorCode }
+  try {
+    const topics = await (asked === null ? fetchAll(context, groupId) : fetchSome(context, groupId, asked))
+    return { topics, errorCode }
+  } catch (error) {
+    if (!(error instanceof KafkaError)) throw error
+    return { topics: [], errorCode: error.code }
+  }
+}
+
+async function fetchAll(context: RequestContext, groupId: string): Promise<FoundTopic[]> {
+  const topics = new Map<string, FoundTopic>()
+  for (const { topicId, partition, committed } of await context.services.groups.fetchOffsets(groupId, 'all')) {
+    const topic = context.services.engine.topicById(topicId)
+    if (!topic || !mayDescribe(context, topic)) continue
+    let found = topics.get(topicId)
+    if (!found) {
+      found = { name: topic.name, topicId, partitions: [] }
+      topics.set(topicId, found)
+    }
+    found.partitions.push(foundPartition(partition, committed))
+  }
+  return [...topics.values()]
+}
+
+function fetchSome(context: RequestContext, groupId: string, asked: NonNullable<AskedOffsets>): Promise<FoundTopic[]> {
+  return Promise.all(
+    asked.map(async ({ name, topicId, partitionIndexes }) => {
+      const topic = findTopic(context, { name, topicId, byId: context.apiVersion >= TOPIC_IDS_FROM })
+      if (typeof topic === 'number') {
+        // A name without a topic has no commits, which is no error; an id without one will not get any.
+        const errorCode = topic === ErrorCode.UNKNOWN_TOPIC_ID ? topic : ErrorCode.NONE
+        return { name, topicId, partitions: partitionIndexes.map(none(errorCode)) }
+      }
+      if (!mayDescribe(context, topic)) {
+        return { name, topicId, partitions: partitionIndexes.map(none(hidden(context))) }
+      }
+      const partitions = partitionIndexes.map((partition): TopicPartition => ({ topicId: topic.id, partition }))
+      const found = await context.services.groups.fetchOffsets(groupId, partitions)
+      return {
+        name,
+        topicId,
+        partitions: found.map(({ partition, committed }) => foundPartition(partition, committed)),
+      }
+    }),
+  )
+}
+
+function mayDescribe(context: RequestContext, { name }: Topic): boolean {
+  return context.allows('describe', { type: 'topic', name })
+}
+
+/** Where topics are named by guessable ids, one that may not be seen looks like one that is not there. */
+function hidden({ apiVersion }: RequestContext): number {
+  return apiVersion >= TOPIC_IDS_FROM ? ErrorCode.UNKNOWN_TOPIC_ID : ErrorCode.TOPIC_AUTHORIZATION_FAILED
+}
+
+function foundPartition(partitionIndex: number, committed: CommittedOffset | undefined): FoundPartition {
+  if (!committed) return none(ErrorCode.NONE)(partitionIndex)
+  const { offset, leaderEpoch, metadata } = committed
+  return {
+    ...{ partitionIndex, metadata, errorCode: ErrorCode.NONE },
+    ...{ committedOffset: offset, committedLeaderEpoch: leaderEpoch },
+  }
+}
+
+const none =
+  (errorCode: number) =>
+  (partitionIndex: number): FoundPartition => ({
+    ...{ partitionIndex, errorCode },
+    ...{ committedOffset: -1, committedLeaderEpoch: -1, metadata: '' },
+  })
+
+// --- delete --------------------------------------------------------------------------------------------------------
+
+export const offsetDeleteHandler = entry(offsetDelete, 'each', async (request, context) => {
+  const { groupId } = request
+  const doomed: Array<TopicPartition & { name: string; result: { errorCode: number } }> = []
+  const topics = request.topics.map(({ name, partitions }) => {
+    const topic = readableTopic(context, { name, topicId: NULL_UUID }, false)
+    const results = partitions.map(({ partitionIndex }) => {
+      const result = { partitionIndex, errorCode: typeof topic === 'number' ? topic : 0 }
+      if (typeof topic !== 'number') doomed.push({ topicId: topic.id, partition: partitionIndex, name, result })
+      return result
+    })
+    return { name, partitions: results }
+  })
+  const errorCode = groupError(context, 'delete', groupId)
+  if (errorCode !== ErrorCode.NONE) return { errorCode, topics: [] }
+  try {
+    const errorCodes = await context.services.groups.deleteOffsets(groupId, doomed)
+    for (const [index, { result }] of doomed.entries()) result.errorCode = errorCodes[index]!
+    return { errorCode, topics }
+  } catch (error) {
+    if (!(error instanceof KafkaError)) throw error
+    return { errorCode: error.code, topics: [] }
+  }
+})
+
+/** The topic, or the error code that says why it can't be committed for. */
+function readableTopic(
+  context: RequestContext,
+  asked: AskedTopic,
+  byId = context.apiVersion >= TOPIC_IDS_FROM,
+): Topic | number {
+  const topic = findTopic(context, { ...asked, byId })
+  const name = typeof topic === 'number' ? asked.name : topic.name
+  const isAllowed = (byId && typeof topic === 'number') || context.allows('read', { type: 'topic', name })
+  return isAllowed ? topic : ErrorCode.TOPIC_AUTHORIZATION_FAILED
+}
