@@ -10,10 +10,11 @@ import { recordsIn } from '../support/read-values.ts'
 import { startRelay } from '../support/relay.ts'
 import { RelayClient } from '../support/relay-client.ts'
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts'
-import { REAL_PAGE } from './fixtures/real-page.ts'
+import { BARE_PAGE, REAL_PAGE } from './fixtures/real-page.ts'
 
 declare global {
   interface Window {
+    client: typeof import('../../worker/index.ts')
     ottla: Ottla
     send(prefix: string, count: number): void
     outcome(): Promise<Array<number | string>>
@@ -34,6 +35,7 @@ describe('the client in pages, with the real relay', () => {
     const files = await buildBrowserFiles()
     pages = await startPageServer(Object.fromEntries(files.map(({ fileName, code }) => [`/${fileName}`, code])))
     pages.serve('/real.html', REAL_PAGE)
+    pages.serve('/bare.html', BARE_PAGE)
   })
   afterAll(() => pages?.close())
 
@@ -68,6 +70,23 @@ describe('the client in pages, with the real relay', () => {
       expect(proxy.counters.open).toBe(1)
     })
   }
+
+  test('[WRK-24] a page without a replica uses one connection, and its errors are of the class that it imported', async () => {
+    const page = await chromium.open(`${pages.origin}/bare.html`)
+    const seen = await page.evaluate(async (url) => {
+      const { connect, OttlaError, string } = window.client
+      const ottla = await connect(url)
+      const { committed } = ottla.topic('notes', { value: string }).send({ key: 'k', value: 'v' })
+      const { offset } = await committed
+      const error: unknown = await ottla
+        .topic('no-such-topic')
+        .info()
+        .catch((thrown: unknown) => thrown)
+      return { offset, code: error instanceof OttlaError ? error.code : String(error) }
+    }, `ws://127.0.0.1:${proxy.port}/`)
+    expect(seen).toEqual({ offset: 0, code: 'UNKNOWN_TOPIC' })
+    expect(proxy.counters.accepted).toBe(1)
+  })
 
   /** What the relay has, by its own account. */
   async function logged(count: number): Promise<string[]> {

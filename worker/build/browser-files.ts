@@ -1,8 +1,8 @@
 /**
- * The browser client as files that a page without a bundler can import, each one ES module with everything in it:
+ * The browser client as files that a page without a bundler can import, each one ES module:
  *
  *   client.js   `connect` and all that comes with it; starts worker.js, which lies beside it
- *   worker.js   the seat: connection, replica and outbox; also imported by a page that uses no worker
+ *   worker.js   connection, replica and outbox; also imported by a page that has no worker, or no replica
  *   live.js     the live tail alone, for pages that only watch
  *
  * Their names carry no hash: other people's pages refer to them. Runs at build time, in Node.
@@ -24,7 +24,8 @@ const ENTRIES = {
 export async function buildBrowserFiles(): Promise<BrowserFile[]> {
   const files: BrowserFile[] = []
   for (const [fileName, entry] of Object.entries(ENTRIES)) {
-    files.push({ fileName, code: await oneModule(fileURLToPath(new URL(entry, import.meta.url))) })
+    const plugins = fileName === 'client.js' ? [coreFromWorker()] : []
+    files.push({ fileName, code: await oneModule(fileURLToPath(new URL(entry, import.meta.url)), plugins) })
   }
   return files
 }
@@ -42,11 +43,23 @@ export function browserFilesPlugin(): Plugin {
   }
 }
 
-async function oneModule(entry: string): Promise<string> {
+/** The core is a third of the client and runs in the worker: client.js has none of its own and imports that one. */
+function coreFromWorker(): Plugin {
+  return {
+    name: 'ottla-core-from-worker',
+    enforce: 'pre',
+    resolveId(id) {
+      return id === './local-core.ts' ? { id: './worker.js', external: true } : null
+    },
+  }
+}
+
+async function oneModule(entry: string, plugins: Plugin[]): Promise<string> {
   const built = await build({
     configFile: false,
     logLevel: 'warn',
     publicDir: false,
+    plugins,
     build: {
       write: false,
       target: 'es2022',
