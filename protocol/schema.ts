@@ -16,7 +16,7 @@
  */
 import { MalformedError, type Reader } from './bytes/reader.ts'
 import { Writer } from './bytes/writer.ts'
-import { NULL_UUID } from './lib/uuid.ts'
+import { NULL_UUID, uuidFromBytes } from './lib/uuid.ts'
 
 /** Reads and writes one field in one version. */
 export interface FieldCodec<Out, In> {
@@ -125,7 +125,7 @@ export const uuid = () =>
   fixed(
     NULL_UUID,
     16,
-    (r) => r.uuid(),
+    (r) => uuidFromBytes(r.bytes(16)),
     (w, value) => w.uuid(value),
   )
 

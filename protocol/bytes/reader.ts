@@ -4,8 +4,6 @@
  * Nothing is copied: `bytes()` gives views. Nothing is allocated from a declared length: a length is compared with what
  * is left before it is used. Reading past the end throws MalformedError and nothing else.
  */
-import { uuidFromBytes } from '../lib/uuid.ts'
-
 /** The bytes do not say what they should. The connection that sent them is at fault. */
 export class MalformedError extends Error {
   override readonly name = 'MalformedError'
@@ -75,10 +73,6 @@ export class Reader {
 
   boolean(): boolean {
     return this.int8() !== 0
-  }
-
-  uuid(): string {
-    return uuidFromBytes(this.source, this.#take(16))
   }
 
   uvarint(): number {
