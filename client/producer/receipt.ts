@@ -13,7 +13,7 @@ export interface Committed {
 }
 
 export interface Receipt {
-  /** The id of the outbox entry that carries this record; records sent in one turn share an entry. */
+  /** The id of the outbox entry that carries this record; records sent in one turn share an entry. Final once stored. */
   readonly id: string
   /**
    * On this device: 'device' survives a crash and a power cut, 'memory' lasts as long as this context (no replica).

@@ -4,6 +4,7 @@
  * Nothing is copied: `bytes()` gives views. Nothing is allocated from a declared length: a length is compared with what
  * is left before it is used. Reading past the end throws MalformedError and nothing else.
  */
+
 /** The bytes do not say what they should. The connection that sent them is at fault. */
 export class MalformedError extends Error {
   override readonly name = 'MalformedError'
