@@ -18,7 +18,7 @@ const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex')
 const fromHex = (text: string) => new Uint8Array(Buffer.from(text.replaceAll(/\s/g, ''), 'hex'))
 
 describe('bytes on the wire, written out', () => {
-  test('[RPC-1] ApiVersions 3: flexible header, compact strings, no tags', () => {
+  test('[MSG-1] ApiVersions 3: flexible header, compact strings, no tags', () => {
     const request = encodeRequest(
       apiVersions,
       3,
@@ -30,7 +30,7 @@ describe('bytes on the wire, written out', () => {
     )
   })
 
-  test('[RPC-2] the ApiVersions response has header 0 in every version', () => {
+  test('[MSG-2] the ApiVersions response has header 0 in every version', () => {
     const body = { errorCode: 0, apiKeys: [{ apiKey: 18, minVersion: 0, maxVersion: 4 }] }
     expect(hex(encodeResponse(apiVersions, 0, 9, body))).toBe(
       '00000009' + '0000' + '00000001' + '0012' + '0000' + '0004',
@@ -40,7 +40,7 @@ describe('bytes on the wire, written out', () => {
     ).toBe(true)
   })
 
-  test('[RPC-3] Produce 8 has lengths of two and four bytes', () => {
+  test('[MSG-3] Produce 8 has lengths of two and four bytes', () => {
     const body = {
       transactionalId: null,
       acks: -1,
@@ -62,7 +62,7 @@ describe('bytes on the wire, written out', () => {
     )
   })
 
-  test('[RPC-4] unknown tagged fields are skipped', () => {
+  test('[MSG-4] unknown tagged fields are skipped', () => {
     const bytes = fromHex('0009' + '6f74746c612d6a73' + '02' + '31' + '01' + '63' + '03' + 'aabbcc').subarray(1)
     expect(apiVersions.request.read(new Reader(bytes), 3)).toEqual({
       clientSoftwareName: 'ottla-js',
@@ -70,7 +70,7 @@ describe('bytes on the wire, written out', () => {
     })
   })
 
-  test('[RPC-5] a count that cannot fit is refused before anything is allocated', () => {
+  test('[MSG-5] a count that cannot fit is refused before anything is allocated', () => {
     const bytes = fromHex('ffff' + '0001' + '000003e8' + '7fffffff')
     expect(() => produce.request.read(new Reader(bytes), 8)).toThrow(MalformedError)
   })
@@ -95,7 +95,7 @@ function randomRequest(api: AnyApi, version: number, random: Random): unknown {
 describe.each(handlers.map(({ api }) => [api.name, api] as const))('%s', (_name, api) => {
   const versions = Array.from({ length: api.maxVersion - api.minVersion + 1 }, (_, index) => api.minVersion + index)
 
-  test('[RPC-6] what is written is read back, in every version', () => {
+  test('[MSG-6] what is written is read back, in every version', () => {
     const random = seededRandom(api.key + 1)
     for (const version of versions) {
       const value = randomRequest(api, version, random)
@@ -109,7 +109,7 @@ describe.each(handlers.map(({ api }) => [api.name, api] as const))('%s', (_name,
     }
   })
 
-  test('[RPC-7] a message cut at any byte is malformed, never anything else', () => {
+  test('[MSG-7] a message cut at any byte is malformed, never anything else', () => {
     const random = seededRandom(api.key + 2)
     for (const version of versions) {
       const value = randomRequest(api, version, random)
@@ -126,7 +126,7 @@ describe.each(handlers.map(({ api }) => [api.name, api] as const))('%s', (_name,
     }
   })
 
-  test('[RPC-8] random bytes as a response are read or malformed, never anything else', () => {
+  test('[MSG-8] random bytes as a response are read or malformed, never anything else', () => {
     const random = seededRandom(api.key + 3)
     for (let round = 0; round < 300; round++) {
       const version = versions[randomBelow(random, versions.length)]!
@@ -140,7 +140,7 @@ describe.each(handlers.map(({ api }) => [api.name, api] as const))('%s', (_name,
   })
 })
 
-test('[RPC-9] ids have 22 characters and survive the way to bytes and back', async () => {
+test('[MSG-9] ids have 22 characters and survive the way to bytes and back', async () => {
   const { uuidFromBytes, uuidToBytes } = await import('../../protocol/lib/uuid.ts')
   const random = seededRandom(11)
   for (let round = 0; round < 200; round++) {

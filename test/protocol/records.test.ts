@@ -38,11 +38,11 @@ const anyRecord: fc.Arbitrary<RecordInput> = fc.record({
 const anyRecords = fc.array(anyRecord, { minLength: 1, maxLength: 30 })
 
 describe('integers', () => {
-  test('[LOG-1] CRC-32C of the check string is the published one', () => {
+  test('[BAT-1] CRC-32C of the check string is the published one', () => {
     expect(crc32c(utf8('123456789'))).toBe(0xe3069283)
   })
 
-  test('[RPC-10] variable-length integers come back', () => {
+  test('[MSG-10] variable-length integers come back', () => {
     fc.assert(
       fc.property(fc.integer(), fc.maxSafeInteger(), (small, large) => {
         const half = Math.trunc(large / 2) + 0
@@ -56,14 +56,14 @@ describe('integers', () => {
     )
   })
 
-  test('[PRD-1] sequences wrap from 2^31-1 to 0', () => {
+  test('[BAT-2] sequences wrap from 2^31-1 to 0', () => {
     expect(sequenceAfter(2_147_483_647, 1)).toBe(0)
     expect(sequenceAfter(2_147_483_645, 5)).toBe(2)
   })
 })
 
 describe('batches', () => {
-  test('[LOG-2] records come back as they were sent', () => {
+  test('[BAT-3] records come back as they were sent', () => {
     fc.assert(
       fc.property(anyRecords, (records) => {
         const batch = encodeBatch(records)
@@ -77,7 +77,7 @@ describe('batches', () => {
     )
   })
 
-  test('[LOG-3] splitting and joining changes nothing but the grouping', () => {
+  test('[BAT-4] splitting and joining changes nothing but the grouping', () => {
     fc.assert(
       fc.property(anyRecords, anyRecords, (first, second) => {
         const joined = joinRecords([...splitBatch(encodeBatch(first)), ...splitBatch(encodeBatch(second))])
@@ -86,7 +86,7 @@ describe('batches', () => {
     )
   })
 
-  test('[LOG-4] a flipped bit anywhere behind the epoch is found', () => {
+  test('[BAT-5] a flipped bit anywhere behind the epoch is found', () => {
     const batch = encodeBatch([{ key: utf8('k'), value: utf8('value'), timestamp: 5 }])
     for (let at = 16; at < batch.length; at++) {
       for (let bit = 0; bit < 8; bit++) {
@@ -97,12 +97,12 @@ describe('batches', () => {
     }
   })
 
-  test('[LOG-5] zeros are an end, not a batch and not damage', () => {
+  test('[BAT-6] zeros are an end, not a batch and not damage', () => {
     const zeros = new Uint8Array(200)
     expect(findBatchFault(zeros, viewOf(zeros), 0)).toBe('zero')
   })
 
-  test('[PRD-2] stamping a producer or an append time keeps the batch valid', () => {
+  test('[BAT-7] stamping a producer or an append time keeps the batch valid', () => {
     const batch = encodeBatch([
       { key: null, value: utf8('a'), timestamp: 1 },
       { key: null, value: utf8('b'), timestamp: 2 },
@@ -119,7 +119,7 @@ describe('batches', () => {
     expect(recordsOf(batch).map(({ timestamp }) => timestamp)).toEqual([99, 99])
   })
 
-  test('[LOG-6] a compressed batch inflates to the same records, and no further than allowed', async () => {
+  test('[BAT-8] a compressed batch inflates to the same records, and no further than allowed', async () => {
     const records = Array.from({ length: 50 }, (_, index) => ({
       key: null,
       value: utf8(`value ${index} `.repeat(20)),
@@ -134,13 +134,13 @@ describe('batches', () => {
     await expect(gzip.decompress(packed.subarray(BATCH_HEADER_BYTES), 1000)).rejects.toThrow(MalformedError)
   })
 
-  test('[LOG-7] a cut-off last batch is left out, whole ones are found', () => {
+  test('[BAT-9] a cut-off last batch is left out, whole ones are found', () => {
     const batch = encodeBatch([{ key: null, value: utf8('x'), timestamp: 1 }])
     const two = new Uint8Array([...batch, ...batch, ...batch.subarray(0, 30)])
     expect([...batchesIn(two)].map(({ at }) => at)).toEqual([0, batch.length])
   })
 
-  test('[RPC-11] random bytes as records are read or malformed, never anything else', () => {
+  test('[MSG-11] random bytes as records are read or malformed, never anything else', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 300 }), fc.integer({ min: 0, max: 20 }), (block, recordCount) => {
         const header = {
