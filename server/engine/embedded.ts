@@ -179,11 +179,10 @@ export class EmbeddedEngine implements Engine {
   ): Promise<void> {
     return this.#change(async () => {
       const topic = this.#existing(id)
-      const configs = { ...topic.configOverrides }
-      for (const [name, value] of Object.entries(changes)) {
-        if (value === null) delete configs[name]
-        else configs[name] = value
-      }
+      // Through a map: a name may be one that objects have by themselves.
+      const changed = new Map<string, string | null>(Object.entries(topic.configOverrides))
+      for (const [name, value] of Object.entries(changes)) changed.set(name, value)
+      const configs = Object.fromEntries([...changed].filter((each): each is [string, string] => each[1] !== null))
       const config = this.#resolveConfig(configs)
       if (options.validateOnly) return
       await this.#metadata.append({ key: `topic/${id}`, value: { ...recordOf(topic), configs } })

@@ -123,8 +123,8 @@ async function readOne(wanted: Wanted, bytesMax: number, isFirst: boolean): Prom
     return emptyResponse(partitionIndex, ErrorCode.NONE, log)
   try {
     const { bytes } = await log.read(fetchOffset, bytesMax)
-    const records = bytes.length > bytesMax && !isFirst ? null : bytes
-    return { ...emptyResponse(partitionIndex, ErrorCode.NONE, log), records }
+    const empty = emptyResponse(partitionIndex, ErrorCode.NONE, log)
+    return bytes.length > bytesMax && !isFirst ? empty : { ...empty, records: bytes }
   } catch (error) {
     const { code } = asKafkaError(error)
     return emptyResponse(partitionIndex, code, log)

@@ -9,7 +9,7 @@ import { ErrorCode, KafkaError } from '../../protocol/errors.ts'
 import { deleteGroups, describeGroups, listGroups } from '../../protocol/messages/group-admin.ts'
 import type { Operation } from '../authorizer.ts'
 import { metadataFor, NO_ASSIGNMENT } from '../coordinator/group-member.ts'
-import type { Group } from '../coordinator/runtime.ts'
+import type { Group } from '../coordinator/held-group.ts'
 import { entry, type RequestContext } from '../handler.ts'
 import { groupError } from './group-access.ts'
 
