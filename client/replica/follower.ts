@@ -191,7 +191,7 @@ export class Follower implements WrittenPartition {
   #delivered(frame: Deliver): void {
     if (this.#state.phase !== 'following') return
     const { records, nextOffset, logStart, highWatermark } = frame
-    const checked = checkFrame(records, this.#state.nextOffset)
+    const checked = checkFrame(records, this.#state.nextOffset, nextOffset)
     if (checked.fault !== null) {
       this.#context.damaged(this, checked.fault)
       return this.#apply({ type: 'damaged' })
@@ -233,9 +233,9 @@ export class Follower implements WrittenPartition {
       case 'forget-queued':
         return writer.forget(this)
       case 'cut':
-        return writer.run(() => this.#cut(effect.offset))
+        return this.#change(() => this.#cut(effect.offset))
       case 'reset':
-        return writer.run(() => this.#reset(effect.offset, effect.isOtherLog))
+        return this.#change(() => this.#reset(effect.offset, effect.isOtherLog))
       case 'look-up-topic':
         return this.#context.topicGone(this)
       case 'tell':
@@ -256,23 +256,40 @@ export class Follower implements WrittenPartition {
     this.#subscription?.grant(grant)
   }
 
+  #change(work: () => Promise<void>): void {
+    this.#context.writer.run(async () => {
+      if (this.#isClosed) return
+      try {
+        await work()
+      } catch (failure) {
+        this.#apply({ type: 'store-failed' })
+        throw failure
+      }
+    })
+  }
+
   async #cut(offset: number): Promise<void> {
     const { store } = this.#context
     const { position } = this
-    if (offset >= position.nextOffset) return this.#apply({ type: 'changed', position })
+    if (offset >= position.nextOffset) {
+      // All that is held is the log's, says the relay. Asking with the same epoch would get the same answer for ever.
+      return this.#apply({ type: 'changed', position: { ...position, leaderEpoch: -1 } })
+    }
     const [chunk] = await store.readChunks(this.topicId, this.partition, offset, 1)
-    const below = chunk && chunk.baseOffset < offset ? chunkBelow(chunk, offset) : null
-    const before = below ? undefined : await this.#lastChunkBelow(offset)
+    const straddling = chunk && chunk.baseOffset < offset ? chunk : undefined
+    const below = straddling ? chunkBelow(straddling, offset) : null
+    // A cut inside a batch takes the whole batch; what is left of it comes again.
+    const nextOffset = straddling ? (below?.chunk.nextOffset ?? straddling.baseOffset) : offset
+    const before = below ?? (await this.#lastChunkBelow(nextOffset))
     const dropped = await this.#bytesFrom(offset)
-    const leaderEpoch = below?.leaderEpoch ?? before?.leaderEpoch ?? -1
     const cutPosition: StoredPosition = {
       ...position,
-      start: Math.min(position.start, offset),
-      nextOffset: offset,
-      leaderEpoch,
+      start: Math.min(position.start, nextOffset),
+      nextOffset,
+      leaderEpoch: before?.leaderEpoch ?? -1,
       generation: position.generation + 1,
       sizeBytes: Math.max(0, position.sizeBytes - dropped + (below?.chunk.bytes.length ?? 0)),
-      mergedUpTo: Math.min(position.mergedUpTo, below?.chunk.baseOffset ?? offset),
+      mergedUpTo: Math.min(position.mergedUpTo, below?.chunk.baseOffset ?? nextOffset),
     }
     await store.replaceChunks({
       position: cutPosition,
@@ -280,7 +297,7 @@ export class Follower implements WrittenPartition {
       toOffset: NOTHING,
       chunks: below ? [below.chunk] : [],
     })
-    this.#context.tell(this, offset)
+    this.#context.tell(this, nextOffset)
     this.#apply({ type: 'changed', position: cutPosition })
   }
 

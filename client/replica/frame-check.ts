@@ -9,19 +9,26 @@ export type CheckedFrame =
   | { fault: string; chunk: null; leaderEpoch: null }
   | { fault: null; chunk: ChunkRow | null; leaderEpoch: number | null }
 
-/** `nextOffset` is the first offset that is not held yet; a batch that reaches beyond it is kept whole. */
-export function checkFrame(records: Uint8Array, nextOffset: number): CheckedFrame {
+/**
+ * `nextOffset` is the first offset that is not held yet; a batch that reaches beyond it is kept whole. `frameEnd` is the
+ * position that the frame claims to lead to. Offsets lie outside the checksum, so they are held against it and each other.
+ */
+export function checkFrame(records: Uint8Array, nextOffset: number, frameEnd: number): CheckedFrame {
   const view = viewOf(records)
   let at = 0
   let keptFrom = -1
   let baseOffset = -1
   let lastOffset = nextOffset - 1
+  let previousLast = -1
   let maxTimestamp = -1
   let leaderEpoch: number | null = null
   while (at < records.length) {
     const fault = findBatchFault(records, view, at)
     if (fault) return { fault: `${fault} at byte ${at} of ${records.length}`, chunk: null, leaderEpoch: null }
     const header = readBatchHeader(view, at)
+    const isInOrder = header.baseOffset > previousLast && lastOffsetOf(header) < frameEnd
+    if (!isInOrder) return { fault: `offsets out of order at byte ${at}`, chunk: null, leaderEpoch: null }
+    previousLast = lastOffsetOf(header)
     if (lastOffsetOf(header) > lastOffset) {
       if (keptFrom < 0) {
         keptFrom = at
@@ -30,8 +37,6 @@ export function checkFrame(records: Uint8Array, nextOffset: number): CheckedFram
       lastOffset = lastOffsetOf(header)
       maxTimestamp = Math.max(maxTimestamp, header.maxTimestamp)
       leaderEpoch = header.leaderEpoch
-    } else if (keptFrom >= 0) {
-      return { fault: `offsets fall at byte ${at} of ${records.length}`, chunk: null, leaderEpoch: null }
     }
     at += header.sizeBytes
   }

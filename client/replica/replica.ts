@@ -280,22 +280,27 @@ export class Replica {
 
   /** Same name, another topic: nothing of the old one is shown as the new one's. */
   async #recreated(topic: KeptTopic, info: TopicInfo): Promise<void> {
-    const generation = nextGeneration(topic)
     const { store } = this.#options
-    for (const follower of topic.followers.values()) follower.close()
-    await this.#asJob(async () => {
-      await store.putTopics([
-        { topicId: info.id, name: info.name, partitionCount: info.partitionCount, policy: topic.policy },
-      ])
-      await store.dropTopic(topic.topicId)
-    })
+    const { policy } = topic
+    const generation = nextGeneration(topic)
+    const fresh = { topicId: info.id, name: info.name, partitionCount: info.partitionCount, policy }
+    for (const follower of topic.followers.values()) this.#release(follower)
+    topic.followers.clear()
+    try {
+      await this.#asJob(async () => {
+        await store.putTopics([fresh])
+        await store.dropTopic(topic.topicId)
+      })
+    } catch (failure) {
+      // The old followers find out again that their topic is gone.
+      this.#later(this.#retryDelayMs(), () => {
+        const now = this.#topics.get(topic.name)
+        if (now === topic && policy) this.#keep(topic, policy, generation)
+      })
+      throw failure
+    }
     for (const [key, { topicId }] of this.#positions) if (topicId === topic.topicId) this.#positions.delete(key)
-    const kept = this.#remember({
-      topicId: info.id,
-      name: info.name,
-      partitionCount: info.partitionCount,
-      policy: topic.policy,
-    })
+    const kept = this.#remember(fresh)
     if (!kept.policy) return
     this.#keep(kept, kept.policy, generation)
     for (const follower of kept.followers.values()) this.#tell(follower, undefined)

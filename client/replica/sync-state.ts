@@ -43,7 +43,7 @@ export type SyncEvent =
   /** The frame's bytes do not match their checksums. Nothing more is taken until the subscription begins again. */
   | { type: 'damaged' }
   | { type: 'stored'; position: StoredPosition; sizeBytes: number }
-  /** What was received and not stored is lost to us. */
+  /** What was received and not stored is lost to us, or a cut was not made: the next subscription tells anew. */
   | { type: 'store-failed' }
   | { type: 'ended'; errorCode: number; logStart: number; truncateTo: number; retryInMs: number | null }
   /** A cut or reset is in the store. */
@@ -172,7 +172,7 @@ function stored(state: SyncState, { position, sizeBytes }: Stored): SyncStep {
 
 function storeFailed(state: SyncState): SyncStep {
   const next = backToStored(state)
-  if (state.phase !== 'following') return go(next, 'forget-queued')
+  if (state.phase !== 'following' && state.phase !== 'changing') return go(next, 'forget-queued')
   return go({ ...next, phase: 'waiting' }, 'forget-queued')
 }
 
@@ -187,6 +187,8 @@ function ended(state: SyncState, { errorCode, logStart, truncateTo, retryInMs }:
   if (errorCode === ErrorCode.UNKNOWN_TOPIC_ID || errorCode === ErrorCode.UNKNOWN_TOPIC_OR_PARTITION) {
     return go({ ...state, phase: 'gone' }, 'look-up-topic', 'tell')
   }
+  // Histories differ, and what we hold lies wholly below the log's start: nothing of it can be compared any more.
+  if (truncateTo >= 0 && logStart >= state.nextOffset) return reset(state, logStart, true)
   if (truncateTo >= 0) return cut(state, truncateTo)
   if (errorCode === ErrorCode.OFFSET_OUT_OF_RANGE) {
     if (logStart > state.nextOffset) return reset(state, logStart, false)

@@ -24,4 +24,4 @@ test(`every stored write is in the log exactly once and in order, over ${SEEDS} 
   console.log(`seeds ${FIRST_SEED} to ${FIRST_SEED + SEEDS - 1} in ${seconds} s: ${JSON.stringify(tally)}`)
   // A run counts only if the faults happened.
   for (const count of Object.values(tally)) expect(count).toBeGreaterThan(0)
-})
+}, 120_000)

@@ -1,0 +1,105 @@
+import { expect, test } from 'vitest'
+import { checkFrame, chunkBelow } from '../../../client/replica/frame-check.ts'
+import type { ChunkRow } from '../../../client/replica/store.ts'
+import { isTrimDue, planMerge, planTrim } from '../../../client/replica/upkeep.ts'
+import { concatenate } from '../../../protocol/compression.ts'
+import { viewOf, writeBaseOffset, writeLeaderEpoch } from '../../../protocol/record-batch.ts'
+import { encodeBatch } from '../../../protocol/records.ts'
+import { chunk, position } from '../../contract/replica-store.ts'
+
+const KIB = 1024
+
+function batch(baseOffset: number, count: number, epoch = 1): Uint8Array {
+  const records = Array.from({ length: count }, () => ({ key: null, value: new Uint8Array(5), timestamp: 7 }))
+  const bytes = encodeBatch(records)
+  writeBaseOffset(viewOf(bytes), 0, baseOffset)
+  writeLeaderEpoch(viewOf(bytes), 0, epoch)
+  return bytes
+}
+
+test('a frame becomes a row of its own bytes, without what is held already', () => {
+  const frame = concatenate([batch(0, 10), batch(10, 5, 2), batch(20, 5, 3)])
+  const message = concatenate([new Uint8Array(72), frame])
+  const checked = checkFrame(message.subarray(72), 12, 25)
+  expect(checked).toMatchObject({
+    fault: null,
+    leaderEpoch: 3,
+    chunk: { baseOffset: 10, nextOffset: 25, maxTimestamp: 7 },
+  })
+  expect(checked.chunk!.bytes.buffer.byteLength).toBe(checked.chunk!.bytes.length)
+  expect(checkFrame(frame, 25, 25)).toEqual({ fault: null, chunk: null, leaderEpoch: null })
+  expect(checkFrame(new Uint8Array(), 3, 9)).toEqual({ fault: null, chunk: null, leaderEpoch: null })
+})
+
+test('a frame that is cut off, flipped at any checked byte or out of order is refused whole', () => {
+  const frame = concatenate([batch(0, 2), batch(2, 2)])
+  for (let length = 1; length < frame.length; length++) {
+    const isWholeBatch = length === batch(0, 2).length
+    expect(checkFrame(frame.subarray(0, length), 0, 4).fault === null, `${length} bytes`).toBe(isWholeBatch)
+  }
+  for (let at = 17; at < batch(0, 2).length; at++) {
+    const flipped = frame.slice()
+    flipped[at]! ^= 0x10
+    expect(checkFrame(flipped, 0, 4).fault, `byte ${at}`).not.toBeNull()
+  }
+  expect(checkFrame(concatenate([batch(2, 2), batch(0, 2)]), 0, 4).fault).toMatch(/order/)
+  expect(checkFrame(batch(0, 10), 0, 9).fault).toMatch(/order/)
+})
+
+test('a chunk is cut between batches, with the epoch of the last one kept', () => {
+  const row: ChunkRow = { ...chunk(0, 25), bytes: concatenate([batch(0, 10, 1), batch(10, 5, 2), batch(20, 5, 3)]) }
+  expect(chunkBelow(row, 20)).toMatchObject({ leaderEpoch: 2, chunk: { baseOffset: 0, nextOffset: 15 } })
+  expect(chunkBelow(row, 14)).toMatchObject({ leaderEpoch: 1, chunk: { nextOffset: 10 } })
+  expect(chunkBelow(row, 9)).toBeNull()
+})
+
+test('small neighbours become rows of 256 to 512 KiB; the unfinished tail is merged too and stays open', () => {
+  const rows = Array.from({ length: 100 }, (_, index) => chunk(index, index + 1, 10 * KIB))
+  const plan = planMerge(position(100), rows)!
+  expect(plan.chunks.map(({ baseOffset, nextOffset }) => [baseOffset, nextOffset])).toEqual([
+    [0, 51],
+    [51, 100],
+  ])
+  expect(plan).toMatchObject({ fromOffset: 0, toOffset: 100, position: { mergedUpTo: 100 } })
+  const short = planMerge(position(60), rows.slice(0, 60))!
+  expect(short.chunks).toHaveLength(2)
+  expect(short.position.mergedUpTo).toBe(51)
+})
+
+test('large rows are passed over and never rewritten', () => {
+  const large = [chunk(0, 10, 300 * KIB), chunk(10, 20, 300 * KIB)]
+  expect(planMerge(position(20), large)).toMatchObject({ chunks: [], fromOffset: 20, position: { mergedUpTo: 20 } })
+  const mixed = [...large, chunk(20, 21, KIB), chunk(21, 22, KIB)]
+  expect(planMerge(position(22), mixed)).toMatchObject({
+    fromOffset: 20,
+    chunks: [{ baseOffset: 20, nextOffset: 22 }],
+    position: { mergedUpTo: 20 },
+  })
+  expect(planMerge(position(22, { mergedUpTo: 20 }), [chunk(20, 22, KIB)])).toBeNull()
+  expect(planMerge(position(22), [])).toBeNull()
+})
+
+const limits = { nowMs: 100_000, dropBytes: 0 }
+const tens = () => Array.from({ length: 10 }, (_, index) => chunk(index * 10, index * 10 + 10, 100))
+
+test('a policy drops whole chunks from the front, never the newest', () => {
+  const full = position(100, { sizeBytes: 1_000 })
+  const start = (policy: object, more = limits) => planTrim(full, tens(), { policy, ...more })?.position.start
+  expect(start({})).toBeUndefined()
+  expect(start({ lastRecords: 35 })).toBe(60)
+  expect(start({ sizeBytesMax: 450 })).toBe(60)
+  expect(start({ sizeBytesMax: 0 })).toBe(90)
+  // A chunk's largest timestamp is a second for each offset.
+  expect(start({ ageMsMax: 60_000 })).toBe(30)
+  expect(start({ lastRecords: 35, sizeBytesMax: 250 })).toBe(80)
+  expect(start({}, { nowMs: 0, dropBytes: 250 })).toBe(30)
+  expect(planTrim(full, tens(), { policy: { lastRecords: 35 }, ...limits })?.position.sizeBytes).toBe(400)
+})
+
+test('looking for what to drop is put off until it is worth it', () => {
+  expect(isTrimDue(position(1_500), { lastRecords: 500 })).toBe(false)
+  expect(isTrimDue(position(1_600), { lastRecords: 500 })).toBe(true)
+  expect(isTrimDue(position(9, { sizeBytes: 1_040 }), { sizeBytesMax: 1_000 })).toBe(false)
+  expect(isTrimDue(position(9, { sizeBytes: 1_060 }), { sizeBytesMax: 1_000 })).toBe(true)
+  expect(isTrimDue(position(1_000_000), {})).toBe(false)
+})
