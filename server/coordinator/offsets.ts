@@ -40,6 +40,12 @@ export class GroupOffsets {
     return this.#topics.size === 0
   }
 
+  get count(): number {
+    let count = 0
+    for (const partitions of this.#topics.values()) count += partitions.size
+    return count
+  }
+
   get({ topicId, partition }: TopicPartition): CommittedOffset | undefined {
     return this.#topics.get(topicId)?.get(partition)
   }
@@ -58,10 +64,6 @@ export class GroupOffsets {
     if (partitions?.delete(partition) && partitions.size === 0) this.#topics.delete(topicId)
   }
 
-  topicIds(): string[] {
-    return [...this.#topics.keys()]
-  }
-
   partitionsOf(topicId: string): TopicPartition[] {
     return [...(this.#topics.get(topicId)?.keys() ?? [])].map((partition) => ({ topicId, partition }))
   }
@@ -72,16 +74,25 @@ export class GroupOffsets {
     }
   }
 
-  /** Those whose time is over. */
-  expired(group: GroupView, retentionMs: number, nowMs: number): TopicPartition[] {
+  /** Those whose time is over, or whose topic is. */
+  expired(group: GroupView, retentionMs: number, nowMs: number, isTopic: (id: string) => boolean): TopicPartition[] {
     const expired: TopicPartition[] = []
     for (const [at, committed] of this.entries()) {
-      const keptSinceMs = keptSince(group, at, committed)
-      if (keptSinceMs === null) continue
-      if (nowMs >= (committed.expiresAtMs ?? keptSinceMs + retentionMs)) expired.push(at)
+      if (!isTopic(at.topicId) || isPastItsTime(group, at, committed, retentionMs, nowMs)) expired.push(at)
     }
     return expired
   }
+}
+
+function isPastItsTime(
+  group: GroupView,
+  at: TopicPartition,
+  committed: CommittedOffset,
+  retentionMs: number,
+  nowMs: number,
+): boolean {
+  const keptSinceMs = keptSince(group, at, committed)
+  return keptSinceMs !== null && nowMs >= (committed.expiresAtMs ?? keptSinceMs + retentionMs)
 }
 
 /** From when on retention counts; null while the offset is in use. */

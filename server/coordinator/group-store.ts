@@ -1,0 +1,212 @@
+/**
+ * Every group's state in memory, every lasting change of it in one log.
+ *
+ * Rules
+ *  - State is changed and its record appended in one turn, so memory and log agree on the order of changes.
+ *  - When an append fails, memory may say what the disk does not. All state is dropped and read from the log again, as if
+ *    another process had taken over; everybody gets a retriable error meanwhile.
+ */
+import { ErrorCode, KafkaError } from '../../protocol/errors.ts'
+import type { Clock, Timer } from '../../protocol/lib/clock.ts'
+import type { Logger } from '../logger.ts'
+import { ClassicGroup } from './classic-group.ts'
+import { decodeRecord, encodeRecord, type GroupRecord } from './group-records.ts'
+import type { GroupLimits, Instant } from './group-state.ts'
+import { type HeldGroup, holdGroup, liveRecords } from './held-group.ts'
+import type { KeyedLog, KeyedRecord } from './keyed-log.ts'
+
+/** After a failed append, until the log is read again. */
+const RELOAD_DELAY_MS = 100
+
+export interface GroupStoreOptions {
+  log: KeyedLog
+  clock: Clock
+  logger: Logger
+  limits: () => GroupLimits
+  /** The state is that of the log; called after each loading. */
+  onLoaded: () => void
+  /** The state is about to be dropped. */
+  onDropping: () => void
+}
+
+export class GroupStore {
+  readonly #options: GroupStoreOptions
+  #groups = new Map<string, HeldGroup>()
+  #refusal: number = ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
+  /** Grows with each loading, so that what belongs to a state that was dropped is recognised. */
+  #epoch = 0
+  #reloadTimer: Timer | undefined
+  #isClosed = false
+
+  constructor(options: GroupStoreOptions) {
+    this.#options = options
+  }
+
+  /** The error that every request gets; NONE when the state is that of the log. */
+  get refusal(): number {
+    return this.#refusal
+  }
+
+  get groups(): ReadonlyMap<string, HeldGroup> {
+    return this.#groups
+  }
+
+  get epoch(): number {
+    return this.#epoch
+  }
+
+  /** Throws KafkaError while the state is not that of the log. */
+  checkReady(): void {
+    if (this.#refusal !== ErrorCode.NONE) throw new KafkaError(this.#refusal, 'the group coordinator is not ready')
+  }
+
+  /** Reads the log. A damaged one leaves the coordinator out of service and the rest of the relay alone. */
+  async load(): Promise<void> {
+    const epoch = ++this.#epoch
+    const { log, logger } = this.#options
+    const groups = new Map<string, HeldGroup>()
+    try {
+      if (!log.isOnline) throw new Error(log.faultMessage ?? 'the log is offline')
+      await log.replay((stored) => {
+        const record = decodeRecord(stored)
+        if (record) this.#apply(groups, record)
+      })
+    } catch (error) {
+      logger.error('consumer groups are out of service', { error: String(error) })
+      this.#refusal = ErrorCode.COORDINATOR_NOT_AVAILABLE
+      return
+    }
+    if (this.#isClosed || epoch !== this.#epoch) return
+    this.#groups = groups
+    this.#refusal = ErrorCode.NONE
+    this.#options.onLoaded()
+  }
+
+  /** A group that nothing is known of yet; it lasts from its first record on. */
+  add(groupId: string): HeldGroup {
+    return this.#newGroup(this.#groups, groupId)
+  }
+
+  /** For a group that has no records. */
+  drop(group: HeldGroup): void {
+    group.timer?.cancel()
+    this.#groups.delete(group.classic.groupId)
+  }
+
+  /**
+   * Appends, applies, and resolves when it is on disk. Rejects with COORDINATOR_NOT_AVAILABLE when it cannot be written;
+   * throws nothing in this turn.
+   */
+  async change(records: readonly GroupRecord[]): Promise<void> {
+    if (records.length === 0) return this.settled()
+    const epoch = this.#epoch
+    try {
+      const durable = this.#options.log.append(records.map(encodeRecord))
+      for (const record of records) this.#apply(this.#groups, record)
+      this.#rewriteIfDue(epoch)
+      await durable.catch((error: unknown) => {
+        this.failOver(epoch, error)
+        throw error
+      })
+    } catch (error) {
+      throw notWritten(error)
+    }
+  }
+
+  /** A change that nobody waits for. Where it can't be written now, it is found necessary again later. */
+  changeUnasked(records: readonly GroupRecord[]): void {
+    this.change(records).catch((error: unknown) => {
+      this.#options.logger.warn('consumer group change not written', { error: String(error) })
+    })
+  }
+
+  /** Resolves when everything appended so far is on disk: until then nobody may be told of it. */
+  async settled(): Promise<void> {
+    try {
+      await this.#options.log.settled()
+    } catch (error) {
+      throw notWritten(error)
+    }
+  }
+
+  /** Memory is ahead of what could be written in `epoch`: back to what is on disk. */
+  failOver(epoch: number, error: unknown): void {
+    if (epoch !== this.#epoch || this.#refusal !== ErrorCode.NONE) return
+    this.#options.logger.warn('consumer groups are read again', { reason: String(error) })
+    this.#leaveService(ErrorCode.COORDINATOR_LOAD_IN_PROGRESS)
+    this.#reloadTimer = this.#options.clock.setTimer(RELOAD_DELAY_MS, () => void this.load())
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    this.#leaveService(ErrorCode.COORDINATOR_NOT_AVAILABLE)
+    this.#reloadTimer?.cancel()
+    await this.#options.log.close()
+  }
+
+  #leaveService(refusal: number): void {
+    this.#refusal = refusal
+    this.#options.onDropping()
+    for (const group of this.#groups.values()) group.timer?.cancel()
+    this.#groups = new Map()
+  }
+
+  /** The one way in which lasting state changes, when it happens and when it is read again. */
+  #apply(groups: Map<string, HeldGroup>, record: GroupRecord): void {
+    const { groupId } = record
+    const held = groups.get(groupId)
+    if (record.kind === 'offset') {
+      if (record.value) (held ?? this.#newGroup(groups, groupId)).offsets.set(record.at, record.value)
+      else held?.offsets.remove(record.at)
+      return
+    }
+    if (record.value === null) {
+      held?.timer?.cancel()
+      held?.classic.die(this.#now())
+      groups.delete(groupId)
+      return
+    }
+    const group = held ?? this.#newGroup(groups, groupId)
+    group.kept = encodeRecord(record)
+    // While in service the machine is ahead of its record.
+    if (groups === this.#groups) return
+    group.classic = ClassicGroup.restore(groupId, record.value, this.#options.limits, this.#now())
+  }
+
+  #newGroup(groups: Map<string, HeldGroup>, groupId: string): HeldGroup {
+    const group = holdGroup(new ClassicGroup(groupId, this.#options.limits, this.#now()))
+    groups.set(groupId, group)
+    return group
+  }
+
+  #rewriteIfDue(epoch: number): void {
+    const { log, logger } = this.#options
+    log
+      .rewriteIfDue(() => this.#liveParts(epoch))
+      ?.catch((error: unknown) =>
+        logger.warn('consumer groups: old records are kept for now', { error: String(error) }),
+      )
+  }
+
+  /** Group by group, each in one turn. Those made later are in the log behind the snapshot's start anyway. */
+  *#liveParts(epoch: number): Generator<() => KeyedRecord[]> {
+    for (const groupId of [...this.#groups.keys()]) {
+      yield () => {
+        if (epoch !== this.#epoch || this.#refusal !== ErrorCode.NONE) throw new Error('groups are being read again')
+        const group = this.#groups.get(groupId)
+        return group ? liveRecords(groupId, group) : []
+      }
+    }
+  }
+
+  #now(): Instant {
+    const { clock } = this.#options
+    return { monotonicMs: clock.monotonic(), wallMs: clock.now() }
+  }
+}
+
+/** Retriable in any case: nothing is wrong with the request. */
+function notWritten(error: unknown): KafkaError {
+  const message = error instanceof Error ? error.message : String(error)
+  return new KafkaError('COORDINATOR_NOT_AVAILABLE', message, { cause: error })
+}

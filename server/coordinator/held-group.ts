@@ -1,0 +1,40 @@
+/** One group as the coordinator holds it: who is in it, and what is committed for it. */
+import type { Timer } from '../../protocol/lib/clock.ts'
+import type { ClassicGroup } from './classic-group.ts'
+import { encodeRecord, type GroupRecord } from './group-records.ts'
+import type { KeyedRecord } from './keyed-log.ts'
+import { GroupOffsets, type TopicPartition } from './offsets.ts'
+
+/** For those who only look. */
+export interface Group {
+  readonly classic: ClassicGroup
+  readonly offsets: GroupOffsets
+}
+
+export interface HeldGroup extends Group {
+  classic: ClassicGroup
+  /** The group's newest record: what `classic` was when it last had assignments, or nobody. */
+  kept: KeyedRecord | undefined
+  timer: Timer | undefined
+  timerAt: number
+}
+
+export function holdGroup(classic: ClassicGroup): HeldGroup {
+  return { classic, kept: undefined, offsets: new GroupOffsets(), timer: undefined, timerAt: 0 }
+}
+
+/** A group in name only: somebody has asked for an id and not come back yet. */
+export function isNothing({ classic, offsets }: Group): boolean {
+  return offsets.isEmpty && classic.phase === 'Empty' && classic.generationId === 0
+}
+
+/** The records from which the group could be built again. */
+export function liveRecords(groupId: string, { kept, offsets }: HeldGroup): KeyedRecord[] {
+  const records: KeyedRecord[] = kept ? [kept] : []
+  for (const [at, value] of offsets.entries()) records.push(encodeRecord({ kind: 'offset', groupId, at, value }))
+  return records
+}
+
+export function noOffset(groupId: string, { topicId, partition }: TopicPartition): GroupRecord {
+  return { kind: 'offset', groupId, at: { topicId, partition }, value: null }
+}
