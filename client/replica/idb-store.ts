@@ -9,6 +9,7 @@ import { type IDBPTransaction, unwrap } from 'idb'
 import { type Clock, systemClock } from '../../protocol/lib/clock.ts'
 import { Emitter } from '../../protocol/lib/events.ts'
 import { IdbConnection } from './idb-connection.ts'
+import { OLDER_FORMATS, type OlderFormat, takeOverOlder } from './idb-copy.ts'
 import { ALL_STORES, databaseName, type ReplicaDatabase, type ReplicaSchema } from './idb-format.ts'
 import { readChunkRows } from './idb-read.ts'
 import type {
@@ -36,20 +37,29 @@ export interface IdbStoreOptions {
   /** The replica's name; databases of different names share nothing. */
   replica: string
   clock?: Clock
+  /** Layouts that are taken over when a database in one of them is found; newest first. */
+  olderFormats?: readonly OlderFormat[]
 }
 
 export class IdbStore implements ReplicaStore {
   readonly durability = 'device'
   readonly #connection: IdbConnection
   readonly #lost = new Emitter<StoreError>()
+  readonly #replica: string
+  readonly #olderFormats: readonly OlderFormat[]
   #token = ''
 
-  constructor({ replica, clock = systemClock }: IdbStoreOptions) {
+  constructor({ replica, clock = systemClock, olderFormats = OLDER_FORMATS }: IdbStoreOptions) {
+    this.#replica = replica
+    this.#olderFormats = olderFormats
     this.#connection = new IdbConnection(databaseName(replica), clock)
   }
 
   async claim(claim: StoreClaim): Promise<StoreContents> {
-    const contents = await this.#connection.run('claiming the replica', (database) => claimIn(database, claim))
+    const contents = await this.#connection.run('claiming the replica', async (database) => {
+      await takeOverOlder(this.#replica, database, claim.token, this.#olderFormats)
+      return claimIn(database, claim)
+    })
     this.#token = claim.token
     return contents
   }

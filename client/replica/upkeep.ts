@@ -36,7 +36,9 @@ function groupRows(rows: readonly ChunkRow[]): ChunkRow[][] {
   const groups: ChunkRow[][] = []
   let groupBytes = Number.POSITIVE_INFINITY
   for (const row of rows) {
-    if (groupBytes + row.bytes.length > MERGED_BYTES_MAX) {
+    const isLarge = row.bytes.length >= LARGE_ROW_BYTES
+    const isBehindLarge = groups.at(-1)?.length === 1 && groupBytes >= LARGE_ROW_BYTES
+    if (isLarge || isBehindLarge || groupBytes + row.bytes.length > MERGED_BYTES_MAX) {
       groups.push([])
       groupBytes = 0
     }
