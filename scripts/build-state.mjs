@@ -19,8 +19,14 @@ const sources = {
   cli: [...shared, 'server', 'cli'],
   demo: [...shared, 'server', 'cli', 'examples/flights-demo'],
   web: [...shared, 'worker', 'web', 'vite.config.ts'],
+  lib: [...shared, 'server'],
 }
-const products = { cli: 'dist/cli/ottla.js', demo: 'dist/demo/flights.js', web: 'dist/web/index.html' }
+const products = {
+  cli: 'dist/cli/ottla.js',
+  demo: 'dist/demo/flights.js',
+  web: 'dist/web/index.html',
+  lib: 'dist/lib/index.mjs',
+}
 
 export const targetNames = Object.keys(products)
 

@@ -1,6 +1,7 @@
 /**
- * Builds what runs: `node scripts/build.mjs [cli] [web] [demo]`, everything when nothing is named.
+ * Builds what runs: `node scripts/build.mjs [cli] [web] [demo] [lib]`, everything when nothing is named.
  *
+ *   lib   dist/lib/              client and relay for programs that import `ottla` in Node
  *   cli   dist/cli/ottla.js      relay and commands
  *   demo  dist/demo/flights.js   the feeder behind `npm start`
  *   web   dist/web/              the page, and client.js, worker.js and live.js for pages without a bundler (vite.config.ts)
@@ -26,7 +27,7 @@ process.env.UV_THREADPOOL_SIZE ??= '8'
 import('./program.mjs')
 `
 
-const targets = { cli: buildCli, demo: buildDemo, web: buildWeb }
+const targets = { cli: buildCli, demo: buildDemo, web: buildWeb, lib: buildLib }
 
 export async function buildTargets(names) {
   for (const name of names) await targets[name]()
@@ -41,7 +42,18 @@ async function buildDemo() {
   await buildForNode(entries, 'dist/demo', 'flights.js')
 }
 
+async function buildLib() {
+  await bundleForNode({ index: 'client/index.ts', server: 'server/index.ts' }, 'dist/lib')
+}
+
 async function buildForNode(entries, outDir, launcherName) {
+  await bundleForNode(entries, outDir)
+  writeFileSync(`${root}${outDir}/package.json`, '{ "type": "commonjs" }\n')
+  writeFileSync(`${root}${outDir}/${launcherName}`, LAUNCHER)
+  chmodSync(`${root}${outDir}/${launcherName}`, 0o755)
+}
+
+async function bundleForNode(entries, outDir) {
   await build({
     configFile: false,
     root,
@@ -62,9 +74,6 @@ async function buildForNode(entries, outDir, launcherName) {
       },
     },
   })
-  writeFileSync(`${root}${outDir}/package.json`, '{ "type": "commonjs" }\n')
-  writeFileSync(`${root}${outDir}/${launcherName}`, LAUNCHER)
-  chmodSync(`${root}${outDir}/${launcherName}`, 0o755)
 }
 
 async function buildWeb() {
