@@ -1,9 +1,9 @@
 /**
  * One client's connection: requests in, replies out in the order of the requests, pushes in between.
  *
- * Bounds: at most REQUESTS_IN_FLIGHT_MAX requests are being answered, and nothing more is read while more than
- * UNSENT_BYTES_MAX wait for the network; so a client that sends without reading stops itself. A subclass knows how bytes
- * travel (WebSocket, TCP).
+ * Bounds: at most REQUESTS_IN_FLIGHT_MAX requests are being answered, and nothing more is read or begun while more than
+ * UNSENT_BYTES_MAX wait for the network; so a client that sends without reading stops itself. What a door had taken in
+ * before it could stop (one read of its socket) waits here. A subclass knows how bytes travel (WebSocket, TCP).
  */
 import { Reader } from '../protocol/bytes/reader.ts'
 import { CloseCode } from '../protocol/messages/offset-protocol.ts'
@@ -50,6 +50,9 @@ export abstract class Connection implements Peer, ReplicaConnection {
   isClosed = false
   #slots: ReplySlot[] = []
   #isPaused = false
+  /** Came after reading was paused. */
+  #backlog: Uint8Array[] = []
+  #isWorkingOff = false
   #onceClosed: Set<() => void> | undefined
 
   constructor(services: Services, remoteAddress: string, now: number) {
@@ -71,6 +74,11 @@ export abstract class Connection implements Peer, ReplicaConnection {
   /** One whole request. */
   receive(message: Uint8Array): void {
     if (this.isClosed) return
+    if (this.#isPaused) this.#backlog.push(message)
+    else this.#begin(message)
+  }
+
+  #begin(message: Uint8Array): void {
     const slot: ReplySlot = { reply: undefined, afterReply: undefined, onTurn: undefined }
     this.#slots.push(slot)
     try {
@@ -90,9 +98,12 @@ export abstract class Connection implements Peer, ReplicaConnection {
     if (this.#slots[0] === slot) this.#sendReplies()
   }
 
-  /** Resolves when every earlier request has been answered: for replies too large to be kept waiting. */
+  /**
+   * Resolves when every earlier request has been answered, and the network has taken the answers: for replies too large
+   * to be kept waiting.
+   */
   turnOf(slot: ReplySlot): Promise<void> | undefined {
-    if (this.#slots[0] === slot) return undefined
+    if (this.isClosed || (this.#slots[0] === slot && this.unsentBytes <= UNSENT_BYTES_MAX)) return undefined
     return new Promise((resolve) => {
       slot.onTurn = resolve
     })
@@ -125,6 +136,7 @@ export abstract class Connection implements Peer, ReplicaConnection {
     this.isClosed = true
     for (const slot of this.#slots) slot.onTurn?.()
     this.#slots = []
+    this.#backlog = []
     for (const listener of this.#onceClosed ?? []) listener()
     this.#onceClosed = undefined
     this.services.hub.onPeerClosed(this)
@@ -134,6 +146,7 @@ export abstract class Connection implements Peer, ReplicaConnection {
   /** To be called by the subclass when everything sent has been taken by the network. */
   protected onDrained(): void {
     this.congestedSince = 0
+    this.#giveTurn()
     this.#resumeIfRoom()
     if (this.subscriptions) this.services.hub.onDrain(this)
   }
@@ -148,8 +161,12 @@ export abstract class Connection implements Peer, ReplicaConnection {
       afterReply?.()
     }
     slots.splice(0, count)
-    slots[0]?.onTurn?.()
+    this.#giveTurn()
     this.#resumeIfRoom()
+  }
+
+  #giveTurn(): void {
+    if (this.unsentBytes <= UNSENT_BYTES_MAX) this.#slots[0]?.onTurn?.()
   }
 
   #pauseIfFull(): void {
@@ -160,9 +177,19 @@ export abstract class Connection implements Peer, ReplicaConnection {
   }
 
   #resumeIfRoom(): void {
-    if (!this.#isPaused || this.isClosed) return
-    if (this.#slots.length > REQUESTS_IN_FLIGHT_MAX / 2 || this.unsentBytes > UNSENT_BYTES_MAX) return
-    this.#isPaused = false
-    this.resumeReading()
+    if (!this.#isPaused || this.#isWorkingOff) return
+    this.#isWorkingOff = true
+    let at = 0
+    while (this.#isPaused && this.#hasRoom) {
+      this.#isPaused = false
+      while (at < this.#backlog.length && !this.#isPaused && !this.isClosed) this.#begin(this.#backlog[at++]!)
+    }
+    this.#backlog.splice(0, at)
+    this.#isWorkingOff = false
+    if (!this.#isPaused && !this.isClosed) this.resumeReading()
+  }
+
+  get #hasRoom(): boolean {
+    return !this.isClosed && this.#slots.length <= REQUESTS_IN_FLIGHT_MAX / 2 && this.unsentBytes <= UNSENT_BYTES_MAX
   }
 }
