@@ -194,10 +194,12 @@ export class Sender {
       deleteSealed: [batch.sealed.key],
       deleteRows: batch.rows.map(({ key }) => key),
       putSettled: [...putSettled.values()],
-      deleteSettled: ledger.forgetOldSettled(clock.now()),
       durability: 'relaxed',
     })
+    // Told before anything is forgotten: one batch may carry more writes than are remembered.
     tellEnded(this.#context, [...putSettled.keys()])
+    const deleteSettled = ledger.forgetOldSettled(clock.now())
+    if (deleteSettled.length > 0) this.#commitEventually({ deleteSettled, durability: 'relaxed' })
   }
 
   /** That a batch is in the log stays true whether or not we can note it: a note that fails is made again later. */

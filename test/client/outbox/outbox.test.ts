@@ -92,6 +92,15 @@ test('a repeated enqueue of an id is answered, before and after it was committed
   expect(second.outcomes([once.id])).toMatchObject([{ outcome: 'committed', offsets: [0], partitions: [0] }])
 })
 
+test('every write is told of, even when one batch carries more of them than are remembered', async () => {
+  const outbox = await open()
+  const writes = Array.from({ length: 3000 }, (_, n) => write([`v${n}`]))
+  await Promise.all(writes.map((each) => outbox.enqueue(each)))
+  await drain()
+  expect(settled.map(({ id }) => id)).toEqual(writes.map(({ id }) => id))
+  expect(settled.at(-1)).toMatchObject({ outcome: 'committed', partitions: [0], offsets: [2999] })
+})
+
 test('a write that is not sealed can be taken back, one on its way cannot', async () => {
   const outbox = await open()
   const back = write(['a'])
