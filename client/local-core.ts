@@ -33,6 +33,7 @@ import { Replica } from './replica/replica.ts'
 import type { ReplicaStore, StoreContents } from './replica/store.ts'
 import { StoreError, storeErrorFrom } from './replica/store-error.ts'
 import type { Session } from './session.ts'
+import { beside } from './session-beside.ts'
 
 /** A status is made at most so often; a change of the connection is told at once. */
 const STATUS_EVERY_MS = 50
@@ -339,27 +340,4 @@ function kindOf(error: OttlaError | undefined): string | undefined {
 
 function ottlaErrorFrom(failure: unknown): OttlaError {
   return failure instanceof OttlaError ? failure : storeErrorFrom(failure, 'the storage of this device').toOttlaError()
-}
-
-/** For live readers: a partition that the replica follows, or will, is never taken from it on its own connection. */
-function beside(session: Session): Session {
-  return {
-    get state() {
-      return session.state
-    },
-    get limits() {
-      return session.limits
-    },
-    get clockOffsetMs() {
-      return session.clockOffsetMs
-    },
-    metadata: session.metadata,
-    onState: (listener) => session.onState(listener),
-    call: (api, body, options) => session.call(api, body, options),
-    subscribe: (request) => session.subscribe(request),
-    isSubscribed: () => true,
-    retryNow: () => session.retryNow(),
-    reauthenticate: () => session.reauthenticate(),
-    close: () => session.close(),
-  }
 }

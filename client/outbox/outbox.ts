@@ -16,13 +16,13 @@ import type { EnqueuedWrite, ExportedEntry, OutboxDepth, OutboxEntry, Settled, S
 import { type ErrorInfo, OttlaError } from '../errors.ts'
 import type { ReplicaStore, StoreContents } from '../replica/store.ts'
 import { StoreError, storeErrorFrom } from '../replica/store-error.ts'
-import { keyAfter, type OutboxChange, type OutboxRow, type SealedBatch } from '../replica/store-outbox.ts'
+import { keyAfter, type OutboxChange, type OutboxRow } from '../replica/store-outbox.ts'
 import type { Session } from '../session.ts'
 import { CommitQueue } from './commit-queue.ts'
 import { Drain } from './drain.ts'
 import { type LedgerRow, OutboxLedger } from './ledger.ts'
+import { salvageFrom } from './salvage.ts'
 import { faultOf } from './sealer.ts'
-import { unknownOutcome } from './settlement.ts'
 
 export interface OutboxOptions {
   session: Session
@@ -222,24 +222,7 @@ export class Outbox {
    * `lostIds` are writes whose bytes were only in the database.
    */
   salvage(): { change: OutboxChange; lostIds: string[] } {
-    const rows = [...this.#ledger.rows.values()]
-    const lostIds = new Set(rows.filter(({ batch }) => !batch).map(({ id }) => id))
-    const stamps = this.#drain.stamps()
-    const isWhole = (sealed: SealedBatch) => sealed.rowKeys.every((key) => this.#ledger.rows.get(key)?.batch)
-    const putSealed = stamps.sealed.filter(isWhole)
-    const openKeys = new Set(stamps.sealed.filter((sealed) => !isWhole(sealed)).flatMap(({ rowKeys }) => rowKeys))
-    const putRows = rows.flatMap((row): OutboxRow[] => {
-      const { key, id, topic, partition, batch, recordCount, storedAtMs, error, part, phase } = row
-      if (!batch || lostIds.has(id)) return []
-      const stored = { key, id, topic, partition, batch, recordCount, storedAtMs, error, part }
-      if (openKeys.has(key)) {
-        const why = 'the storage was cleared while it was on its way'
-        return [{ ...stored, state: 'unknown', error: unknownOutcome({ topic, partition: row.goesTo ?? -1 }, why) }]
-      }
-      return [{ ...stored, state: phase === 'parked' || phase === 'unknown' ? phase : 'waiting' }]
-    })
-    const putSettled = this.#ledger.settledWrites
-    return { change: { putRows, putSealed, putIdentities: stamps.identities, putSettled }, lostIds: [...lostIds] }
+    return salvageFrom(this.#ledger, this.#drain.stamps())
   }
 
   /** Waits for what is being stored. Idempotent. */

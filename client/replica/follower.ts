@@ -7,7 +7,8 @@ import type { Deliver } from '../../protocol/messages/offset-protocol.ts'
 import type { ReplicaPolicy, ReplicaRange } from '../core.ts'
 import type { Session, Subscription, SubscriptionEnd, SubscriptionStarted } from '../session.ts'
 import { type ChunkWriter, LARGE_ROW_BYTES, type WrittenPartition } from './chunk-writer.ts'
-import { checkFrame, chunkBelow } from './frame-check.ts'
+import { NO_END, planCut } from './cut.ts'
+import { checkFrame } from './frame-check.ts'
 import type { ChunkRow, ReplicaStore, StoredPosition } from './store.ts'
 import type { StoreError } from './store-error.ts'
 import { initialSync, isUpToDate, type SyncEffect, type SyncEvent, type SyncState, step } from './sync-state.ts'
@@ -38,7 +39,6 @@ export interface FollowerOptions {
   generation: number
 }
 
-const NOTHING = Number.POSITIVE_INFINITY
 /** Credit goes back in pieces of at least a part of the window, not for every small frame. */
 const GRANT_SHARE = 8
 
@@ -269,66 +269,15 @@ export class Follower implements WrittenPartition {
   }
 
   async #cut(offset: number): Promise<void> {
-    const { store } = this.#context
     const { position } = this
     if (offset >= position.nextOffset) {
       // All that is held is the log's, says the relay. Asking with the same epoch would get the same answer for ever.
       return this.#apply({ type: 'changed', position: { ...position, leaderEpoch: -1 } })
     }
-    const [chunk] = await store.readChunks(this.topicId, this.partition, offset, 1)
-    const straddling = chunk && chunk.baseOffset < offset ? chunk : undefined
-    const below = straddling ? chunkBelow(straddling, offset) : null
-    // A cut inside a batch takes the whole batch; what is left of it comes again.
-    const nextOffset = straddling ? (below?.chunk.nextOffset ?? straddling.baseOffset) : offset
-    const before = below ?? (await this.#lastChunkBelow(nextOffset))
-    const dropped = await this.#bytesFrom(offset)
-    const cutPosition: StoredPosition = {
-      ...position,
-      start: Math.min(position.start, nextOffset),
-      nextOffset,
-      leaderEpoch: before?.leaderEpoch ?? -1,
-      generation: position.generation + 1,
-      sizeBytes: Math.max(0, position.sizeBytes - dropped + (below?.chunk.bytes.length ?? 0)),
-      mergedUpTo: Math.min(position.mergedUpTo, below?.chunk.baseOffset ?? nextOffset),
-    }
-    await store.replaceChunks({
-      position: cutPosition,
-      fromOffset: offset,
-      toOffset: NOTHING,
-      chunks: below ? [below.chunk] : [],
-    })
-    this.#context.tell(this, nextOffset)
-    this.#apply({ type: 'changed', position: cutPosition })
-  }
-
-  /** Leader epochs lie in the batches: that of the last one kept is needed to ask for what follows it. */
-  async #lastChunkBelow(offset: number): Promise<{ leaderEpoch: number } | undefined> {
-    let [low, high] = [this.position.start, offset]
-    let last: ChunkRow | undefined
-    // Chunks are found by an offset inside them; the last one is found by halving what lies between.
-    while (low < high) {
-      const middle = Math.floor((low + high) / 2)
-      const [chunk] = await this.#context.store.readChunks(this.topicId, this.partition, middle, 1)
-      if (chunk && chunk.nextOffset <= offset) {
-        last = chunk
-        low = chunk.nextOffset
-      } else {
-        high = middle
-      }
-    }
-    return (last && chunkBelow(last, offset)) ?? undefined
-  }
-
-  async #bytesFrom(offset: number): Promise<number> {
-    const { store } = this.#context
-    let sizeBytes = 0
-    for (let at = offset; at < this.position.nextOffset; ) {
-      const rows = await store.readChunks(this.topicId, this.partition, at, SLICE_BYTES)
-      if (rows.length === 0) break
-      for (const { bytes } of rows) sizeBytes += bytes.length
-      at = rows.at(-1)!.nextOffset
-    }
-    return sizeBytes
+    const plan = await planCut(this.#context.store, position, offset)
+    await this.#context.store.replaceChunks(plan)
+    this.#context.tell(this, plan.position.nextOffset)
+    this.#apply({ type: 'changed', position: plan.position })
   }
 
   async #reset(offset: number, isOtherLog: boolean): Promise<void> {
@@ -336,7 +285,7 @@ export class Follower implements WrittenPartition {
     const empty = emptyPosition(this.topicId, this.partition)
     const generation = position.generation + (isOtherLog ? 1 : 0)
     const fresh = { ...empty, start: offset, nextOffset: offset, mergedUpTo: offset, logStart: offset, generation }
-    await this.#context.store.replaceChunks({ position: fresh, fromOffset: 0, toOffset: NOTHING, chunks: [] })
+    await this.#context.store.replaceChunks({ position: fresh, fromOffset: 0, toOffset: NO_END, chunks: [] })
     this.#apply({ type: 'changed', position: fresh })
   }
 

@@ -4,8 +4,11 @@ import { deleteDB } from 'idb'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { openCore, sessionOpener } from '../../../client/connect.ts'
 import type { Advanced, Settled } from '../../../client/core.ts'
-import type { LocalCore } from '../../../client/local-core-options.ts'
+import { openLocalCore } from '../../../client/local-core.ts'
+import type { LocalCore, LocalCoreOptions } from '../../../client/local-core-options.ts'
 import { databaseName } from '../../../client/replica/idb-format.ts'
+import { systemClock } from '../../../protocol/lib/clock.ts'
+import { systemRandom } from '../../../protocol/lib/random.ts'
 import { batchesIn } from '../../../protocol/record-batch.ts'
 import { decodeRecords, encodeBatch } from '../../../protocol/records.ts'
 import { createRelay, type Relay } from '../../../server/relay.ts'
@@ -37,9 +40,9 @@ async function startRelay(): Promise<void> {
   port = Number(new URL(relay.http.url).port)
 }
 
-async function open(name: string | undefined = replica): Promise<LocalCore> {
-  const opener = await sessionOpener(relay.websocket.url, { backoff: { delayMsFirst: 20, delayMsMax: 50 } })
-  const core = await openCore(opener, { replica: name })
+async function open(outbox: LocalCoreOptions['outbox'] = {}): Promise<LocalCore> {
+  const openSession = await sessionOpener(relay.websocket.url, { backoff: { delayMsFirst: 20, delayMsMax: 50 } })
+  const core = await openLocalCore({ replica, clock: systemClock, random: systemRandom, openSession, outbox })
   cores.push(core)
   return core
 }
@@ -227,7 +230,7 @@ test('without a replica name everything is in memory and says so', async () => {
 })
 
 test('writes to a topic that does not exist are parked, and go out after it was made and they are retried', async () => {
-  const core = await open()
+  const core = await open({ missingTopicGraceMs: 300 })
   await live(core)
   const settled: Settled[] = []
   core.onSettled((all) => settled.push(...all))

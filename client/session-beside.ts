@@ -1,0 +1,25 @@
+/** A session as live readers see it when a replica uses the same one: they take their subscriptions elsewhere. */
+import type { Session } from './session.ts'
+
+/** For live readers: a partition that the replica follows, or will, is never taken from it on its own connection. */
+export function beside(session: Session): Session {
+  return {
+    get state() {
+      return session.state
+    },
+    get limits() {
+      return session.limits
+    },
+    get clockOffsetMs() {
+      return session.clockOffsetMs
+    },
+    metadata: session.metadata,
+    onState: (listener) => session.onState(listener),
+    call: (api, body, options) => session.call(api, body, options),
+    subscribe: (request) => session.subscribe(request),
+    isSubscribed: () => true,
+    retryNow: () => session.retryNow(),
+    reauthenticate: () => session.reauthenticate(),
+    close: () => session.close(),
+  }
+}
