@@ -45,6 +45,8 @@ export interface Engine {
   ): Promise<void>
   /** Unique for ever, over restarts too. */
   nextProducerId(): Promise<number>
+  /** The folder that holds the logs, and what may still be written there. Throws StorageError. */
+  storage(): Promise<{ dir: string; freeBytes: number }>
   onTopicDeleted(listener: (topic: Topic) => void): () => void
   close(): Promise<void>
 }

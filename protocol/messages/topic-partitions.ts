@@ -29,7 +29,7 @@ export const describeTopicPartitions = api({
         errorCode: int16(),
         name: nullable(string()),
         topicId: uuid(),
-        isInternal: bool(),
+        isInternal: withDefault(false, bool()),
         partitions: array(
           struct({
             errorCode: int16(),

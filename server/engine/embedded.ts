@@ -16,7 +16,8 @@ import { randomUuid } from '../../protocol/lib/uuid.ts'
 import { ConfigError, type RelayConfig, resolveTopicConfig, type TopicConfig, topicConfigDefaults } from '../config.ts'
 import type { Engine, NewTopic, Topic } from '../engine.ts'
 import { OpenFileLimit } from '../log/open-file-limit.ts'
-import { openPartitionLog, type PartitionLog } from '../log/partition-log.ts'
+import { openPartitionLog } from '../log/open-log.ts'
+import type { PartitionLog } from '../log/partition-log.ts'
 import { RecentBudget } from '../log/recent-batches.ts'
 import type { Logger } from '../logger.ts'
 import type { Files } from '../storage/files.ts'
@@ -123,6 +124,11 @@ export class EmbeddedEngine implements Engine {
 
   nextProducerId(): Promise<number> {
     return this.#producerIds.next()
+  }
+
+  async storage(): Promise<{ dir: string; freeBytes: number }> {
+    const { files, dataDir: dir } = this.#options
+    return { dir, freeBytes: await files.freeBytes(dir) }
   }
 
   checkNewTopic({ name, partitionCount, configs }: NewTopic): void {

@@ -126,20 +126,25 @@ async function alter(
   validateOnly: boolean,
   context: RequestContext,
 ): Promise<void> {
-  if (resourceType !== TOPIC)
-    throw new KafkaError('INVALID_REQUEST', 'only topics can be altered; the relay reads its settings at start')
-  if (!context.allows('alter', { type: 'topic', name }))
-    throw new KafkaError('TOPIC_AUTHORIZATION_FAILED', `not allowed to alter ${name}`)
-  const { engine } = context.services
-  const topic = engine.topicByName(name)
-  if (!topic) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `there is no topic ${name}`)
+  const topic = alterableTopic(resourceType, name, context)
   const changes = new Map<string, string | null>()
   for (const change of configs) {
     if (changes.has(change.name))
       throw new KafkaError('INVALID_REQUEST', `${change.name} stands more than once in the request`)
     changes.set(change.name, newValue(change))
   }
-  await engine.alterTopic(topic.id, Object.fromEntries(changes), { validateOnly })
+  await context.services.engine.alterTopic(topic.id, Object.fromEntries(changes), { validateOnly })
+}
+
+/** The topic behind a resource whose configuration is to be changed. Throws KafkaError when it can't be. */
+export function alterableTopic(resourceType: number, name: string, context: RequestContext): Topic {
+  if (resourceType !== TOPIC)
+    throw new KafkaError('INVALID_REQUEST', 'only topics can be altered; the relay reads its settings at start')
+  if (!context.allows('alter', { type: 'topic', name }))
+    throw new KafkaError('TOPIC_AUTHORIZATION_FAILED', `not allowed to alter ${name}`)
+  const topic = context.services.engine.topicByName(name)
+  if (!topic) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `there is no topic ${name}`)
+  return topic
 }
 
 function newValue({

@@ -1,16 +1,26 @@
 /** The dispatch table: every API that is served, and by whom. */
 import type { HandlerEntry } from '../handler.ts'
+import { createAclsHandler, deleteAclsHandler, describeAclsHandler } from './acls.ts'
+import { alterConfigsHandler, listConfigResourcesHandler } from './config-resources.ts'
 import { describeConfigsHandler, incrementalAlterConfigsHandler } from './configs.ts'
 import { findCoordinatorHandler } from './coordinators.ts'
 import { fetchHandler } from './fetch.ts'
 import { deleteGroupsHandler, describeGroupsHandler, listGroupsHandler } from './group-admin.ts'
 import { offsetCommitHandler, offsetDeleteHandler, offsetFetchHandler } from './group-offsets.ts'
 import { heartbeatHandler, joinGroupHandler, leaveGroupHandler, syncGroupHandler } from './groups.ts'
+import { describeLogDirsHandler } from './log-dirs.ts'
 import { describeClusterHandler, metadataHandler } from './metadata.ts'
 import { grantHandler, helloHandler, pingHandler, subscribeHandler, unsubscribeHandler } from './offset-protocol.ts'
 import { deleteRecordsHandler, listOffsetsHandler, offsetForLeaderEpochHandler } from './offsets.ts'
 import { produceHandler } from './produce.ts'
 import { describeProducersHandler, initProducerIdHandler } from './producers.ts'
+import { alterClientQuotasHandler, describeClientQuotasHandler } from './quotas.ts'
+import {
+  alterPartitionReassignmentsHandler,
+  electLeadersHandler,
+  listPartitionReassignmentsHandler,
+} from './replicas.ts'
+import { describeTopicPartitionsHandler } from './topic-partitions.ts'
 import { createPartitionsHandler, createTopicsHandler, deleteTopicsHandler } from './topics.ts'
 import { apiVersionsHandler } from './versions.ts'
 
@@ -34,13 +44,25 @@ export const handlers: readonly HandlerEntry[] = [
   deleteRecordsHandler,
   initProducerIdHandler,
   offsetForLeaderEpochHandler,
+  describeAclsHandler,
+  createAclsHandler,
+  deleteAclsHandler,
   describeConfigsHandler,
+  alterConfigsHandler,
+  describeLogDirsHandler,
   createPartitionsHandler,
   deleteGroupsHandler,
+  electLeadersHandler,
   incrementalAlterConfigsHandler,
+  alterPartitionReassignmentsHandler,
+  listPartitionReassignmentsHandler,
   offsetDeleteHandler,
+  describeClientQuotasHandler,
+  alterClientQuotasHandler,
   describeClusterHandler,
   describeProducersHandler,
+  listConfigResourcesHandler,
+  describeTopicPartitionsHandler,
   helloHandler,
   subscribeHandler,
   grantHandler,

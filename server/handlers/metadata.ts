@@ -11,6 +11,7 @@ import { describeCluster, metadata } from '../../protocol/messages/metadata.ts'
 import type { Topic } from '../engine.ts'
 import { entry, type RequestContext } from '../handler.ts'
 import { BROKER_ID } from '../services.ts'
+import { authorizedOperations } from './authorized-operations.ts'
 import { asKafkaError } from './error-fields.ts'
 
 type TopicMetadata = ResponseInputOf<typeof metadata>['topics'][number]
@@ -27,9 +28,19 @@ export const metadataHandler = entry(metadata, 'each', async (request, context) 
     brokers: [{ nodeId: BROKER_ID, ...context.connection.advertised }],
     clusterId: services.engine.clusterId,
     controllerId: BROKER_ID,
-    topics,
+    topics: request.includeTopicAuthorizedOperations ? topics.map((topic) => withOperations(topic, context)) : topics,
+    clusterAuthorizedOperations: authorizedOperations(
+      { type: 'cluster' },
+      context,
+      request.includeClusterAuthorizedOperations,
+    ),
   }
 })
+
+function withOperations(topic: TopicMetadata, context: RequestContext): TopicMetadata {
+  if (topic.errorCode !== ErrorCode.NONE || topic.name == null) return topic
+  return { ...topic, topicAuthorizedOperations: authorizedOperations({ type: 'topic', name: topic.name }, context) }
+}
 
 /** A topic that is named twice is answered once, as in Kafka: an answer may be ten thousand times its question. */
 function distinct<T extends { topicId: string; name: string | null }>(asked: readonly T[]): T[] {
@@ -88,9 +99,24 @@ function missing(asked: { topicId: string; name: string | null }, errorCode: num
   return { errorCode, name: asked.name, topicId: asked.topicId, partitions: [] }
 }
 
-export const describeClusterHandler = entry(describeCluster, 'none', (_request, { services, connection }) => ({
-  errorCode: ErrorCode.NONE,
-  clusterId: services.engine.clusterId,
-  controllerId: BROKER_ID,
-  brokers: [{ brokerId: BROKER_ID, ...connection.advertised, rack: null }],
-}))
+/** Endpoint types of KIP-919. A single relay has no controllers apart, as a Kafka broker is none that clients may ask. */
+const BROKERS = 1
+
+export const describeClusterHandler = entry(describeCluster, 'none', (request, context) => {
+  const { engine } = context.services
+  const cluster = { clusterId: engine.clusterId, endpointType: BROKERS, controllerId: BROKER_ID }
+  if (request.endpointType !== BROKERS) {
+    const errorMessage = `endpoint type ${request.endpointType}: there are only brokers, type ${BROKERS}`
+    return { ...cluster, errorCode: ErrorCode.MISMATCHED_ENDPOINT_TYPE, errorMessage, brokers: [] }
+  }
+  return {
+    ...cluster,
+    errorCode: ErrorCode.NONE,
+    brokers: [{ brokerId: BROKER_ID, ...context.connection.advertised, rack: null }],
+    clusterAuthorizedOperations: authorizedOperations(
+      { type: 'cluster' },
+      context,
+      request.includeClusterAuthorizedOperations,
+    ),
+  }
+})

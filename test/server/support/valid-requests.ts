@@ -1,5 +1,7 @@
 /** One valid request of every API that is served, to be sent, mutated, truncated. */
 import type { AnyApi, RequestInputOf } from '../../../protocol/api.ts'
+import { createAcls, deleteAcls, describeAcls } from '../../../protocol/messages/acls.ts'
+import { alterConfigs, listConfigResources } from '../../../protocol/messages/config-resources.ts'
 import { describeConfigs, incrementalAlterConfigs } from '../../../protocol/messages/configs.ts'
 import { fetch } from '../../../protocol/messages/fetch.ts'
 import { describeCluster, metadata } from '../../../protocol/messages/metadata.ts'
@@ -7,6 +9,14 @@ import { grant, hello, ping, subscribe, unsubscribe } from '../../../protocol/me
 import { deleteRecords, listOffsets, offsetForLeaderEpoch } from '../../../protocol/messages/offsets.ts'
 import { produce } from '../../../protocol/messages/produce.ts'
 import { describeProducers, initProducerId } from '../../../protocol/messages/producers.ts'
+import { alterClientQuotas, describeClientQuotas } from '../../../protocol/messages/quotas.ts'
+import {
+  alterPartitionReassignments,
+  describeLogDirs,
+  electLeaders,
+  listPartitionReassignments,
+} from '../../../protocol/messages/replicas.ts'
+import { describeTopicPartitions } from '../../../protocol/messages/topic-partitions.ts'
 import { createPartitions, createTopics, deleteTopics } from '../../../protocol/messages/topics.ts'
 import { apiVersions } from '../../../protocol/messages/versions.ts'
 import { batchOf } from '../../support/relay-client.ts'
@@ -69,6 +79,35 @@ export function validRequests({ name, topicId }: { name: string; topicId: string
     }),
     request(describeCluster, { includeClusterAuthorizedOperations: false }),
     request(describeProducers, { topics: [{ name, partitionIndexes: [0] }] }),
+    request(describeAcls, { operation: 1, permissionType: 1, resourceTypeFilter: 1 }),
+    request(createAcls, {
+      creations: [
+        { resourceType: 2, resourceName: name, principal: 'User:a', host: '*', operation: 3, permissionType: 3 },
+      ],
+    }),
+    request(deleteAcls, { filters: [{ resourceTypeFilter: 1, operation: 1, permissionType: 1 }] }),
+    request(alterConfigs, {
+      resources: [{ resourceType: 2, resourceName: name, configs: [{ name: 'segment.ms', value: '60000' }] }],
+      validateOnly: true,
+    }),
+    request(describeLogDirs, { topics: [{ topic: name, partitions: [0] }] }),
+    request(electLeaders, { topicPartitions: [{ topic: name, partitions: [0] }] }),
+    request(alterPartitionReassignments, {
+      topics: [{ name, partitions: [{ ...partition, replicas: [1] }] }],
+    }),
+    request(listPartitionReassignments, { topics: [{ name, partitionIndexes: [0] }] }),
+    request(describeClientQuotas, { components: [{ entityType: 'user', matchType: 0, match: 'a' }], strict: false }),
+    request(alterClientQuotas, {
+      entries: [
+        {
+          entity: [{ entityType: 'user', entityName: 'a' }],
+          ops: [{ key: 'producer_byte_rate', value: 1, remove: false }],
+        },
+      ],
+      validateOnly: true,
+    }),
+    request(listConfigResources, { resourceTypes: [2, 4] }),
+    request(describeTopicPartitions, { topics: [{ name }], cursor: { topicName: name, partitionIndex: 0 } }),
     request(hello, { replicaId: 'AAAAAAAAAAAAAAAAAAAAAQ', generation: 1, heartbeatMs: 10_000 }),
     request(subscribe, { partitions: [{ topicId, partition: 0, offset: -2, credit: 1000 }] }),
     request(grant, { grants: [{ topicId, partition: 0, bytes: 1000 }] }),

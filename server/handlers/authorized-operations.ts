@@ -1,0 +1,36 @@
+/** What a client may do with a resource, as the bits that Metadata, DescribeCluster and their like carry (KIP-430). */
+import type { Operation, Resource } from '../authorizer.ts'
+import type { RequestContext } from '../handler.ts'
+
+/** The relay's operations as Kafka's operation codes, each of which is a bit. */
+const KAFKA_OPERATIONS: Readonly<Record<Operation, readonly number[]>> = {
+  read: [3],
+  write: [4],
+  create: [5],
+  delete: [6],
+  // Altering settings and describing them are operations of their own in Kafka.
+  alter: [7, 11],
+  describe: [8, 10],
+}
+
+const ASKABLE: Readonly<Record<'topic' | 'cluster', readonly Operation[]>> = {
+  topic: ['read', 'write', 'create', 'delete', 'alter', 'describe'],
+  cluster: ['create', 'alter', 'describe'],
+}
+
+/** For an answer to a client that has not asked. */
+export const OPERATIONS_NOT_ASKED_FOR = -2_147_483_648
+
+export function authorizedOperations(
+  resource: Exclude<Resource, { type: 'group' }>,
+  context: RequestContext,
+  isAsked = true,
+): number {
+  if (!isAsked) return OPERATIONS_NOT_ASKED_FOR
+  let bits = 0
+  for (const operation of ASKABLE[resource.type]) {
+    if (!context.allows(operation, resource)) continue
+    for (const code of KAFKA_OPERATIONS[operation]) bits |= 1 << code
+  }
+  return bits
+}

@@ -1,0 +1,64 @@
+/**
+ * AlterConfigs 0-2: a topic's settings as a whole; what is not named goes back to its default. ListConfigResources 0-1:
+ * what there is to configure.
+ */
+import { ErrorCode, KafkaError } from '../../protocol/errors.ts'
+import { alterConfigs, listConfigResources } from '../../protocol/messages/config-resources.ts'
+import { entry, type RequestContext } from '../handler.ts'
+import { BROKER_ID } from '../services.ts'
+import { alterableTopic } from './configs.ts'
+import { errorFields } from './error-fields.ts'
+
+export const alterConfigsHandler = entry(alterConfigs, 'each', async (request, context) => ({
+  responses: await Promise.all(
+    request.resources.map(async ({ resourceType, resourceName, configs }) => {
+      const resource = { resourceType, resourceName }
+      try {
+        await replaceAll(resourceType, resourceName, configs, request.validateOnly, context)
+        return { ...resource, errorCode: ErrorCode.NONE, errorMessage: null }
+      } catch (error) {
+        return { ...resource, ...errorFields(error) }
+      }
+    }),
+  ),
+}))
+
+async function replaceAll(
+  resourceType: number,
+  resourceName: string,
+  configs: ReadonlyArray<{ name: string; value: string | null }>,
+  validateOnly: boolean,
+  context: RequestContext,
+): Promise<void> {
+  const topic = alterableTopic(resourceType, resourceName, context)
+  const changes = new Map<string, string | null>(Object.keys(topic.configOverrides).map((name) => [name, null]))
+  const named = new Set<string>()
+  for (const { name, value } of configs) {
+    if (named.has(name)) throw new KafkaError('INVALID_REQUEST', `${name} stands more than once in the request`)
+    if (value === null) throw new KafkaError('INVALID_REQUEST', `${name} has no value: leave it out for its default`)
+    named.add(name)
+    changes.set(name, value)
+  }
+  await context.services.engine.alterTopic(topic.id, Object.fromEntries(changes), { validateOnly })
+}
+
+/** KIP-1142: the types that may be asked for. Loggers and client metrics have nothing to configure here. */
+const ResourceType = { topic: 2, broker: 4, brokerLogger: 8, clientMetrics: 16, group: 32 } as const
+const KNOWN_TYPES: ReadonlySet<number> = new Set(Object.values(ResourceType))
+
+export const listConfigResourcesHandler = entry(listConfigResources, 'each', ({ resourceTypes }, context) => {
+  if (!context.allows('describe', { type: 'cluster' }))
+    return { errorCode: ErrorCode.CLUSTER_AUTHORIZATION_FAILED, configResources: [] }
+  if (context.apiVersion === 0) return { errorCode: ErrorCode.NONE, configResources: [] }
+  if (resourceTypes.some((type) => !KNOWN_TYPES.has(type)))
+    return { errorCode: ErrorCode.UNSUPPORTED_VERSION, configResources: [] }
+  const isAsked = (type: number) => resourceTypes.length === 0 || resourceTypes.includes(type)
+  const configResources: Array<{ resourceName: string; resourceType: number }> = []
+  if (isAsked(ResourceType.topic)) {
+    for (const { name } of context.services.engine.topics())
+      configResources.push({ resourceName: name, resourceType: ResourceType.topic })
+  }
+  if (isAsked(ResourceType.broker))
+    configResources.push({ resourceName: String(BROKER_ID), resourceType: ResourceType.broker })
+  return { errorCode: ErrorCode.NONE, configResources }
+})
