@@ -11,7 +11,7 @@ import { performance } from 'node:perf_hooks'
 import { systemClock } from '../protocol/lib/clock.ts'
 import { encodeBatch } from '../protocol/records.ts'
 import { DEFAULT_LOG_CONFIG } from '../server/log/log-config.ts'
-import { openPartitionLog } from '../server/log/partition-log.ts'
+import { openPartitionLog } from '../server/log/open-log.ts'
 import { nodeFiles } from '../server/storage/node-files.ts'
 
 const RUNS = Number(process.argv[2] ?? 5)

@@ -1,7 +1,7 @@
 /** A process that appends until it is killed and prints what was acknowledged. Usage: node kill-writer.mjs DIR */
 import { systemClock } from '../../../protocol/lib/clock.ts'
 import { DEFAULT_LOG_CONFIG } from '../../../server/log/log-config.ts'
-import { openPartitionLog } from '../../../server/log/partition-log.ts'
+import { openPartitionLog } from '../../../server/log/open-log.ts'
 import { nodeFiles } from '../../../server/storage/node-files.ts'
 import { batchOf } from '../../support/batches.ts'
 

@@ -1,8 +1,8 @@
 /** Opens logs for tests, in memory or on disk, with settings that make a few records interesting. */
 import { HandClock } from '../../../protocol/lib/clock.ts'
 import { DEFAULT_LOG_CONFIG } from '../../../server/log/log-config.ts'
+import { openPartitionLog } from '../../../server/log/open-log.ts'
 import type { LogConfig, PartitionLog, PartitionLogOptions } from '../../../server/log/partition-log.ts'
-import { openPartitionLog } from '../../../server/log/partition-log.ts'
 import type { Finding } from '../../../server/log/verify.ts'
 import { verifyLog } from '../../../server/log/verify.ts'
 import type { Files } from '../../../server/storage/files.ts'
