@@ -6,6 +6,15 @@
 
 import { EXIT_FAILURE, EXIT_USAGE, type Invocation, UsageError } from './command.ts'
 
+/** Where the client's own hint speaks of code, what a shell user would type. */
+const SHELL_HINTS: Readonly<Record<string, string>> = {
+  TOPIC_EXISTS: 'use it, or pass --if-not-exists',
+  UNKNOWN_TOPIC: "'ottla topic list' shows what there is",
+  UNKNOWN_PARTITION: "'ottla topic describe' shows the partitions",
+  TOO_LARGE: "send smaller records, or raise the topic's max.message.bytes with 'ottla topic alter'",
+  REJECTED: '',
+}
+
 interface Told {
   code: string
   message: string
@@ -32,11 +41,12 @@ export function report(
 function tell(error: unknown): Told {
   if (!(error instanceof Error)) return { code: 'ERROR', message: String(error) }
   const { code, hint } = error as Error & { code?: unknown; hint?: unknown }
+  const shownHint = (typeof code === 'string' ? SHELL_HINTS[code] : undefined) ?? hint
   const system = systemMessage(error as NodeJS.ErrnoException)
   return {
     code: typeof code === 'string' ? code : error.name === 'UsageError' ? 'USAGE' : error.name,
     message: system ?? firstLine(error.message),
-    ...(typeof hint === 'string' && hint !== '' ? { hint } : {}),
+    ...(typeof shownHint === 'string' && shownHint !== '' ? { hint: shownHint } : {}),
   }
 }
 

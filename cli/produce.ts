@@ -5,62 +5,98 @@
  * them on disk. Ctrl-C stops reading, waits for what was sent, and reports how far it came.
  */
 
-import { bytes } from '../client/index.ts'
+import { bytes, type Receipt } from '../client/index.ts'
 import { systemClock } from '../protocol/lib/clock.ts'
 import { EXIT_INTERRUPTED, EXIT_OK, type Invocation, listFlag, numberFlag, textFlag, UsageError } from './command.ts'
 import { linesOf, openInput } from './input-lines.ts'
-import { type InputOptions, parseRecord } from './record-input.ts'
+import { type InputOptions, type InputRecord, parseRecord } from './record-input.ts'
 import { withRelay } from './relay-connection.ts'
 
 const IN_FLIGHT_MAX = 20_000
 const IN_FLIGHT_BYTES_MAX = 16 * 1024 * 1024
-/** Lines come in bursts; so short a wait lets a burst share its batches. */
-const LINGER_MS = 5
 const PROGRESS_EVERY_MS = 500
 
 export async function produce(invocation: Invocation): Promise<number> {
   const options = inputOptions(invocation)
   const [topicName = '', path] = invocation.positionals
   const input = openInput(path)
-  const { output, signal } = invocation
+  const { signal } = invocation
 
   return withRelay(invocation, async (ottla) => {
-    const topic = ottla.topic(topicName, { key: bytes, value: bytes, lingerMs: LINGER_MS })
+    const topic = ottla.topic(topicName, { key: bytes, value: bytes })
     const tally = createTally(invocation)
-    const inFlight = new Set<Promise<void>>()
-    let failure: unknown
+    const flight = createFlight(tally.committed)
     let lineNumber = 0
-    let inFlightBytes = 0
-
-    for await (const line of linesOf(input, signal)) {
-      lineNumber++
-      if (line === '' && options.format === 'ndjson') continue
-      const receipt = topic.send(parseRecord(line, lineNumber, options))
-      receipt.stored.catch(() => {})
-      const committed = receipt.committed.then(
-        () => tally.committed(line.length),
-        (error: unknown) => {
-          failure ??= error
-        },
-      )
-      inFlight.add(committed)
-      inFlightBytes += line.length
-      void committed.then(() => {
-        inFlight.delete(committed)
-        inFlightBytes -= line.length
-      })
-      tally.sent()
-      // The one batch that is waited for brings thousands back at once, so this is not a round trip for each record.
-      while (inFlight.size >= IN_FLIGHT_MAX || inFlightBytes >= IN_FLIGHT_BYTES_MAX) await oldestOf(inFlight)
-      if (failure) break
+    try {
+      for await (const lines of linesOf(input, signal)) {
+        const { records, fault } = parseLines(lines, lineNumber, options)
+        flight.add(topic.sendAll(records), records)
+        tally.sent(records.length)
+        if (fault) throw fault
+        lineNumber += lines.length
+        await flight.hasRoom()
+        if (flight.failure) break
+      }
+    } finally {
+      await flight.landed()
+      tally.end()
+      await report(invocation, topicName, tally.result)
     }
-    await Promise.all(inFlight)
-    tally.end()
-    if (failure) throw failure
-    await report(invocation, topicName, tally.result())
-    output.endProgress()
+    if (flight.failure) throw flight.failure
     return signal.aborted ? EXIT_INTERRUPTED : EXIT_OK
   })
+}
+
+/** The records up to the first line that is none. */
+function parseLines(lines: readonly string[], lineNumberBefore: number, options: InputOptions) {
+  const records: InputRecord[] = []
+  try {
+    for (const [index, line] of lines.entries()) {
+      if (line === '' && options.format === 'ndjson') continue
+      records.push(parseRecord(line, lineNumberBefore + index + 1, options))
+    }
+  } catch (fault) {
+    return { records, fault }
+  }
+  return { records, fault: undefined }
+}
+
+/** What was sent and is not committed yet. Keeps the first failure. */
+function createFlight(onCommitted: (count: number, sizeBytes: number) => void) {
+  const flying = new Set<Promise<void>>()
+  let records = 0
+  let sizeBytes = 0
+  const flight = {
+    failure: undefined as unknown,
+    add(receipts: readonly Receipt[], sent: readonly InputRecord[]) {
+      for (const [index, receipt] of receipts.entries()) {
+        const { key, value } = sent[index]!
+        const recordBytes = (key?.length ?? 0) + (value?.length ?? 0)
+        records++
+        sizeBytes += recordBytes
+        const settled = receipt.committed.then(
+          () => onCommitted(1, recordBytes),
+          (error: unknown) => {
+            flight.failure ??= error
+          },
+        )
+        flying.add(settled)
+        void settled.then(() => {
+          flying.delete(settled)
+          records--
+          sizeBytes -= recordBytes
+        })
+      }
+    },
+    /** The batch that is waited for brings thousands back at once, so this is not a round trip for each record. */
+    async hasRoom() {
+      while (records >= IN_FLIGHT_MAX || sizeBytes >= IN_FLIGHT_BYTES_MAX) await oldestOf(flying)
+    },
+    async landed() {
+      await Promise.all(flying)
+    },
+  }
+  return flight
 }
 
 /** A Set keeps the order of insertion. Racing all of them would cost a listener on each, every time. */
@@ -109,18 +145,19 @@ function createTally({ output }: Invocation) {
   }
   const interval = setInterval(show, PROGRESS_EVERY_MS)
   return {
-    sent: () => {
-      result.sent++
+    result,
+    sent(count: number) {
+      result.sent += count
     },
-    committed: (sizeBytes: number) => {
-      result.committed++
+    committed(count: number, sizeBytes: number) {
+      result.committed += count
       result.sizeBytes += sizeBytes
     },
     end() {
       clearInterval(interval)
+      output.endProgress()
       result.durationMs = Math.round(systemClock.monotonic() - startedMs)
     },
-    result: () => result,
   }
 }
 

@@ -77,7 +77,7 @@ describe('[CLI-8] what the relay refuses is one line and code 1', () => {
     const relay = await startRelay()
     await ottla(relay, 'topic', 'create', 'a')
     for (const [args, message] of [
-      [['create', 'a'], /^ottla: .*already exists/i],
+      [['create', 'a'], /^ottla: .*there is a topic a already/],
       [['create', 'b', '-c', 'cleanup.policy=compact'], /cleanup\.policy: 'compact'.*compaction/],
       [['create', 'no/slash'], /^ottla: .*no\/slash/],
       [['describe', 'none'], /^ottla: .*none/],
