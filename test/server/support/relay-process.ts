@@ -40,6 +40,9 @@ const relay = await createRelay({
   config: options.config,
   files: options.inMemory ? new MemoryFiles() : undefined,
   logger: createLogger({ format: 'json', level: 'debug', clock: systemClock, write: note }),
+}).catch((error) => {
+  process.send!({ failed: String(error) })
+  process.exit(1)
 })
 process.send!({ ready: { websocket: relay.websocket.url, http: relay.http.url } })
 
