@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { ErrorCode } from '../../../protocol/errors.ts'
 import { ClassicGroup } from '../../../server/coordinator/classic-group.ts'
 import { GROUP_BYTES_MAX } from '../../../server/coordinator/group-state.ts'
-import { defaultLimits, GroupDriver, text } from './group-driver.ts'
+import { defaultLimits, GroupDriver, type JoinOptions, text } from './group-driver.ts'
 
 describe('[GRP-1] a dynamic member gets an id before it counts', () => {
   test('MEMBER_ID_REQUIRED, then a join with that id', () => {
@@ -142,14 +142,16 @@ describe('[GRP-4] all members can speak the chosen protocol', () => {
     expect(driver.joins.get(last)!.protocolName).toBe('b')
   })
 
-  test.each([{ protocols: { other: '' } }, { protocolType: 'connect' }, { protocols: {} }, { protocolType: '' }])(
-    '%j has no place here',
-    (options) => {
-      const driver = new GroupDriver()
-      driver.stable(1)
-      expect(driver.joins.get(driver.join(options))!.errorCode).toBe(ErrorCode.INCONSISTENT_GROUP_PROTOCOL)
-    },
-  )
+  test.each<JoinOptions>([
+    { protocols: { other: '' } },
+    { protocolType: 'connect' },
+    { protocols: {} },
+    { protocolType: '' },
+  ])('%j has no place here', (options) => {
+    const driver = new GroupDriver()
+    driver.stable(1)
+    expect(driver.joins.get(driver.join(options))!.errorCode).toBe(ErrorCode.INCONSISTENT_GROUP_PROTOCOL)
+  })
 })
 
 describe('[GRP-5] a new group waits for company', () => {
