@@ -33,6 +33,8 @@ export interface FlightAt {
 
 export interface FlightSource {
   count: number
+  /** Midnight before the first flight, in the terms of `FlightAt.atMs`. */
+  beginsMs: number
   /** In order of departure, from this row on. */
   from(row: number): AsyncIterable<FlightAt>
 }
@@ -65,7 +67,7 @@ export async function openFlights(path = datasetPath()): Promise<FlightSource> {
       groupStart = groupEnd
     }
   }
-  return { count: Number(metadata.num_rows), from }
+  return { count: Number(metadata.num_rows), beginsMs: Date.UTC(2001, 0, 1), from }
 }
 
 function flightAt(raw: RawFlight, row: number): FlightAt {

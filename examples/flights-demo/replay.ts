@@ -13,6 +13,11 @@ import { type ResumePoint, ROW_HEADER, WINDOW } from './resume.ts'
 
 const CHUNKS_IN_FLIGHT = 4
 const CHUNK = WINDOW / CHUNKS_IN_FLIGHT
+/**
+ * The first day and the second one's morning come at once, so that a page that is opened right away finds a history
+ * and traffic, not the quiet of a New Year's night.
+ */
+const HEAD_START_MS = 32 * 3_600_000
 /** Flights due within this time go out together. */
 const TICK_MS = 20
 
@@ -42,7 +47,7 @@ export async function replay(options: ReplayOptions): Promise<void> {
       if (signal.aborted) break
       row = round * source.count + flight.row
       if (resume.present.has(row)) continue
-      const waitMs = pace.waitMs(flight.atMs)
+      const waitMs = round === 0 && flight.atMs < source.beginsMs + HEAD_START_MS ? 0 : pace.waitMs(flight.atMs)
       if (waitMs > TICK_MS) {
         await chunks.send()
         await sleep(options.clock, waitMs, signal).catch(() => {})
