@@ -133,6 +133,7 @@ export class PartitionFanOut {
 
   #onAdvance(): void {
     if (this.log.startOffset !== this.#logStart) this.#onLogStart()
+    if (this.log.highWatermark < this.#published) this.#onTruncation()
     if (this.#tail.length === 0) {
       // Whoever is behind reads up to `published`, so it follows even when nobody waits there.
       this.#published = this.log.highWatermark
@@ -147,6 +148,17 @@ export class PartitionFanOut {
     this.#catchUp.forget(this)
     for (const subscription of [...this.#all]) {
       if (subscription.position < this.#logStart) this.end(subscription, ErrorCode.OFFSET_OUT_OF_RANGE)
+    }
+  }
+
+  /** The log lost its end: whoever has been sent some of it is told from where to cut. */
+  #onTruncation(): void {
+    const end = this.log.highWatermark
+    this.#published = end
+    this.#mark = undefined
+    this.#catchUp.forget(this)
+    for (const subscription of [...this.#all]) {
+      if (subscription.position > end) this.end(subscription, ErrorCode.FENCED_LEADER_EPOCH, end)
     }
   }
 

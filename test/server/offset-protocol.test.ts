@@ -116,6 +116,23 @@ describe('subscriptions', () => {
     })
   })
 
+  test('[SYN-40] a log that loses its end tells those who have had some of it from where to cut', async () => {
+    const { relay, client, topicId } = await relayWithTopic()
+    const behind = await RelayClient.open(relay.websocket.url)
+    for (const value of ['a', 'b', 'c', 'd']) await client.produce(topicId, [value])
+    await client.subscribe(topicId, FROM_START)
+    await behind.subscribe(topicId, FROM_START, { credit: 1 })
+    await client.deliveredTo(4)
+    await behind.deliveredTo(0)
+    await relay.engine.topicById(topicId)!.partitions[0]!.truncateTo(2)
+    await eventually(() => client.ended.length === 1)
+    expect(client.ended[0]).toMatchObject({ errorCode: ErrorCode.FENCED_LEADER_EPOCH, truncateTo: 2 })
+    expect(await client.subscribe(topicId, 2, { leaderEpoch: 0 })).toMatchObject({ errorCode: 0, startOffset: 2 })
+    await client.produce(topicId, ['e'])
+    await client.deliveredTo(3)
+    expect(valuesOf(client)).toEqual(['a', 'b', 'c', 'd', 'e'])
+  })
+
   test('[SYN-9] a deleted topic ends its subscriptions; the one made anew has another id', async () => {
     const { client, topicId } = await relayWithTopic()
     await client.subscribe(topicId, FROM_START)
