@@ -5,17 +5,16 @@
  * Read only: a page never writes, upgrades or repairs the database.
  */
 import type { ReplicaRange, StoredChunk, TopicInfo } from '../client/core.ts'
-import { openReplicaReader, type ReplicaReader } from '../client/replica/idb-reader.ts'
-import type { StoredTopic } from '../client/replica/store.ts'
+import { openReplicaReader, type ReplicaOverview, type ReplicaReader } from '../client/replica/idb-reader.ts'
 import type { Clock } from '../protocol/lib/clock.ts'
 
-const TOPICS_KEPT_MS = 50
+const OVERVIEW_KEPT_MS = 50
 
 export class LocalReads {
   readonly #replica: string
   readonly #clock: Clock
   #opening: Promise<ReplicaReader | undefined> | undefined
-  #topics: { reader: ReplicaReader; list: Promise<StoredTopic[]> } | undefined
+  #overview: { reader: ReplicaReader; answer: Promise<ReplicaOverview> } | undefined
   #isClosed = false
 
   constructor(replica: string, clock: Clock) {
@@ -23,14 +22,15 @@ export class LocalReads {
     this.#clock = clock
   }
 
-  /** Opens the database before anybody asks. */
+  /** Opens the database and looks what is in it before anybody asks. */
   warmUp(): void {
-    void this.#read(async () => undefined)
+    void this.#read((reader) => this.#look(reader))
   }
 
   topic(name: string): Promise<TopicInfo | undefined> {
     return this.#read(async (reader) => {
-      const found = (await this.#topicsIn(reader)).find((topic) => topic.name === name)
+      const { topics } = await this.#look(reader)
+      const found = topics.find((topic) => topic.name === name)
       return found && { name, id: found.topicId, partitionCount: found.partitionCount }
     })
   }
@@ -38,7 +38,7 @@ export class LocalReads {
   /** What is held of a topic that is being replicated; undefined when it is not. */
   ranges(name: string): Promise<ReplicaRange[] | undefined> {
     return this.#read(async (reader) => {
-      const [topics, positions] = await Promise.all([this.#topicsIn(reader), reader.positions()])
+      const { topics, positions } = await this.#look(reader)
       const topic = topics.find((stored) => stored.name === name && stored.policy !== null)
       if (!topic) return undefined
       return positions
@@ -70,15 +70,15 @@ export class LocalReads {
     this.#isClosed = false
   }
 
-  /** Those of one turn of questions are read once: opening a topic asks for its ranges and then for itself. */
-  #topicsIn(reader: ReplicaReader): Promise<StoredTopic[]> {
-    if (this.#topics?.reader !== reader) {
-      this.#topics = { reader, list: reader.topics() }
-      this.#clock.setTimer(TOPICS_KEPT_MS, () => {
-        this.#topics = undefined
+  /** Once for all questions of a moment: opening a topic asks for its ranges and then for itself. */
+  #look(reader: ReplicaReader): Promise<ReplicaOverview> {
+    if (this.#overview?.reader !== reader) {
+      this.#overview = { reader, answer: reader.overview() }
+      this.#clock.setTimer(OVERVIEW_KEPT_MS, () => {
+        this.#overview = undefined
       })
     }
-    return this.#topics.list
+    return this.#overview.answer
   }
 
   async #read<T>(act: (reader: ReplicaReader) => Promise<T | undefined>): Promise<T | undefined> {

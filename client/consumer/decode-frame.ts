@@ -16,8 +16,19 @@ import { decodeRecords, type RawRecord } from '../../protocol/records.ts'
 import { OttlaError } from '../errors.ts'
 import type { AbortedTransaction, Frame } from './source.ts'
 
+/** All records of the frame. */
 export async function decodeFrame(frame: Frame, codecs: CodecRegistry): Promise<RawRecord[]> {
-  const records: RawRecord[] = []
+  const all = await decodePieces(frame, codecs, Number.POSITIVE_INFINITY).next()
+  return all.value ?? []
+}
+
+/** The same in pieces of at most `countMax` records, never an empty one, so that the first need not wait for the last. */
+export async function* decodePieces(
+  frame: Frame,
+  codecs: CodecRegistry,
+  countMax: number,
+): AsyncGenerator<RawRecord[], undefined> {
+  let piece: RawRecord[] = []
   const isAborted = abortedFilter(frame.aborted)
   for (const { at, end, header } of batchesIn(frame.batches)) {
     if (header.baseOffset + header.lastOffsetDelta < frame.fromOffset) continue
@@ -27,10 +38,14 @@ export async function decodeFrame(frame: Frame, codecs: CodecRegistry): Promise<
     const codec = codecOf(header)
     const inflated = codec === 0 ? block : await inflate(codecs, codec, block)
     for (const record of decodeRecords(header, inflated)) {
-      if (record.offset >= frame.fromOffset) records.push(record)
+      if (record.offset < frame.fromOffset) continue
+      piece.push(record)
+      if (piece.length < countMax) continue
+      yield piece
+      piece = []
     }
   }
-  return records
+  if (piece.length > 0) yield piece
 }
 
 async function inflate(codecs: CodecRegistry, id: Exclude<ReturnType<typeof codecOf>, 0>, block: Uint8Array) {

@@ -4,8 +4,6 @@ import type { PartitionStart } from './start-position.ts'
 
 interface Member {
   feed: Feed
-  /** Grows at each seek: what was taken before is no longer wanted. */
-  version: number
   isFinished: boolean
 }
 
@@ -22,7 +20,7 @@ export class FeedSet {
   ) {
     for (const { partition, from, isExact } of starts) {
       const feed = source.feed(partition, { ...options, from, isExact }, events)
-      this.#members.set(partition, { feed, version: 0, isFinished: false })
+      this.#members.set(partition, { feed, isFinished: false })
     }
     this.#order = [...this.#members.values()]
   }
@@ -39,10 +37,6 @@ export class FeedSet {
     return this.#order.every(({ isFinished }) => isFinished)
   }
 
-  versionOf(partition: number): number | undefined {
-    return this.#members.get(partition)?.version
-  }
-
   take(paused: ReadonlySet<number>): Frame | undefined {
     for (let step = 0; step < this.#order.length; step++) {
       const { feed, isFinished } = this.#order[(this.#turn + step) % this.#order.length]!
@@ -57,7 +51,6 @@ export class FeedSet {
   seek(partition: number, offset: number): void {
     const member = this.#members.get(partition)
     if (!member) return
-    member.version++
     member.isFinished = false
     member.feed.seek(offset)
   }

@@ -7,11 +7,12 @@
  */
 import type { CodecRegistry } from '../../protocol/compression.ts'
 import { Emitter } from '../../protocol/lib/events.ts'
+import type { RawRecord } from '../../protocol/records.ts'
 import { abortError } from '../abort-error.ts'
 import { asOttlaError, OttlaError } from '../errors.ts'
 import type { Gap, TopicRecord } from '../record.ts'
 import type { Serde } from '../serde.ts'
-import { decodeFrame } from './decode-frame.ts'
+import { decodePieces } from './decode-frame.ts'
 import { FeedSet } from './feed-set.ts'
 import { recordTyper, type Undecodable } from './record-typer.ts'
 import type { Frame, OnMissingOffset, Source } from './source.ts'
@@ -49,16 +50,24 @@ export interface ReaderParts<K, V> {
 
 interface Current<K, V> {
   frame: Frame
+  /** Decoded on when `records` are used up. */
+  pieces: AsyncGenerator<RawRecord[], undefined>
+  /** To be marked on its next record. */
+  gap: Gap | undefined
   records: TopicRecord<K, V>[]
   next: number
+  isAtEnd: boolean
 }
+
+/** Decoded at a time for who takes records one by one: the first of thousands is there at once. */
+const PIECE_RECORDS = 64
 
 export class Reader<K, V> implements AsyncIterable<TopicRecord<K, V>> {
   /** Resolves when everything there was has been given for the first time; rejects when reading ends before. */
   readonly upToDate: Promise<void>
   readonly #parts: ReaderParts<K, V>
   readonly #options: ReadOptions
-  readonly #type: (frame: Frame, records: Awaited<ReturnType<typeof decodeFrame>>) => TopicRecord<K, V>[]
+  readonly #type: (partition: number, records: RawRecord[]) => TopicRecord<K, V>[]
   readonly #gaps = new Emitter<Gap>()
   readonly #upToDates = new Emitter<void>()
   readonly #ending = new AbortController()
@@ -73,6 +82,7 @@ export class Reader<K, V> implements AsyncIterable<TopicRecord<K, V>> {
   #current: Current<K, V> | undefined
   #failure: OttlaError | undefined
   #isClosed = false
+  #pieceRecords = PIECE_RECORDS
   #isTaken = false
   #wasUpToDate = false
   #wake: () => void = () => {}
@@ -106,6 +116,7 @@ export class Reader<K, V> implements AsyncIterable<TopicRecord<K, V>> {
   /** Records as they came together: an array for each frame, never an empty one. Cheaper than one by one. */
   async *batches(): AsyncGenerator<TopicRecord<K, V>[], void, undefined> {
     this.#takeOnce()
+    this.#pieceRecords = Number.POSITIVE_INFINITY
     try {
       while (await this.#advance()) {
         const current = this.#current!
@@ -218,9 +229,9 @@ export class Reader<K, V> implements AsyncIterable<TopicRecord<K, V>> {
       if (this.#failure) throw this.#failure
       if (this.#isClosed) return false
       this.#putAside()
-      if (this.#current) return true
-      const frame = this.#feeds!.take(this.#paused)
-      if (frame) await this.#decode(frame)
+      const current = this.#current ?? this.#takeFrame()
+      if (current && current.next < current.records.length) return true
+      if (current) await this.#decode(current)
       else if (this.#rest()) this.#end(undefined)
       else await this.#woken()
     }
@@ -229,7 +240,7 @@ export class Reader<K, V> implements AsyncIterable<TopicRecord<K, V>> {
   /** Releases what is read, parks what is paused, takes up what was parked. */
   #putAside(): void {
     const current = this.#current
-    if (current && current.next >= current.records.length) {
+    if (current?.isAtEnd && current.next >= current.records.length) {
       this.#current = undefined
       this.#positions.set(current.frame.partition, current.frame.nextOffset)
       current.frame.release()
@@ -246,13 +257,26 @@ export class Reader<K, V> implements AsyncIterable<TopicRecord<K, V>> {
     }
   }
 
-  async #decode(frame: Frame): Promise<void> {
+  #takeFrame(): Current<K, V> | undefined {
+    const frame = this.#feeds!.take(this.#paused)
+    if (!frame) return undefined
     this.#wasUpToDate = false
-    const feeds = this.#feeds!
-    const version = feeds.versionOf(frame.partition)
+    const pieces = decodePieces(frame, this.#parts.codecs, this.#pieceRecords)
+    this.#current = { frame, pieces, gap: frame.gap, records: [], next: 0, isAtEnd: false }
+    return this.#current
+  }
+
+  /** Of a frame that a seek has dropped meanwhile nothing is given: it is not `#current` any more. */
+  async #decode(current: Current<K, V>): Promise<void> {
     try {
-      const records = this.#type(frame, await decodeFrame(frame, this.#parts.codecs))
-      if (feeds.versionOf(frame.partition) === version) this.#current = { frame, records, next: 0 }
+      const { value } = await current.pieces.next()
+      current.isAtEnd = value === undefined
+      current.records = value ? this.#type(current.frame.partition, value) : []
+      current.next = 0
+      const [first] = current.records
+      if (!first || !current.gap) return
+      first.gap = current.gap
+      current.gap = undefined
     } catch (thrown) {
       this.#end(asOttlaError(thrown, 'CORRUPT'))
     }

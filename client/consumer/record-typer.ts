@@ -3,7 +3,6 @@ import type { RawRecord } from '../../protocol/records.ts'
 import { OttlaError } from '../errors.ts'
 import type { TopicRecord } from '../record.ts'
 import type { Serde } from '../serde.ts'
-import type { Frame } from './source.ts'
 
 /** A record whose key or value a serde refused. Its bytes are there to look at. */
 export interface Undecodable {
@@ -16,7 +15,7 @@ export interface Undecodable {
 export function recordTyper<K, V>(
   { topic, key, value }: { topic: string; key: Serde<K>; value: Serde<V> },
   onUndecodable: ((failure: Undecodable) => void) | undefined,
-): (frame: Frame, records: RawRecord[]) => TopicRecord<K, V>[] {
+): (partition: number, records: RawRecord[]) => TopicRecord<K, V>[] {
   const typed = (partition: number, raw: RawRecord): TopicRecord<K, V> => ({
     topic,
     partition,
@@ -26,8 +25,7 @@ export function recordTyper<K, V>(
     value: raw.value && value.decode(raw.value),
     headers: raw.headers,
   })
-  return (frame, records) => {
-    const { partition, gap } = frame
+  return (partition, records) => {
     const result: TopicRecord<K, V>[] = []
     for (const record of records) {
       try {
@@ -40,7 +38,6 @@ export function recordTyper<K, V>(
         onUndecodable({ topic, partition, record, error })
       }
     }
-    if (gap && result[0]) result[0].gap = gap
     return result
   }
 }

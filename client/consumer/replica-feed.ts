@@ -1,17 +1,25 @@
 /**
  * One partition from the replica: reads a stretch ahead of the application and follows what is stored.
  *
+ * A row may hold thousands of records, and all of a frame are decoded together. So rows are given out in pieces, and the
+ * first read asks for one row: the first record waits for one row and one piece.
+ *
  * Invariants: one read at a time; what a read brings is thrown away when the position was moved meanwhile. A change of
  * generation takes the position back to where the replica was cut, and that is said.
  */
+import { BATCH_HEADER_BYTES, batchSizeAt, nextOffsetAt, viewOf } from '../../protocol/record-batch.ts'
 import type { Core, ReplicaRange, StoredChunk } from '../core.ts'
 import { asOttlaError, OttlaError } from '../errors.ts'
 import type { Gap } from '../record.ts'
 import { mayHearMore } from './may-hear-more.ts'
 import { END, type Feed, type FeedEvents, type FeedOptions, type Frame, START } from './source.ts'
 
-/** Read at a time; the next stretch is fetched while this one is given out. */
+/** Read at a time once the first row is there; the next stretch is fetched while this one is given out. */
 const READ_BYTES = 1024 * 1024
+/** A frame is as few batches as make this. */
+const FRAME_BYTES = 16 * 1024
+/** The next stretch is asked for when so few frames are left. */
+const FRAMES_AHEAD = 4
 
 export class ReplicaFeed implements Feed {
   readonly partition: number
@@ -26,6 +34,7 @@ export class ReplicaFeed implements Feed {
   #queue: Frame[] = []
   #gap: Gap | undefined
   #isReading = false
+  #hasRead = false
   /** Grows when queued and requested chunks lose their meaning. */
   #epoch = 0
   #isClosed = false
@@ -55,6 +64,7 @@ export class ReplicaFeed implements Feed {
   take(): Frame | undefined {
     const frame = this.#queue.shift()
     if (this.#queue.length === 0) this.#look()
+    else this.#readAhead()
     return frame
   }
 
@@ -108,9 +118,13 @@ export class ReplicaFeed implements Feed {
     if (this.#isClosed) return
     this.#resolvePosition()
     if (this.#position >= 0 && this.#position < this.#range.start && this.#range.end > 0) this.#skipMissing()
-    const isWanted = this.#queue.length <= 1 && this.#position >= 0 && this.#position < this.#range.end
-    if (isWanted && !this.#isReading) void this.#read()
+    this.#readAhead()
     this.#events.onReady()
+  }
+
+  #readAhead(): void {
+    if (this.#isClosed || this.#isReading || this.#queue.length > FRAMES_AHEAD) return
+    if (this.#position >= 0 && this.#position < this.#range.end) void this.#read()
   }
 
   /** What "the start" and "the end" are is known once the relay has spoken, or when it cannot be reached. */
@@ -144,7 +158,9 @@ export class ReplicaFeed implements Feed {
     let progress = false
     try {
       const { topicId } = this.#range
-      const chunks = await this.#core.readReplica(topicId, this.partition, this.#position, READ_BYTES)
+      const sizeBytes = this.#hasRead ? READ_BYTES : 1
+      this.#hasRead = true
+      const chunks = await this.#core.readReplica(topicId, this.partition, this.#position, sizeBytes)
       if (epoch === this.#epoch) for (const chunk of chunks) progress = this.#push(chunk) || progress
       progress ||= epoch !== this.#epoch
     } catch (thrown) {
@@ -157,15 +173,33 @@ export class ReplicaFeed implements Feed {
     else this.#events.onReady()
   }
 
+  /** What lies below the position is left out in whole batches, the rest given out in frames. */
   #push({ nextOffset, batches }: StoredChunk): boolean {
     if (nextOffset <= this.#position) return false
+    const view = viewOf(batches)
+    let from = 0
+    for (let at = 0; batches.length - at >= BATCH_HEADER_BYTES; ) {
+      const end = at + Math.max(BATCH_HEADER_BYTES, batchSizeAt(view, at))
+      if (end >= batches.length) break
+      const reached = nextOffsetAt(view, at)
+      if (reached <= this.#position && from === at) from = end
+      else if (end - from >= FRAME_BYTES && reached < nextOffset) {
+        this.#pushFrame(batches.subarray(from, end), reached)
+        from = end
+      }
+      at = end
+    }
+    this.#pushFrame(batches.subarray(from), nextOffset)
+    this.#isExact = true
+    return true
+  }
+
+  #pushFrame(batches: Uint8Array, nextOffset: number): void {
     const { partition } = this
     const fromOffset = this.#position
     this.#queue.push({ partition, batches, fromOffset, nextOffset, aborted: [], gap: this.#gap, release: () => {} })
     this.#gap = undefined
     this.#position = nextOffset
-    this.#isExact = true
-    return true
   }
 
   #fail(error: unknown): void {

@@ -1,5 +1,5 @@
 /** Reading chunks out of an open database; shared by the writer's store and the pages' reader. */
-import type { ReplicaDatabase } from './idb-format.ts'
+import { answerTo } from './idb-request.ts'
 import type { ChunkRow } from './store.ts'
 
 export interface ChunkRead {
@@ -14,18 +14,18 @@ const PAGE_ROWS_MAX = 64
 const PAGE_ROW_BYTES_GUESS = 64 * 1024
 
 /** From the row that holds `offset`, or the next one above it, ascending. One `get` when one row is enough. */
-export async function readChunkRows(database: ReplicaDatabase, read: ChunkRead): Promise<ChunkRow[]> {
-  const store = database.transaction('chunks').store
+export async function readChunkRows(database: IDBDatabase, read: ChunkRead): Promise<ChunkRow[]> {
+  const store = database.transaction('chunks').objectStore('chunks')
   const { topicId, partition, bytesMax } = read
   const endOfPartition = [topicId, partition, []] as unknown as IDBValidKey
   const from = (offset: number) => IDBKeyRange.bound([topicId, partition, offset], endOfPartition)
-  const first = await store.get(from(read.offset))
+  const first: ChunkRow | undefined = await answerTo(store.get(from(read.offset)))
   if (!first) return []
   const rows = [first]
   let sizeBytes = first.bytes.length
   while (sizeBytes < bytesMax) {
     const countMax = Math.min(PAGE_ROWS_MAX, Math.ceil((bytesMax - sizeBytes) / PAGE_ROW_BYTES_GUESS) + 1)
-    const page = await store.getAll(from(rows.at(-1)!.nextOffset), countMax)
+    const page: ChunkRow[] = await answerTo(store.getAll(from(rows.at(-1)!.nextOffset), countMax))
     for (const row of page) {
       if (sizeBytes + row.bytes.length > bytesMax) return rows
       rows.push(row)
@@ -34,15 +34,4 @@ export async function readChunkRows(database: ReplicaDatabase, read: ChunkRead):
     if (page.length < countMax) return rows
   }
   return rows
-}
-
-/** The last row of a partition, without reading the others. */
-export async function lastChunkRow(
-  database: ReplicaDatabase,
-  topicId: string,
-  partition: number,
-): Promise<ChunkRow | undefined> {
-  const range = IDBKeyRange.bound([topicId, partition], [topicId, partition, []] as unknown as IDBValidKey)
-  const cursor = await database.transaction('chunks').store.openCursor(range, 'prev')
-  return cursor?.value
 }

@@ -2,37 +2,34 @@
  * A page's own way to the replica: reads only, straight from IndexedDB, with no worker and no network in between.
  *
  * It opens the database only if it exists and never makes, upgrades or holds it: whoever wants to delete it gets it at
- * once. Cold start to the first record is one open and one `get`.
+ * once. Cold start to the first record is one open, one look at what is held, and one `get`.
  */
-import { openDB } from 'idb'
 import type { StoredChunk } from '../core.ts'
-import { databaseName, type ReplicaDatabase, type ReplicaSchema } from './idb-format.ts'
-import { type ChunkRead, lastChunkRow, readChunkRows } from './idb-read.ts'
+import { databaseName } from './idb-format.ts'
+import { type ChunkRead, readChunkRows } from './idb-read.ts'
+import { answerTo } from './idb-request.ts'
 import type { ChunkRow, StoredPosition, StoredTopic } from './store.ts'
 import { StoreError, storeErrorFrom } from './store-error.ts'
 
 const AFTER_ALL_STRINGS: IDBValidKey = []
 
+/** What the replica holds, of one moment. */
+export interface ReplicaOverview {
+  topics: StoredTopic[]
+  positions: StoredPosition[]
+}
+
 /** undefined when there is no such replica (yet). */
 export async function openReplicaReader(replica: string): Promise<ReplicaReader | undefined> {
   if (typeof indexedDB === 'undefined') return undefined
   let isMissing = false
-  let reader: ReplicaReader | undefined
+  const opening = indexedDB.open(databaseName(replica))
+  opening.onupgradeneeded = () => {
+    isMissing = true
+    opening.transaction!.abort()
+  }
   try {
-    const database = await openDB<ReplicaSchema>(databaseName(replica), undefined, {
-      upgrade(_database, _oldVersion, _newVersion, transaction) {
-        isMissing = true
-        transaction.done.catch(() => {})
-        transaction.abort()
-      },
-      blocking: (_current, _wanted, event) => {
-        ;(event.target as IDBDatabase).close()
-        reader?.close()
-      },
-      terminated: () => reader?.close(),
-    })
-    reader = new ReplicaReader(database)
-    return reader
+    return new ReplicaReader(await answerTo(opening))
   } catch (failure) {
     if (isMissing) return undefined
     throw storeErrorFrom(failure, `opening the replica ${replica}`)
@@ -40,11 +37,13 @@ export async function openReplicaReader(replica: string): Promise<ReplicaReader 
 }
 
 export class ReplicaReader {
-  readonly #database: ReplicaDatabase
+  readonly #database: IDBDatabase
   #isOpen = true
 
-  constructor(database: ReplicaDatabase) {
+  constructor(database: IDBDatabase) {
     this.#database = database
+    database.onversionchange = () => this.close()
+    database.onclose = () => this.close()
   }
 
   /** False after the database was deleted or closed under us: open another reader. */
@@ -52,19 +51,17 @@ export class ReplicaReader {
     return this.#isOpen
   }
 
-  topics(): Promise<StoredTopic[]> {
-    return this.#run((database) => database.getAll('topics'))
-  }
-
-  positions(): Promise<StoredPosition[]> {
-    const arrays = IDBKeyRange.lowerBound(AFTER_ALL_STRINGS)
-    return this.#run(async (database) => (await database.getAll('positions', arrays)) as StoredPosition[])
-  }
-
-  async position(topicId: string, partition: number): Promise<StoredPosition | undefined> {
-    return (await this.#run((database) => database.get('positions', [topicId, partition]))) as
-      | StoredPosition
-      | undefined
+  overview(): Promise<ReplicaOverview> {
+    return this.#run(async (database) => {
+      const transaction = database.transaction(['topics', 'positions'])
+      const [topics, positions] = await Promise.all([
+        answerTo<StoredTopic[]>(transaction.objectStore('topics').getAll()),
+        answerTo<StoredPosition[]>(
+          transaction.objectStore('positions').getAll(IDBKeyRange.lowerBound(AFTER_ALL_STRINGS)),
+        ),
+      ])
+      return { topics, positions }
+    })
   }
 
   /** From the chunk that holds `offset`, or the next above; about `bytesMax`, one at least if there is any. */
@@ -72,18 +69,12 @@ export class ReplicaReader {
     return (await this.#run((database) => readChunkRows(database, read))).map(toStoredChunk)
   }
 
-  /** The chunk at the end of the partition. */
-  async last(topicId: string, partition: number): Promise<StoredChunk | undefined> {
-    const row = await this.#run((database) => lastChunkRow(database, topicId, partition))
-    return row && toStoredChunk(row)
-  }
-
   close(): void {
     this.#isOpen = false
     this.#database.close()
   }
 
-  async #run<T>(read: (database: ReplicaDatabase) => Promise<T>): Promise<T> {
+  async #run<T>(read: (database: IDBDatabase) => Promise<T>): Promise<T> {
     if (!this.#isOpen) throw new StoreError('closed', 'this reader of the replica is closed')
     try {
       return await read(this.#database)

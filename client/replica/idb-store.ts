@@ -94,7 +94,7 @@ export class IdbStore implements ReplicaStore {
 
   readChunks(topicId: string, partition: number, offset: number, bytesMax: number): Promise<ChunkRow[]> {
     return this.#connection.run('reading chunks', (database) =>
-      readChunkRows(database, { topicId, partition, offset, bytesMax }),
+      readChunkRows(unwrap(database) as IDBDatabase, { topicId, partition, offset, bytesMax }),
     )
   }
 

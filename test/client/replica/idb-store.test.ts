@@ -66,9 +66,7 @@ test('the reader opens only what exists, and reads without claiming', async () =
   await store.commitDelivery([{ position: position(20), chunks: [chunk(0, 10), chunk(10, 20)] }])
 
   const reader = await openReplicaReader(replica)
-  expect(await reader?.topics()).toEqual([topic])
-  expect(await reader?.positions()).toEqual([position(20)])
-  expect(await reader?.last(topic.topicId, 0)).toMatchObject({ baseOffset: 10, nextOffset: 20 })
+  expect(await reader?.overview()).toEqual({ topics: [topic], positions: [position(20)] })
   const [first] = await reader!.read({ topicId: topic.topicId, partition: 0, offset: 3, bytesMax: 1 })
   expect(first).toMatchObject({ baseOffset: 0, nextOffset: 10 })
   await store.changeOutbox({ putRows: [row(1)] })
