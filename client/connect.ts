@@ -2,7 +2,7 @@
  * Puts a client together in this context: session, outbox and replica beside the code that uses them. In browsers
  * worker/ offers the same `connect`, with those three in a worker that all tabs share.
  */
-import { CodecRegistry } from '../protocol/compression.ts'
+import { standardCodecs } from '../protocol/codecs/standard.ts'
 import { type Clock, systemClock } from '../protocol/lib/clock.ts'
 import { type Random, systemRandom } from '../protocol/lib/random.ts'
 import { randomUuid } from '../protocol/lib/uuid.ts'
@@ -67,7 +67,7 @@ export async function connect(url: string, options: ConnectOptions = {}): Promis
     core,
     clock,
     random,
-    codecs: new CodecRegistry(),
+    codecs: standardCodecs(),
     hasReplica: replica !== undefined,
     openLanes: () => new Lanes(core.session, () => openAnonymousSession(open, clock, random)),
   })

@@ -18,6 +18,7 @@ import { build } from 'vite'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const { version } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'))
+const CODECS = /^\.\/(snappy|lz4|zstd)\.ts$/
 const NATIVE = ['ws', '@node-rs/crc32', 'bufferutil', 'utf-8-validate']
 
 // Node reads an ES module's file on libuv's thread pool, whose size is fixed from then on. A CommonJS file is read
@@ -95,7 +96,8 @@ function clientBuild(entry) {
       target: 'es2022',
       // The output's own `minify` takes whitespace out too, which vite leaves in ES libraries.
       minify: true,
-      rolldownOptions: { output: { codeSplitting: false, minify: true } },
+      // Codecs load when a batch needs them, and count by themselves.
+      rolldownOptions: { external: CODECS, output: { codeSplitting: false, minify: true } },
     },
   }
 }

@@ -6,7 +6,7 @@
  */
 import { type ConnectOptions, connect as connectHere, openAnonymousSession, sessionOpener } from '../client/connect.ts'
 import { Ottla } from '../client/ottla.ts'
-import { CodecRegistry } from '../protocol/compression.ts'
+import { standardCodecs } from '../protocol/codecs/standard.ts'
 import { systemClock } from '../protocol/lib/clock.ts'
 import { systemRandom } from '../protocol/lib/random.ts'
 import type { WorkerChoice } from './choose.ts'
@@ -48,7 +48,7 @@ export async function connect(url: string, options: PageConnectOptions = {}): Pr
     core,
     clock: systemClock,
     random: systemRandom,
-    codecs: new CodecRegistry(),
+    codecs: standardCodecs(),
     hasReplica: true,
     openLanes: () => new PageLanes(openLive(), openLive),
   })

@@ -1,5 +1,6 @@
 /** Offsets by time (ListOffsets): the first record at or after a time, and the record with the largest timestamp. */
-import { CodecRegistry, INFLATED_BYTES_MAX } from '../../protocol/compression.ts'
+import { standardCodecs } from '../../protocol/codecs/standard.ts'
+import { type CodecRegistry, INFLATED_BYTES_MAX } from '../../protocol/compression.ts'
 import type { BatchHeader } from '../../protocol/record-batch.ts'
 import { BATCH_HEADER_BYTES, batchesIn, codecOf } from '../../protocol/record-batch.ts'
 import { decodeRecords } from '../../protocol/records.ts'
@@ -18,7 +19,7 @@ export class TimeLookup {
   readonly #reader: LogReader
   readonly #codecs: CodecRegistry
 
-  constructor(state: LogState, reader: LogReader, codecs = new CodecRegistry()) {
+  constructor(state: LogState, reader: LogReader, codecs: CodecRegistry = standardCodecs()) {
     this.#state = state
     this.#reader = reader
     this.#codecs = codecs

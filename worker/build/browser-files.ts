@@ -4,6 +4,7 @@
  *   client.js   `connect` and all that comes with it; starts worker.js, which lies beside it
  *   worker.js   connection, replica and outbox; also imported by a page that has no worker, or no replica
  *   live.js     the live tail alone, for pages that only watch
+ *   codec-*.js  loaded by client.js when the first batch comes that is compressed that way
  *
  * Their names carry no hash: other people's pages refer to them. Runs at build time, in Node.
  */
@@ -19,12 +20,15 @@ const ENTRIES = {
   'client.js': '../index.ts',
   'worker.js': '../worker.ts',
   'live.js': '../../client/live.ts',
+  'codec-snappy.js': '../../protocol/codecs/snappy.ts',
+  'codec-lz4.js': '../../protocol/codecs/lz4.ts',
+  'codec-zstd.js': '../../protocol/codecs/zstd.ts',
 }
 
 export async function buildBrowserFiles(): Promise<BrowserFile[]> {
   const files: BrowserFile[] = []
   for (const [fileName, entry] of Object.entries(ENTRIES)) {
-    const plugins = fileName === 'client.js' ? [coreFromWorker()] : []
+    const plugins = fileName === 'client.js' ? [coreFromWorker(), codecsApart()] : [codecsApart()]
     files.push({ fileName, code: await oneModule(fileURLToPath(new URL(entry, import.meta.url)), plugins) })
   }
   return files
@@ -50,6 +54,18 @@ function coreFromWorker(): Plugin {
     enforce: 'pre',
     resolveId(id) {
       return id === './local-core.ts' ? { id: './worker.js', external: true } : null
+    },
+  }
+}
+
+/** Few pages ever meet a batch that only Kafka's other clients write. */
+function codecsApart(): Plugin {
+  return {
+    name: 'ottla-codecs-apart',
+    enforce: 'pre',
+    resolveId(id, importer) {
+      const codec = importer?.endsWith('protocol/codecs/standard.ts') && /^\.\/(snappy|lz4|zstd)\.ts$/.exec(id)?.[1]
+      return codec ? { id: `./codec-${codec}.js`, external: true } : null
     },
   }
 }
