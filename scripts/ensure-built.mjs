@@ -5,6 +5,7 @@
  * says goes to standard error: standard output belongs to the program that runs next.
  */
 
+import { existsSync } from 'node:fs'
 import { isStale, markBuilt, targetNames, withBuildLock } from './build-state.mjs'
 
 const wanted = process.argv.length > 2 ? process.argv.slice(2) : targetNames
@@ -15,6 +16,10 @@ if (unknown) {
 }
 
 if (wanted.some(isStale)) {
+  if (!existsSync(new URL('../node_modules/vite', import.meta.url))) {
+    console.error('Nothing is built yet and the tools for it are missing; run npm ci first.')
+    process.exit(1)
+  }
   await withBuildLock(async () => {
     const stale = wanted.filter(isStale)
     if (stale.length === 0) return
