@@ -55,7 +55,12 @@ export async function openEmbeddedEngine(options: EmbeddedEngineOptions): Promis
   })
   const metadata = new MetadataLog(log, clock)
   const engine = new EmbeddedEngine(options, metadata)
-  await engine.load()
+  try {
+    await engine.load()
+  } catch (error) {
+    await engine.close().catch(() => {})
+    throw error
+  }
   return engine
 }
 
@@ -88,6 +93,7 @@ export class EmbeddedEngine implements Engine {
     const deletedIds = new Set<string>()
     await this.#metadata.replay((change) => this.#replay(change, topics, deletedIds))
     if (!this.clusterId) {
+      await this.#refuseForeignTopics()
       this.clusterId = randomUuid(this.#options.random)
       await this.#metadata.append({ key: 'cluster', value: { clusterId: this.clusterId } })
     }
@@ -104,6 +110,17 @@ export class EmbeddedEngine implements Engine {
       }
     }
     await runAll(jobs, OPENED_AT_ONCE)
+  }
+
+  /** A new metadata log beside old topics means that the old one is lost: to go on would be to forget them. */
+  async #refuseForeignTopics(): Promise<void> {
+    const { files, dataDir } = this.#options
+    const folders = await files.list(`${dataDir}/topics`)
+    if (folders.length === 0) return
+    throw new Error(
+      `${dataDir}/metadata is missing or empty, but ${dataDir}/topics holds ${folders.length} folders: ` +
+        'put the metadata folder back, or begin with an empty data folder',
+    )
   }
 
   topics(): Iterable<Topic> {

@@ -5,6 +5,7 @@
 import { ErrorCode } from '../../protocol/errors.ts'
 import type { Clock } from '../../protocol/lib/clock.ts'
 import { FROM_END, FROM_START } from '../../protocol/messages/offset-protocol.ts'
+import { damagedFrom } from '../damage.ts'
 import type { Engine, Topic } from '../engine.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
 import type { Peer } from '../peer.ts'
@@ -125,6 +126,9 @@ function begin(subscription: Subscription): void {
 function locate(log: PartitionLog, asked: SubscribePosition): SubscribeOutcome {
   const { startOffset: logStart, highWatermark, leaderEpoch } = log
   const state = { logStart, highWatermark, lastStableOffset: highWatermark, leaderEpoch }
+  const isBeyondDamage =
+    asked.offset === FROM_END ? damagedFrom(log) < Number.POSITIVE_INFINITY : asked.offset >= damagedFrom(log)
+  if (isBeyondDamage) return { ...state, errorCode: ErrorCode.KAFKA_STORAGE_ERROR, startOffset: -1, truncateTo: -1 }
   if (asked.offset === FROM_END)
     return { ...state, errorCode: ErrorCode.NONE, startOffset: highWatermark, truncateTo: -1 }
   if (asked.offset === FROM_START) return { ...state, errorCode: ErrorCode.NONE, startOffset: logStart, truncateTo: -1 }

@@ -10,6 +10,7 @@
 import { ErrorCode } from '../../protocol/errors.ts'
 import type { Clock, Timer } from '../../protocol/lib/clock.ts'
 import { encodePush, subscriptionEnded } from '../../protocol/messages/offset-protocol.ts'
+import { damageCode } from '../damage.ts'
 import { WEBSOCKET_HEADER_BYTES_MAX } from '../listener/websocket-frame.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
 import type { CatchUpReader } from './catch-up.ts'
@@ -81,6 +82,9 @@ export class PartitionFanOut {
       this.#catchUp.request(subscription)
       return
     }
+    // A damaged log that has been read to its end has no tail: there was more.
+    const code = damageCode(this.log, subscription.position)
+    if (code !== ErrorCode.NONE && this.#closedWith === undefined) return this.end(subscription, code)
     subscription.place = 'tail'
     subscription.tailIndex = this.#tail.push(subscription) - 1
   }

@@ -11,6 +11,7 @@
 import type { RequestOf, ResponseInputOf } from '../../protocol/api.ts'
 import { ErrorCode } from '../../protocol/errors.ts'
 import { fetch } from '../../protocol/messages/fetch.ts'
+import { damageCode } from '../damage.ts'
 import type { Topic } from '../engine.ts'
 import { entry, type RequestContext } from '../handler.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
@@ -115,6 +116,7 @@ function deletedCode({ topic }: Wanted, { services, apiVersion }: RequestContext
 async function readOne(wanted: Wanted, bytesMax: number, isFirst: boolean): Promise<PartitionResponse> {
   const { log, partition: partitionIndex, fetchOffset } = wanted
   if (!log || wanted.errorCode !== ErrorCode.NONE) return emptyResponse(partitionIndex, wanted.errorCode, log)
+  if (damageCode(log, fetchOffset)) return emptyResponse(partitionIndex, ErrorCode.KAFKA_STORAGE_ERROR, log)
   if (fetchOffset < log.startOffset || fetchOffset > log.highWatermark) {
     return emptyResponse(partitionIndex, ErrorCode.OFFSET_OUT_OF_RANGE, log)
   }

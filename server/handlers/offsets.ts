@@ -4,9 +4,10 @@
  * ListOffsets timestamps: -1 the end that readers may reach, -2 the start, -3 the record with the largest timestamp, -4
  * as -2 (all of a log is local), -5 and -6 nothing (there is no tiered storage), else the first record not older.
  */
-import { ErrorCode } from '../../protocol/errors.ts'
+import { ErrorCode, KafkaError } from '../../protocol/errors.ts'
 import { deleteRecords, listOffsets, offsetForLeaderEpoch } from '../../protocol/messages/offsets.ts'
 import type { Operation } from '../authorizer.ts'
+import { damageCode } from '../damage.ts'
 import { entry, type RequestContext } from '../handler.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
 import { asKafkaError } from './error-fields.ts'
@@ -36,7 +37,7 @@ async function offsetAt(
   timestamp: number,
 ): Promise<{ offset?: number; timestamp?: number; leaderEpoch?: number }> {
   const { leaderEpoch } = log
-  if (timestamp === LATEST) return { offset: log.highWatermark, leaderEpoch }
+  if (timestamp === LATEST) return { offset: knownEnd(log, log.highWatermark), leaderEpoch }
   if (timestamp === EARLIEST || timestamp === EARLIEST_LOCAL) return { offset: log.startOffset, leaderEpoch }
   const found =
     timestamp === MAX_TIMESTAMP
@@ -44,7 +45,14 @@ async function offsetAt(
       : timestamp >= 0
         ? await log.offsetForTimestamp(timestamp)
         : undefined
+  if (!found || timestamp === MAX_TIMESTAMP) knownEnd(log, log.highWatermark)
   return found ? { offset: found.offset, timestamp: found.timestamp, leaderEpoch } : {}
+}
+
+/** `offset`, unless the log is damaged before it: an end that is a guess is no answer. */
+function knownEnd(log: PartitionLog, offset: number): number {
+  if (damageCode(log, offset) === ErrorCode.NONE) return offset
+  throw new KafkaError('KAFKA_STORAGE_ERROR', log.fault?.message ?? 'damaged')
 }
 
 export const offsetForLeaderEpochHandler = entry(offsetForLeaderEpoch, 'each', async (request, context) => ({
@@ -57,7 +65,7 @@ export const offsetForLeaderEpochHandler = entry(offsetForLeaderEpoch, 'each', a
         // An epoch of the future has no end yet.
         if (leaderEpoch > log.leaderEpoch) return { errorCode: 0 }
         const { epoch, endOffset } = log.endOffsetForEpoch(leaderEpoch)
-        return { errorCode: 0, leaderEpoch: epoch, endOffset }
+        return { errorCode: 0, leaderEpoch: epoch, endOffset: knownEnd(log, endOffset) }
       })
       return { partition, ...found }
     }),
