@@ -1,7 +1,8 @@
 /** What applications use of the client. In browsers with a worker: worker/index.ts, which has the same names. */
 export { type Codec, CodecRegistry } from '../protocol/compression.ts'
 export type { RawRecord } from '../protocol/records.ts'
-export { Admin, type ClusterDescription, type ProducerState } from './admin/admin.ts'
+export { Admin } from './admin/admin.ts'
+export type { ClusterDescription, ProducerState } from './admin/cluster.ts'
 export type { ConfigChange, ConfigEntry, ConfigResource, ResourceConfig } from './admin/configs.ts'
 export type { ListedOffset, OffsetQuery, OffsetSpec, RecordsToDelete } from './admin/offsets.ts'
 export type {

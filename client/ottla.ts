@@ -22,7 +22,7 @@ export interface OttlaParts {
   /** Topics are read from the replica unless they say otherwise. */
   hasReplica: boolean
   /** Connections for live readers, made when the first of them needs one. */
-  openLanes(): Lanes
+  openLanes(): Promise<Lanes>
 }
 
 export class Ottla {

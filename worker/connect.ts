@@ -4,15 +4,15 @@
  * Never waits for the worker: what the replica holds is read straight from IndexedDB, and what must be asked of the
  * worker waits by itself.
  */
-import { type ConnectOptions, connect as connectHere, openAnonymousSession, sessionOpener } from '../client/connect.ts'
+import { type ConnectOptions, connect as connectHere } from '../client/connect.ts'
 import { Ottla } from '../client/ottla.ts'
+import { checkRelayUrl } from '../client/relay-url.ts'
 import { standardCodecs } from '../protocol/codecs/standard.ts'
 import { systemClock } from '../protocol/lib/clock.ts'
 import { systemRandom } from '../protocol/lib/random.ts'
 import type { WorkerChoice } from './choose.ts'
 import { openBridge } from './open-bridge.ts'
 import type { PlainConnectionOptions } from './open-core.ts'
-import { PageLanes } from './page-lanes.ts'
 
 export interface PageConnectOptions extends ConnectOptions {
   /**
@@ -36,21 +36,21 @@ export interface PageConnectOptions extends ConnectOptions {
 export async function connect(url: string, options: PageConnectOptions = {}): Promise<Ottla> {
   const { replica, worker = 'auto' } = options
   if (replica === undefined || typeof document === 'undefined' || hasOwnParts(options)) return connectHere(url, options)
-  const open = await sessionOpener(url, options)
+  checkRelayUrl(url)
+  const plain = plainOptions(options)
   const core = openBridge({
-    config: { url, replica, options: plainOptions(options) },
+    config: { url, replica, options: { ...plain } },
     worker,
     workerUrl: workerUrlOf(options.workerUrl),
     loadInPage: async () => (await import('./page-seat.ts')).seatInPage(),
   })
-  const openLive = () => openAnonymousSession(open, systemClock, systemRandom)
   return new Ottla({
     core,
     clock: systemClock,
     random: systemRandom,
     codecs: standardCodecs(),
     hasReplica: true,
-    openLanes: () => new PageLanes(openLive(), openLive),
+    openLanes: async () => (await import('./page-lanes.ts')).openPageLanes(url, plain),
   })
 }
 
@@ -58,10 +58,9 @@ function hasOwnParts({ transport, webSocket, wakeUps, clock, random }: ConnectOp
   return [transport, webSocket, wakeUps, clock, random].some((part) => part !== undefined)
 }
 
-function plainOptions(options: ConnectOptions): Record<string, unknown> {
+function plainOptions(options: ConnectOptions): PlainConnectionOptions {
   const { clientId, heartbeatMs, requestTimeoutMs, connectTimeoutMs, backoff } = options
-  const plain: PlainConnectionOptions = { clientId, heartbeatMs, requestTimeoutMs, connectTimeoutMs, backoff }
-  return { ...plain }
+  return { clientId, heartbeatMs, requestTimeoutMs, connectTimeoutMs, backoff }
 }
 
 function workerUrlOf(given: string | URL | undefined): URL {

@@ -1,6 +1,7 @@
 /** What a seat runs when it leads: the client's own core, put together from plain data. */
-import { type ConnectionOptions, openCore, sessionOpener } from '../client/connect.ts'
+
 import type { Core } from '../client/core.ts'
+import { type ConnectionOptions, openCore, sessionOpener } from '../client/own-connection.ts'
 import type { CoreConfig } from './contract.ts'
 
 /** The connection options that can cross to a worker. */

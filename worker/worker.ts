@@ -1,10 +1,15 @@
 /**
- * The worker's script, for SharedWorker and Worker alike; built as worker.js. A page without a worker imports the same
- * file for the core that it then runs itself.
+ * The worker's script, for SharedWorker and Worker alike; built as worker.js. A page imports the same file for what it
+ * seldom needs: see LAZY_PARTS in build/browser-files.ts, which must name the modules exported here.
  */
 import { openCoreOf } from './open-core.ts'
 import { serveWorker } from './serve.ts'
 
-export { openLocalCore } from '../client/local-core.ts'
+export * from '../client/admin/requests.ts'
+export { lastRecords } from '../client/consumer/last-records.ts'
+export { openLiveSource } from '../client/consumer/live-source.ts'
+export { lanesBeside, openCore, sessionOpener } from '../client/own-connection.ts'
+export { openPageLanes } from './page-lanes.ts'
+export { seatInPage } from './page-seat.ts'
 
 if (typeof document === 'undefined') serveWorker(openCoreOf)

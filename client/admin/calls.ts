@@ -5,7 +5,7 @@ import type { describeCluster, metadata } from '../../protocol/messages/metadata
 import type { deleteRecords, listOffsets, offsetForLeaderEpoch } from '../../protocol/messages/offsets.ts'
 import type { describeProducers } from '../../protocol/messages/producers.ts'
 import type { createPartitions, createTopics, deleteTopics } from '../../protocol/messages/topics.ts'
-import type { ApiName, Core } from '../core.ts'
+import type { ApiName } from '../core.ts'
 import { OttlaError } from '../errors.ts'
 
 interface Apis {
@@ -23,10 +23,6 @@ interface Apis {
 }
 
 export type AdminCall = <N extends ApiName>(name: N, body: RequestInputOf<Apis[N]>) => Promise<ResponseOf<Apis[N]>>
-
-export function adminCalls(core: Pick<Core, 'request'>): AdminCall {
-  return (name, body) => core.request(name, body) as Promise<never>
-}
 
 /** Throws the only failure as it is, several as the first one with all of them as an AggregateError in its cause. */
 export function throwFailures(failures: readonly OttlaError[]): void {

@@ -20,7 +20,7 @@ function setUp<V = string>(options: TopicOptions<string, V> = {}) {
     random: seededRandom(5),
     codecs: new CodecRegistry(),
     hasReplica: true,
-    openLanes: (): Lanes => {
+    openLanes: async (): Promise<Lanes> => {
       throw new Error('no live reading here')
     },
   })

@@ -1,8 +1,8 @@
 /**
  * The browser client as files that a page without a bundler can import, each one ES module:
  *
- *   client.js   `connect` and all that comes with it; starts worker.js, which lies beside it
- *   worker.js   connection, replica and outbox; also imported by a page that has no worker, or no replica
+ *   client.js   `connect` and what a page needs at once; starts worker.js, which lies beside it
+ *   worker.js   connection, replica and outbox; also imported by a page for what it seldom needs itself
  *   live.js     the live tail alone, for pages that only watch
  *   codec-*.js  loaded by client.js when the first batch comes that is compressed that way
  *
@@ -28,7 +28,7 @@ const ENTRIES = {
 export async function buildBrowserFiles(): Promise<BrowserFile[]> {
   const files: BrowserFile[] = []
   for (const [fileName, entry] of Object.entries(ENTRIES)) {
-    const plugins = fileName === 'client.js' ? [coreFromWorker(), codecsApart()] : [codecsApart()]
+    const plugins = fileName === 'client.js' ? [restFromWorker(), codecsApart()] : [codecsApart()]
     files.push({ fileName, code: await oneModule(fileURLToPath(new URL(entry, import.meta.url)), plugins) })
   }
   return files
@@ -47,14 +47,16 @@ export function browserFilesPlugin(): Plugin {
   }
 }
 
-/** The core is a third of the client and runs in the worker: client.js has none of its own and imports that one. */
-function coreFromWorker(): Plugin {
+/** What client.js imports lazily, as far as worker.js has it anyway or a page seldom needs it; worker.ts exports it. */
+const LAZY_PARTS = ['requests', 'last-records', 'live-source', 'own-connection', 'page-lanes', 'page-seat']
+
+/** The page has what its first record needs; the rest it imports from the file that its worker runs. */
+function restFromWorker(): Plugin {
+  const lazy = new RegExp(`/(${LAZY_PARTS.join('|')})\\.ts$`)
   return {
-    name: 'ottla-core-from-worker',
+    name: 'ottla-rest-from-worker',
     enforce: 'pre',
-    resolveId(id) {
-      return id === './local-core.ts' ? { id: './worker.js', external: true } : null
-    },
+    resolveId: (id) => (lazy.test(id) ? { id: './worker.js', external: true } : null),
   }
 }
 

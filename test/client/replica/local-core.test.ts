@@ -2,7 +2,7 @@
 import 'fake-indexeddb/auto'
 import { deleteDB } from 'idb'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { openCore, sessionOpener } from '../../../client/connect.ts'
+import { openCore, sessionOpener } from '../../../client/own-connection.ts'
 import type { Advanced, Settled } from '../../../client/core.ts'
 import { openLocalCore } from '../../../client/local-core.ts'
 import type { LocalCore, LocalCoreOptions } from '../../../client/local-core-options.ts'

@@ -1,0 +1,72 @@
+/**
+ * A connection of this context's own and what stands on it: session, core, live readers. A page whose core lives in a
+ * worker never loads this half, unless it reads live.
+ */
+import { type Clock, systemClock } from '../protocol/lib/clock.ts'
+import { type Random, systemRandom } from '../protocol/lib/random.ts'
+import { randomUuid } from '../protocol/lib/uuid.ts'
+import type { BackoffOptions } from './backoff.ts'
+import { browserWakeUps } from './browser-wake-ups.ts'
+import { Lanes } from './consumer/lanes.ts'
+import { generationCounter } from './generation.ts'
+import { openSession, type ReplicaIdentity } from './live-session.ts'
+import { openLocalCore } from './local-core.ts'
+import type { LocalCore } from './local-core-options.ts'
+import { checkRelayUrl } from './relay-url.ts'
+import type { Session } from './session.ts'
+import type { Transport } from './transport/transport.ts'
+import { type WebSocketConstructor, webSocketTransport } from './transport/websocket.ts'
+import { findWebSocket } from './transport/ws-package.ts'
+import type { WakeUps } from './wake-ups.ts'
+
+/** What a session needs to know; plain data but for the last four. */
+export interface ConnectionOptions {
+  /** Named to the relay in every request, for its logs. */
+  clientId?: string
+  /** Longest silence wanted on the connection; the relay decides. Default 10 s. */
+  heartbeatMs?: number
+  /** Default 15 s. */
+  requestTimeoutMs?: number
+  /** Connection and handshake together. Default 15 s. */
+  connectTimeoutMs?: number
+  backoff?: BackoffOptions
+  /** Default: the platform's; on Node 20 that of the package `ws`. */
+  webSocket?: WebSocketConstructor
+  /** Instead of a WebSocket. */
+  transport?: Transport
+  /** Default: the page's or worker's own events. */
+  wakeUps?: WakeUps
+  clock?: Clock
+  random?: Random
+}
+
+export type SessionOpener = (identity: ReplicaIdentity) => Session
+
+/** Rejects NO_WEBSOCKET, and INVALID_ARGUMENT for an address that is none. */
+export async function sessionOpener(url: string, options: ConnectionOptions): Promise<SessionOpener> {
+  checkRelayUrl(url)
+  const { clock = systemClock, random = systemRandom, wakeUps = browserWakeUps() } = options
+  const transport = options.transport ?? webSocketTransport(await findWebSocket(options.webSocket))
+  const { clientId = null, heartbeatMs, requestTimeoutMs, connectTimeoutMs, backoff } = options
+  const fixed = { heartbeatMs, requestTimeoutMs, connectTimeoutMs, backoff }
+  return (identity) => openSession({ url, transport, clock, random, wakeUps, clientId, identity, ...fixed })
+}
+
+/** A core in this context: what a page has without a worker, and what a worker runs. */
+export function openCore(
+  openSession: SessionOpener,
+  options: Pick<ConnectionOptions, 'clock' | 'random'> & { replica?: string },
+): Promise<LocalCore> {
+  const { clock = systemClock, random = systemRandom, replica = null } = options
+  return openLocalCore({ replica, clock, random, openSession })
+}
+
+/** For live readers: the core's own connection first, then others that keep nothing. */
+export function lanesBeside(core: LocalCore, open: SessionOpener, clock: Clock, random: Random): Lanes {
+  return new Lanes(core.session, () => openAnonymousSession(open, clock, random))
+}
+
+/** A session that keeps nothing: for live readers, here or in a page whose core lives in a worker. */
+export function openAnonymousSession(open: SessionOpener, clock: Clock, random: Random): Session {
+  return open({ replicaId: randomUuid(random), nextGeneration: generationCounter(clock) })
+}
