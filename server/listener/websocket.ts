@@ -128,6 +128,8 @@ export class WebSocketDoor {
 }
 
 class WebSocketConnection extends Connection {
+  /** What waited for the network at the last sweep. */
+  #queuedBytes = 0
   readonly #webSocket: RelaySocket
   readonly #socket: Socket
   readonly #door: WebSocketDoor
@@ -188,6 +190,10 @@ class WebSocketConnection extends Connection {
 
   onSweep(now: number, pingMs: number, beat: Uint8Array): void {
     const heartbeatMs = this.heartbeatMs || pingMs
+    if (this.#isTaking()) {
+      this.lastReceivedAt = now
+      this.congestedSince = 0
+    }
     const silentMs = now - this.lastReceivedAt
     if (silentMs > heartbeatMs * DEAD_AFTER_HEARTBEATS)
       return this.#giveUp(CloseCode.heartbeatTimeout, 'nothing heard for too long')
@@ -201,6 +207,17 @@ class WebSocketConnection extends Connection {
     if (this.heartbeatMs > 0 && now - this.lastSentAt >= heartbeatMs) this.#write(beat)
     // The browser itself answers a ping, so this works while the page's own timers sleep.
     if (silentMs >= heartbeatMs) this.#webSocket.ping()
+  }
+
+  /**
+   * On a bad line one message may take minutes, and the answer to a ping waits behind it. Bytes that the other side takes
+   * are a sign of life. The stream counts only whole writes; the handle below it knows how much of one is gone.
+   */
+  #isTaking(): boolean {
+    const before = this.#queuedBytes
+    const handle = (this.#socket as Socket & { _handle?: { writeQueueSize?: number } | null })._handle
+    this.#queuedBytes = this.unsentBytes === 0 ? 0 : (handle?.writeQueueSize ?? this.unsentBytes)
+    return before > 0 && this.#queuedBytes !== before
   }
 
   protected pauseReading(): void {

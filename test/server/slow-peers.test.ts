@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { encodeRequest } from '../../protocol/api.ts'
 import { Reader } from '../../protocol/bytes/reader.ts'
 import { ErrorCode } from '../../protocol/errors.ts'
+import { type Clock, systemClock } from '../../protocol/lib/clock.ts'
 import { randomBelow, seededRandom } from '../../protocol/lib/random.ts'
 import { fetch } from '../../protocol/messages/fetch.ts'
 import {
@@ -44,6 +45,7 @@ function expectNoGap(client: RelayClient, from: number, to: number): void {
   expect(position).toBe(to)
 }
 
+const pingRequest = encodeRequest(ping, 0, { correlationId: 9, clientId: null }, { clientTimeMs: 0 })
 const subscribeFrame = (topicId: string, offset: number, credit: number) =>
   encodeRequest(
     subscribe,
@@ -109,6 +111,59 @@ describe('subscribers that do not read', () => {
     await eventually(() => raws[7]!.messages.length > 1)
     expect(raws.filter(({ messages }) => messages.length > 1)).toHaveLength(1)
     for (const raw of raws) raw.reset()
+  })
+})
+
+/** Ten times as fast as the real one. */
+const fastClock: Clock = {
+  now: () => systemClock.now(),
+  monotonic: () => systemClock.monotonic() * 10,
+  setTimer: (delayMs, fire) => systemClock.setTimer(delayMs / 10, fire),
+}
+
+describe('subscribers on a bad line', () => {
+  const config = { maxRequestBytes: 32 * MIB }
+
+  async function congested(relayUrl: string) {
+    const writer = await RelayClient.open(relayUrl)
+    const topicId = await writer.createTopic('t', { configs: { 'max.message.bytes': `${20 * MIB}` } })
+    for (let index = 0; index < 3; index++) await writer.produce(topicId, ['x'.repeat(16 * MIB)])
+    const raw = await RawWebSocket.open(relayUrl)
+    raw.send(subscribeFrame(topicId, 0, 64 * MIB))
+    await eventually(() => raw.messages.length > 0)
+    raw.socket.pause()
+    raw.socket.removeAllListeners('data')
+    return raw
+  }
+
+  test('[SYN-24] one that reads a little at a time is served on, however long a message takes it', async () => {
+    const relay = await startRelay({ clock: fastClock, config })
+    const raw = await congested(relay.websocket.url)
+    let readBytes = 0
+    raw.socket.on('data', (chunk: Buffer) => {
+      readBytes += chunk.length
+      raw.socket.pause()
+    })
+    const startedAt = performance.now()
+    // 80 s by the relay's clock, most of them within one message; 30 s without progress would end it.
+    while (performance.now() - startedAt < 8000) {
+      raw.socket.resume()
+      await new Promise((resolve) => setTimeout(resolve, 25))
+      expect(raw.isGone).toBe(false)
+    }
+    expect(readBytes).toBeGreaterThan(8 * MIB)
+    expect(readBytes).toBeLessThan(48 * MIB)
+    raw.reset()
+  })
+
+  test('[SYN-25] one that takes nothing for 30 s is told to come back, though it goes on sending', async () => {
+    const relay = await startRelay({ clock: fastClock, config })
+    const raw = await congested(relay.websocket.url)
+    const sending = setInterval(() => raw.send(pingRequest), 20)
+    raw.socket.on('error', () => clearInterval(sending))
+    const closed = new Promise<void>((resolve) => raw.socket.once('close', () => resolve()))
+    await closed
+    clearInterval(sending)
   })
 })
 
