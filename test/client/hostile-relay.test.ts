@@ -95,7 +95,7 @@ test('an answer that makes no sense rejects its request and ends the connection'
   expect(session.state.phase).toBe('offline')
 })
 
-test('20,000 frames of noise: every one is survived, and the next good connection works', async () => {
+test('[SES-10] 20,000 frames of noise: every one is survived, and the next good connection works', async () => {
   const { relay, clock, session, topicId, frames } = await setUp()
   const random = seededRandom(20_261_122)
   const pushes = Object.values(pushesOf(topicId))

@@ -92,7 +92,7 @@ describe('where reading begins', () => {
     expect(await valuesOf(read({ from: { offset: 1 }, follow: false }))).toEqual(['b', 'c'])
   })
 
-  test('the last N over several partitions are the newest by timestamp', async () => {
+  test('[RDR-5] the last N over several partitions are the newest by timestamp', async () => {
     const { relay, read } = setUp()
     relay.createTopic('t', 3)
     // Partition 0 is old, 1 and 2 alternate; 2 has a record of the same time as 1.
@@ -115,7 +115,7 @@ describe('where reading begins', () => {
 })
 
 describe('following', () => {
-  test('goes on over a reconnect without losing or repeating a record', async () => {
+  test('[RDR-3] goes on over a reconnect without losing or repeating a record', async () => {
     const { relay, clock, read } = setUp()
     relay.createTopic('t')
     relay.append('t', [record('0')])
@@ -197,7 +197,7 @@ describe('following', () => {
 })
 
 describe('back-pressure', () => {
-  test('the relay may send what was taken and no more', async () => {
+  test('[RDR-1] the relay may send what was taken and no more', async () => {
     const { relay, read } = setUp()
     relay.createTopic('t')
     for (let index = 0; index < 50; index++) relay.append('t', [record(`${index}`.padEnd(1_000, '.'))])
@@ -269,7 +269,7 @@ describe('back-pressure', () => {
 })
 
 describe('what is missing is said', () => {
-  test('below the log start: a gap, told and marked on the next record', async () => {
+  test('[RDR-2] below the log start: a gap, told and marked on the next record', async () => {
     const { relay, read } = setUp()
     relay.createTopic('t')
     for (let index = 0; index < 5; index++) relay.append('t', [record(`${index}`)])
@@ -305,7 +305,7 @@ describe('what is missing is said', () => {
     expect(gaps).toEqual([{ partition: 0, from: 1, to: 5, reason: 'deleted' }])
   })
 
-  test('a log that was truncated while away: the reader goes back and says so', async () => {
+  test('[RDR-4] a log that was truncated while away: the reader goes back and says so', async () => {
     const { relay, clock, read } = setUp()
     relay.createTopic('t')
     for (let index = 0; index < 4; index++) relay.append('t', [record(`${index}`)])

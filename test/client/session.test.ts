@@ -96,7 +96,7 @@ describe('handshake', () => {
 })
 
 describe('reconnecting', () => {
-  test('delays stay within full jitter bounds and grow to the maximum', async () => {
+  test('[SES-2] delays stay within full jitter bounds and grow to the maximum', async () => {
     const { relay, clock, states } = setUp({ backoff: { delayMsFirst: 100, delayMsMax: 1_600 } })
     relay.opensAtOnce = false
     const delays: number[] = []
@@ -169,7 +169,7 @@ describe('reconnecting', () => {
     await expect(session.call(ping, { clientTimeMs: 1 })).rejects.toMatchObject({ code: 'CLOSED' })
   })
 
-  test('4401 waits for fresh credentials', async () => {
+  test('[SES-4] 4401 waits for fresh credentials', async () => {
     const { relay, clock, session } = setUp()
     await clock.advanceAsync(0)
     relay.last.closeByRelay(4401)
@@ -183,7 +183,7 @@ describe('reconnecting', () => {
 })
 
 describe('heartbeats', () => {
-  test('silence for 2.5 heartbeats is death', async () => {
+  test('[SES-3] silence for 2.5 heartbeats is death', async () => {
     const { relay, clock, session } = setUp()
     await clock.advanceAsync(0)
     await clock.advanceAsync(24_999)
@@ -221,7 +221,7 @@ describe('heartbeats', () => {
 })
 
 describe('calls', () => {
-  test('are refused while offline, rejected when the connection ends, and time out', async () => {
+  test('[SES-1] are refused while offline, rejected when the connection ends, and time out', async () => {
     const { relay, clock, session } = setUp({ requestTimeoutMs: 7_000 })
     await expect(session.call(ping, { clientTimeMs: 1 })).rejects.toMatchObject({ code: 'DISCONNECTED' })
     await clock.advanceAsync(0)
@@ -297,7 +297,7 @@ describe('subscriptions', () => {
     expect(relay.last.named('Subscribe')[0]!.body.partitions.length).toBe(3)
   })
 
-  test('are made again after a reconnect, from the position that was reached', async () => {
+  test('[SES-8] are made again after a reconnect, from the position that was reached', async () => {
     const { relay, clock, session } = setUp()
     const id = relay.createTopic('t')
     relay.append('t', [record('0'), record('1')])
@@ -329,7 +329,7 @@ describe('subscriptions', () => {
     expect(relay.last.named('Subscribe')[0]!.body.partitions[0].credit).toBe(100)
   })
 
-  test('a Grant never overtakes the Subscribe that it belongs to', async () => {
+  test('[SES-6] a Grant never overtakes the Subscribe that it belongs to', async () => {
     const { relay, clock, session } = setUp()
     const id = relay.createTopic('t')
     await clock.advanceAsync(0)
@@ -345,7 +345,7 @@ describe('subscriptions', () => {
     expect(relay.last.named('Grant')[0]!.body.grants[0].bytes).toBe(7)
   })
 
-  test('frames of the subscription that is being replaced are dropped', async () => {
+  test('[SES-7] frames of the subscription that is being replaced are dropped', async () => {
     const { relay, clock, session } = setUp()
     const id = relay.createTopic('t')
     relay.append('t', [record('0')])
@@ -379,7 +379,7 @@ describe('subscriptions', () => {
     expect(session.isSubscribed(id, 0)).toBe(false)
   })
 
-  test('a second one to the same partition is refused, since it would replace the first', async () => {
+  test('[SES-5] a second one to the same partition is refused, since it would replace the first', async () => {
     const { relay, session } = setUp()
     const id = relay.createTopic('t')
     follow(session, id)

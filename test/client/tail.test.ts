@@ -258,7 +258,7 @@ describe('a tail', () => {
     expect(relay.connections[0]!.closedByClient).toMatchObject([{ code: 4408 }])
   })
 
-  test('a delivery cut off at any byte closes with 4400 and nothing else', async () => {
+  test('[SES-9] a delivery cut off at any byte closes with 4400 and nothing else', async () => {
     const { relay, clock, start, wake } = setUp()
     const topicId = relay.createTopic('t')
     const { values, done } = start()

@@ -45,7 +45,7 @@ const commit = (core: CoreDouble, index: number, partitions: number[], offsets: 
   core.settled.emit([{ id: core.enqueued[index]!.id, outcome: 'committed', partitions, offsets }])
 
 describe('sending', () => {
-  test('what is sent in one turn becomes one entry; receipts learn both moments', async () => {
+  test('[SND-1] what is sent in one turn becomes one entry; receipts learn both moments', async () => {
     const { core, clock, topic } = setUp()
     const a = topic.send({ key: 'k', value: 'a', headers: { h: 'x' } })
     const b = topic.send({ value: 'b', timestamp: 5 })
@@ -122,7 +122,7 @@ describe('sending', () => {
     ])
   })
 
-  test('an entry that cannot be stored rejects both', async () => {
+  test('[OUT-1] an entry that cannot be stored rejects both', async () => {
     const { core, topic } = setUp()
     core.storing = () => Promise.reject(new Error('disk gone'))
     const receipt = topic.send({ value: 'a' })
@@ -246,7 +246,7 @@ describe('compression', () => {
 })
 
 describe('values', () => {
-  test('that cannot be encoded throw INVALID_VALUE at once, and none of a sendAll is sent', async () => {
+  test('[SND-2] that cannot be encoded throw INVALID_VALUE at once, and none of a sendAll is sent', async () => {
     const { core, topic } = setUp<unknown>({ value: json() })
     expect(() => topic.sendAll([{ value: 1 }, { value: () => {} }])).toThrow(
       expect.objectContaining({ code: 'INVALID_VALUE' }),
@@ -261,7 +261,7 @@ describe('values', () => {
     expect((await recordsIn(core.enqueued[0]!.batch))[0]).toMatchObject({ key: 'k', value: null })
   })
 
-  test('a Standard Schema checks both ways and names the path', () => {
+  test('[SND-3] a Standard Schema checks both ways and names the path', () => {
     const positive = {
       '~standard': {
         version: 1 as const,

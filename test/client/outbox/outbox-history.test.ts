@@ -5,7 +5,7 @@ const SEEDS = Number(process.env.OTTLA_SEEDS ?? 400)
 const FIRST_SEED = Number(process.env.OTTLA_FIRST_SEED ?? 1)
 const STEPS = 500
 
-test(`every stored write is in the log exactly once and in order, over ${SEEDS} random histories`, async () => {
+test(`[OUT-6] every stored write is in the log exactly once and in order, over ${SEEDS} random histories`, async () => {
   const tally: Tally = {
     crashes: 0,
     powerCuts: 0,

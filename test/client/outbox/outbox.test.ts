@@ -76,7 +76,7 @@ test('a batch that is damaged or compressed without a partition is not taken', a
   await outbox.enqueue({ ...compressed, partition: 1 })
 })
 
-test('a repeated enqueue of an id is answered, before and after it was committed, over a restart', async () => {
+test('[OUT-7] a repeated enqueue of an id is answered, before and after it was committed, over a restart', async () => {
   const first = await open()
   const once = write(['a'])
   await Promise.all([first.enqueue({ ...once }), first.enqueue({ ...once })])
@@ -120,7 +120,7 @@ test('a write that is not sealed can be taken back, one on its way cannot', asyn
   expect(relay.values('flights')[0]).toEqual(['b'])
 })
 
-test('the record at fault is found in a joint batch and parked alone; the others arrive in order', async () => {
+test('[OUT-5] the record at fault is found in a joint batch and parked alone; the others arrive in order', async () => {
   const outbox = await open()
   relay.refusal = (_topic, _partition, values) => (values.includes('bad') ? ErrorCode.INVALID_RECORD : 0)
   const bad = write(['bad'])
@@ -138,7 +138,7 @@ test('the record at fault is found in a joint batch and parked alone; the others
   expect(outbox.list()).toEqual([])
 })
 
-test('a topic without rights holds up nobody, and a retry sends once the right is there', async () => {
+test('[OUT-9] a topic without rights holds up nobody, and a retry sends once the right is there', async () => {
   const outbox = await open()
   relay.createTopic('secrets', 1)
   relay.refusal = (topic) => (topic === 'secrets' ? ErrorCode.TOPIC_AUTHORIZATION_FAILED : 0)
@@ -218,7 +218,7 @@ test('a producer that may not ask what has landed still sends, in order', async 
   expect(relay.values('flights')[0]).toEqual(['a', 'b', 'c', 'd', 'e'])
 })
 
-test('a full quota makes room once, then refuses; nothing is said to be stored', async () => {
+test('[OUT-8] a full quota makes room once, then refuses; nothing is said to be stored', async () => {
   const memory = new MemoryStore(database)
   let isFull = true
   const store = new Proxy(memory, {
@@ -268,7 +268,7 @@ test('many writes at once share few store units and few batches', async () => {
   expect(relay.appends).toBeLessThan(5)
 })
 
-test('a topic that was deleted and made anew: what was on its way is of unknown outcome, the rest goes to the new one', async () => {
+test('[OUT-10] a topic that was deleted and made anew: what was on its way is of unknown outcome, the rest goes to the new one', async () => {
   const outbox = await open()
   const onItsWay = write(['a'])
   await outbox.enqueue(onItsWay)

@@ -53,7 +53,7 @@ function plan(
 
 const three = () => [sealed(1, 0), sealed(2, 10), sealed(3, 20)]
 
-test('what the relay has has landed, the rest is sent again as it is', () => {
+test('[OUT-2] what the relay has has landed, the rest is sent again as it is', () => {
   expect(plan(three(), { producerEpoch: 2, lastSequence: 19 })).toEqual({
     landed: [1, 2],
     resend: [3],
@@ -73,7 +73,7 @@ test('a producer that the relay never heard of: young batches are sent again', (
   })
 })
 
-test('a producer that the relay may have forgotten: old batches are of unknown outcome, and never sent again by themselves', () => {
+test('[OUT-4] a producer that the relay may have forgotten: old batches are of unknown outcome, and never sent again by themselves', () => {
   const old = sealed(1, 0, { sealedAtMs: NOW - 21 * DAY_MS })
   expect(plan([old, sealed(2, 10)], undefined)).toMatchObject({ unknown: [1], resend: [2], rotate: 'epoch' })
   expect(plan([old], undefined, { wereSent: false })).toMatchObject({ unknown: [], resend: [1] })
@@ -83,7 +83,7 @@ test('a wall clock that went far back makes ages meaningless', () => {
   expect(plan([sealed(1, 0, { sealedAtMs: NOW + 3 * DAY_MS })], undefined)).toMatchObject({ unknown: [1] })
 })
 
-test('a relay that lost what came before takes the batches under a new stamp', () => {
+test('[OUT-3] a relay that lost what came before takes the batches under a new stamp', () => {
   expect(plan([sealed(2, 10), sealed(3, 20)], { producerEpoch: 2, lastSequence: 4 })).toMatchObject({
     restamp: [2, 3],
     rotate: 'epoch',

@@ -52,7 +52,7 @@ test('a new layout takes over what the old one holds, converted, and the old dat
   await store.close()
 })
 
-test('a tab that holds the old database open blocks nothing and is fenced', async () => {
+test('[REP-7] a tab that holds the old database open blocks nothing and is fenced', async () => {
   const replica = `copy-${replicas++}`
   const held = await oldDatabase(replica)
   const store = new IdbStore({ replica, olderFormats: [older] })

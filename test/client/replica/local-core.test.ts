@@ -2,10 +2,10 @@
 import 'fake-indexeddb/auto'
 import { deleteDB } from 'idb'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { openCore, sessionOpener } from '../../../client/own-connection.ts'
 import type { Advanced, Settled } from '../../../client/core.ts'
 import { openLocalCore } from '../../../client/local-core.ts'
 import type { LocalCore, LocalCoreOptions } from '../../../client/local-core-options.ts'
+import { openCore, sessionOpener } from '../../../client/own-connection.ts'
 import { databaseName } from '../../../client/replica/idb-format.ts'
 import { systemClock } from '../../../protocol/lib/clock.ts'
 import { systemRandom } from '../../../protocol/lib/random.ts'
@@ -115,7 +115,7 @@ test('writes are stored, committed with their offsets, and come back through the
   expect(core.status().outbox.pendingEntries).toBe(0)
 })
 
-test('a replica is readable at once without the relay, and writes made offline arrive once it is back', async () => {
+test('[REP-8] a replica is readable at once without the relay, and writes made offline arrive once it is back', async () => {
   const first = await open()
   await createTopic(first, 'flights')
   await first.replicate('flights', {})
@@ -140,7 +140,7 @@ test('a replica is readable at once without the relay, and writes made offline a
   expect(await held(third, 'flights')).toEqual(numbers(0, 13))
 })
 
-test('a topic that is made anew begins again under its new id and a new generation', async () => {
+test('[REP-6] a topic that is made anew begins again under its new id and a new generation', async () => {
   const core = await open()
   await createTopic(core, 'flights')
   await core.replicate('flights', {})
@@ -161,7 +161,7 @@ test('a topic that is made anew begins again under its new id and a new generati
   expect(await held(core, 'flights')).toEqual(numbers(100, 103))
 })
 
-test('a log that was truncated while away cuts the replica, in one step and with a new generation', async () => {
+test('[REP-5] a log that was truncated while away cuts the replica, in one step and with a new generation', async () => {
   const first = await open()
   await createTopic(first, 'flights')
   await first.replicate('flights', {})
@@ -183,7 +183,7 @@ test('a log that was truncated while away cuts the replica, in one step and with
   expect(cut).toMatchObject({ cutAt: 8, generation: 1 })
 })
 
-test('a cleared database is noticed, the replica begins anew, and writes in memory are kept', async () => {
+test('[REP-3] a cleared database is noticed, the replica begins anew, and writes in memory are kept', async () => {
   const core = await open()
   await createTopic(core, 'flights')
   await core.replicate('flights', {})
@@ -196,7 +196,7 @@ test('a cleared database is noticed, the replica begins anew, and writes in memo
   expect(core.status().topics[0]!.replica[0]!.generation).toBe(1)
 })
 
-test('a second core on the same database takes over; the first ends and says so', async () => {
+test('[REP-2] a second core on the same database takes over; the first ends and says so', async () => {
   const first = await open()
   await createTopic(first, 'flights')
   const second = await open()

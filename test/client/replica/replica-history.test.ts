@@ -303,7 +303,7 @@ async function settle(): Promise<void> {
   for (let turn = 0; turn < 30; turn++) await Promise.resolve()
 }
 
-test(`a replica holds what the log has, through ${SEEDS} random histories`, async () => {
+test(`[REP-1] a replica holds what the log has, through ${SEEDS} random histories`, async () => {
   const startedAt = performance.now()
   for (let seed = FIRST_SEED; seed < FIRST_SEED + SEEDS; seed++) {
     const history = new History(seed)

@@ -31,7 +31,7 @@ test('a frame becomes a row of its own bytes, without what is held already', () 
   expect(checkFrame(new Uint8Array(), 3, 9)).toEqual({ fault: null, chunk: null, leaderEpoch: null })
 })
 
-test('a frame that is cut off, flipped at any checked byte or out of order is refused whole', () => {
+test('[REP-4] a frame that is cut off, flipped at any checked byte or out of order is refused whole', () => {
   const frame = concatenate([batch(0, 2), batch(2, 2)])
   for (let length = 1; length < frame.length; length++) {
     const isWholeBatch = length === batch(0, 2).length
@@ -53,7 +53,7 @@ test('a chunk is cut between batches, with the epoch of the last one kept', () =
   expect(chunkBelow(row, 9)).toBeNull()
 })
 
-test('small neighbours become rows of 256 to 512 KiB; the unfinished tail is merged too and stays open', () => {
+test('[REP-10] small neighbours become rows of 256 to 512 KiB; the unfinished tail is merged too and stays open', () => {
   const rows = Array.from({ length: 100 }, (_, index) => chunk(index, index + 1, 10 * KIB))
   const plan = planMerge(position(100), rows)!
   expect(plan.chunks.map(({ baseOffset, nextOffset }) => [baseOffset, nextOffset])).toEqual([
@@ -82,7 +82,7 @@ test('large rows are passed over and never rewritten', () => {
 const limits = { nowMs: 100_000, dropBytes: 0 }
 const tens = () => Array.from({ length: 10 }, (_, index) => chunk(index * 10, index * 10 + 10, 100))
 
-test('a policy drops whole chunks from the front, never the newest', () => {
+test('[REP-9] a policy drops whole chunks from the front, never the newest', () => {
   const full = position(100, { sizeBytes: 1_000 })
   const start = (policy: object, more = limits) => planTrim(full, tens(), { policy, ...more })?.position.start
   expect(start({})).toBeUndefined()
