@@ -7,7 +7,7 @@
  */
 import { ErrorCode } from '../../protocol/errors.ts'
 import { subscribedTopics } from './consumer-protocol.ts'
-import { type Member, metadataFor } from './group-member.ts'
+import { type Member, metadataFor, sizeOfMember } from './group-member.ts'
 import {
   enterPhase,
   type GroupLimits,
@@ -32,6 +32,8 @@ import {
   type SyncCommand,
   sync,
 } from './sync.ts'
+
+const PENDING_BYTES = 100
 
 /** What lasts of a group: its newest generation that has assignments. Also the JSON in the log but for the bytes. */
 export interface GroupSnapshot {
@@ -117,6 +119,15 @@ export class ClassicGroup {
 
   get members(): Iterable<Readonly<Member>> {
     return this.#state.members.values()
+  }
+
+  /** What members said of themselves, ids that wait to be used, and assignments. */
+  get sizeBytes(): number {
+    const { members, pendingMembers } = this.#state
+    let size = 0
+    for (const id of pendingMembers.keys()) size += PENDING_BYTES + id.length
+    for (const member of members.values()) size += sizeOfMember(member) + member.assignment.length
+    return size
   }
 
   /** Nobody is in it, nobody is about to be, and nobody ever was. */

@@ -17,10 +17,12 @@ export interface HeldGroup extends Group {
   kept: KeyedRecord | undefined
   timer: Timer | undefined
   timerAt: number
+  /** As counted by the coordinator. */
+  memberBytes: number
 }
 
 export function holdGroup(classic: ClassicGroup): HeldGroup {
-  return { classic, kept: undefined, offsets: new GroupOffsets(), timer: undefined, timerAt: 0 }
+  return { classic, kept: undefined, offsets: new GroupOffsets(), timer: undefined, timerAt: 0, memberBytes: 0 }
 }
 
 /** A group in name only: somebody has asked for an id and not come back yet. */

@@ -12,6 +12,7 @@ import type { RelayConfig } from '../config.ts'
 import type { Logger } from '../logger.ts'
 import type { Files } from '../storage/files.ts'
 import { expiredRecords, type TopicIds } from './group-expiry.ts'
+import { sizeOfMember } from './group-member.ts'
 import type { GroupRecord } from './group-records.ts'
 import {
   type GroupLimits,
@@ -32,6 +33,8 @@ import { type OnceClosed, WaitingReplies } from './waiting-replies.ts'
 
 /** Groups at a time; a client that makes up names must not fill the memory. */
 export const GROUPS_MAX = 100_000
+/** What the members of all groups may say of themselves together. */
+export const MEMBER_BYTES_MAX = 64 * 1024 * 1024
 
 export type CoordinatorConfig = Pick<
   RelayConfig,
@@ -69,6 +72,7 @@ export class GroupCoordinator {
   readonly #log: KeyedLog
   readonly #store: GroupStore
   readonly #waiting = new WaitingReplies()
+  #memberBytes = 0
   #cleanUpTimer: Timer | undefined
   #closing: Promise<void> | undefined
 
@@ -107,7 +111,8 @@ export class GroupCoordinator {
     if (this.#store.refusal !== ErrorCode.NONE) return refused(this.#store.refusal)
     const known = this.#store.groups.get(groupId)
     if (!known && request.memberId !== '') return refused(ErrorCode.UNKNOWN_MEMBER_ID)
-    if (!known && this.#store.groups.size >= GROUPS_MAX) return refused(ErrorCode.POLICY_VIOLATION)
+    const isTooMuch = this.#memberBytes + sizeOfMember({ ...request, memberId: '' }) > MEMBER_BYTES_MAX
+    if (isTooMuch || (!known && this.#store.groups.size >= GROUPS_MAX)) return refused(ErrorCode.POLICY_VIOLATION)
     const group = known ?? this.#store.add(groupId)
     const newMemberId = `${request.groupInstanceId ?? request.clientId}-${randomUuid(this.#options.random)}`
     const { ticket, answered } = this.#waiting.join(onceClosed)
@@ -152,11 +157,12 @@ export class GroupCoordinator {
     this.#checkCommit(groupId, claim)
     if (offsets.length === 0) return
     const committedAtMs = this.#options.clock.now()
-    await this.#store.change(
-      offsets.map(({ topicId, partition, ...committed }): GroupRecord => {
-        return { kind: 'offset', groupId, at: { topicId, partition }, value: { ...committed, committedAtMs } }
-      }),
-    )
+    const records = new Map<string, GroupRecord>()
+    for (const { topicId, partition, ...committed } of offsets) {
+      const value = { ...committed, committedAtMs }
+      records.set(`${topicId}/${partition}`, { kind: 'offset', groupId, at: { topicId, partition }, value })
+    }
+    await this.#store.change([...records.values()])
   }
 
   #checkCommit(groupId: string, claim: MemberClaim): void {
@@ -199,7 +205,8 @@ export class GroupCoordinator {
     const topics = isEmpty ? new Set<string>() : classic.subscribedTopics()
     const isRead = (name: string) => topics === null || topics.has(name)
     const doomed = asked.filter((at) => !isRead(at.name) && offsets.get(at) !== undefined)
-    await this.#store.change(doomed.map((at) => noOffset(groupId, at)))
+    const each = new Map(doomed.map((at) => [`${at.topicId}/${at.partition}`, noOffset(groupId, at)]))
+    await this.#store.change([...each.values()])
     return asked.map(({ name }) => (isRead(name) ? ErrorCode.GROUP_SUBSCRIBED_TO_TOPIC : ErrorCode.NONE))
   }
 
@@ -220,9 +227,11 @@ export class GroupCoordinator {
 
   /** Rejects with KafkaError GROUP_ID_NOT_FOUND, NON_EMPTY_GROUP. */
   async deleteGroup(groupId: string): Promise<void> {
-    const { classic } = this.#existing(groupId)
-    if (classic.phase !== 'Empty') throw new KafkaError('NON_EMPTY_GROUP', `${groupId} has members`)
-    await this.#store.change([{ kind: 'group', groupId, value: null }])
+    const group = this.#existing(groupId)
+    if (group.classic.phase !== 'Empty') throw new KafkaError('NON_EMPTY_GROUP', `${groupId} has members`)
+    const durable = this.#store.change([{ kind: 'group', groupId, value: null }])
+    this.#countBytes(group)
+    await durable
   }
 
   /** A topic is gone, and with it what was committed for it. */
@@ -245,6 +254,7 @@ export class GroupCoordinator {
   #carryOut(group: HeldGroup, outcome: Outcome): void {
     if (outcome.mustPersist) this.#persist(group, outcome)
     else for (const reply of outcome.replies) this.#waiting.answer(reply)
+    this.#countBytes(group)
     if (isNothing(group) && group.classic.isUntouched) this.#store.drop(group)
     else this.#arm(group)
   }
@@ -278,8 +288,18 @@ export class GroupCoordinator {
     })
   }
 
+  #countBytes(group: HeldGroup): void {
+    const { sizeBytes } = group.classic
+    this.#memberBytes += sizeBytes - group.memberBytes
+    group.memberBytes = sizeBytes
+  }
+
   #onLoaded(): void {
-    for (const group of this.#store.groups.values()) this.#arm(group)
+    this.#memberBytes = 0
+    for (const group of this.#store.groups.values()) {
+      this.#countBytes(group)
+      this.#arm(group)
+    }
     this.#cleanUpLater()
   }
 

@@ -26,7 +26,8 @@ const OPERATION_BITS: ReadonlyArray<[Operation, number]> = [
 const OPERATIONS_NOT_ASKED_FOR = -2_147_483_648
 
 export const describeGroupsHandler = entry(describeGroups, 'each', (request, context) => ({
-  groups: request.groups.map((groupId) => {
+  // Each once: a group's description can be a million times as long as its name.
+  groups: [...new Set(request.groups)].map((groupId) => {
     const described = describeOne(groupId, context)
     const isAsked = request.includeAuthorizedOperations && described.errorCode === ErrorCode.NONE
     return { ...described, authorizedOperations: isAsked ? allowed(groupId, context) : OPERATIONS_NOT_ASKED_FOR }

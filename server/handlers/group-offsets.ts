@@ -105,11 +105,12 @@ type AskedOffsets = ReadonlyArray<AskedTopic & { partitionIndexes: readonly numb
 
 export const offsetFetchHandler = entry(offsetFetch, 'each', async (request, context) => {
   if (context.apiVersion >= GROUPS_FROM) {
-    const groups = request.groups.map(async ({ groupId, topics }) => ({
+    const groups = new Map(request.groups.map((group) => [group.groupId, group.topics]))
+    const found = [...groups].map(async ([groupId, topics]) => ({
       groupId,
       ...(await fetchOfGroup(context, groupId, topics)),
     }))
-    return { groups: await Promise.all(groups) }
+    return { groups: await Promise.all(found) }
   }
   const byName = request.topics?.map((topic) => ({ ...topic, topicId: NULL_UUID })) ?? null
   const { topics, errorCode } = await fetchOfGroup(context, request.groupId, byName)
@@ -127,12 +128,24 @@ async function fetchOfGroup(
   const errorCode = groupError(context, 'describe', groupId)
   if (errorCode !== ErrorCode.NONE) return { topics: [], errorCode }
   try {
-    const topics = await (asked === null ? fetchAll(context, groupId) : fetchSome(context, groupId, asked))
+    const topics = await (asked === null ? fetchAll(context, groupId) : fetchSome(context, groupId, eachOnce(asked)))
     return { topics, errorCode }
   } catch (error) {
     if (!(error instanceof KafkaError)) throw error
     return { topics: [], errorCode: error.code }
   }
+}
+
+/** A commit's metadata can be a thousand times as long as the question for it. */
+function eachOnce(asked: NonNullable<AskedOffsets>): NonNullable<AskedOffsets> {
+  const topics = new Map<string, { name: string; topicId: string; partitionIndexes: Set<number> }>()
+  for (const { name, topicId, partitionIndexes } of asked) {
+    const key = `${topicId}/${name}`
+    const topic = topics.get(key) ?? { name, topicId, partitionIndexes: new Set() }
+    for (const partition of partitionIndexes) topic.partitionIndexes.add(partition)
+    topics.set(key, topic)
+  }
+  return [...topics.values()].map((topic) => ({ ...topic, partitionIndexes: [...topic.partitionIndexes] }))
 }
 
 async function fetchAll(context: RequestContext, groupId: string): Promise<FoundTopic[]> {

@@ -166,3 +166,16 @@ describe('[GRP-13] groups and commits are removed only when nobody uses them', (
     expect(clock.nextTimerAt).toBeGreaterThan(clock.monotonic() + MINUTE_MS)
   })
 })
+
+test('[GRP-9] what the members of all groups say of themselves is bounded, and freed when they go', async () => {
+  const coordinator = await openCoordinator()
+  const protocols = [{ name: 'range', metadata: new Uint8Array(4_000_000) }]
+  const claims = []
+  for (let count = 0; count < 16; count++) claims.push(await groupOfOne(coordinator, `g${count}`, { protocols }))
+  const joinOne = async () => (await coordinator.join('more', joinRequest({ protocols }), stays)).errorCode
+  expect(await joinOne()).toBe(ErrorCode.POLICY_VIOLATION)
+  expect(await joinOne()).toBe(ErrorCode.POLICY_VIOLATION)
+  coordinator.leave('g3', [claims[3]!])
+  expect(await joinOne()).toBe(0)
+  await coordinator.close()
+})

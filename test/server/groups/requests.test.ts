@@ -241,6 +241,19 @@ describe('[GRP-13] administration over the wire', () => {
   })
 })
 
+test('[GRP-9] a question that repeats itself is answered once', async () => {
+  const { client } = await open()
+  const topicId = await client.createTopic('t')
+  await memberOf(client)
+  await commit(client, 1, { groupId: 'simple', metadata: 'm'.repeat(4096) })
+  const described = await client.call(describeGroups, { groups: Array.from({ length: 1000 }, () => 'g') })
+  expect(described.groups).toHaveLength(1)
+  const topics = [1, 2].map(() => ({ topicId, partitionIndexes: Array.from({ length: 1000 }, () => 0) }))
+  const groups = [1, 2].map(() => ({ groupId: 'simple', topics }))
+  const fetched = await client.call(offsetFetch, { groups })
+  expect(fetched.groups.flatMap((group) => group.topics.flatMap((topic) => topic.partitions))).toHaveLength(1)
+})
+
 describe('[GRP-19] whoever may not use a group learns nothing of it', () => {
   const authorizer: Authorizer = {
     allows: (_principal, _operation, resource) => resource.type !== 'group' || resource.name !== 'secret',
