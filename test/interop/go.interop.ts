@@ -1,0 +1,15 @@
+/** Kafka's clients for Go, unmodified, through the Go module proxy: franz-go and sarama. */
+import { testClient } from './support/client-scenario.ts'
+import { cacheFolder, programDriver } from './support/driver.ts'
+
+testClient({
+  client: 'franz-go',
+  start: () => programDriver(`${cacheFolder}/franz-go`, []),
+  withoutConsumerProtocol: 'not served yet (docs/GAPS.md)',
+})
+
+testClient({
+  client: 'sarama',
+  start: () => programDriver(`${cacheFolder}/sarama`, []),
+  withoutConsumerProtocol: 'the client has none',
+})

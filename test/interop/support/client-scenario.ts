@@ -1,0 +1,129 @@
+/** What every client with a driver goes through: writing, reading, each codec, exactly once, admin, groups. */
+import { expect } from 'vitest'
+import { CODEC_NAMES } from '../../../protocol/compression.ts'
+import { fetch } from '../../../protocol/messages/fetch.ts'
+import { batchesIn, codecOf } from '../../../protocol/record-batch.ts'
+import type { Relay } from '../../../server/relay.ts'
+import { startRelay } from '../../support/relay.ts'
+import { RelayClient } from '../../support/relay-client.ts'
+import { clientTest, type Feature } from './compatibility.ts'
+import type { Driver } from './driver.ts'
+import { atOffsets, NULL_HEADER, type PlainRecord, RECORDS, readByOttla, writeByOttla } from './records.ts'
+
+type Codec = Extract<Feature, 'gzip' | 'snappy' | 'lz4' | 'zstd'>
+const CODECS: readonly Codec[] = ['gzip', 'snappy', 'lz4', 'zstd']
+
+export interface ClientTraits {
+  client: string
+  /** Called once in each test. */
+  start: () => Driver
+  /** Reasons by codec, where the client lacks one. */
+  withoutCodecs?: Partial<Record<Codec, string>>
+  /** Whether it can write a header whose value is null; all can read one. Default true. */
+  writesNullHeaders?: boolean
+  /** Records as the client gives them, where that differs from what was written. */
+  asRead?: (record: PlainRecord) => PlainRecord
+  /** Reason why it has no consumer of the new group protocol. */
+  withoutConsumerProtocol: string
+  withoutAdmin?: string
+  withoutIdempotence?: string
+}
+
+export function testClient(traits: ClientTraits): void {
+  const { client, start } = traits
+  const records = (traits.writesNullHeaders ?? true) ? [...RECORDS, NULL_HEADER] : [...RECORDS]
+  const readBack = (all: PlainRecord[]) => atOffsets(all.map(traits.asRead ?? ((record) => record)))
+
+  clientTest(client, 'what it writes, in each codec, is what Ottla and it read', async (show) => {
+    const { relay, address, url } = await relayForClients()
+    const driver = start()
+    const version = await driver.version()
+    for (const codec of ['none', ...CODECS]) {
+      const reason = traits.withoutCodecs?.[codec as Codec]
+      if (reason !== undefined) {
+        show(version, [codec as Codec, reason])
+        continue
+      }
+      const topic = `written-${codec}`
+      await relay.engine.createTopic({ name: topic, partitionCount: 1, configs: {} })
+      const offsets = await driver.produce(address, topic, codec, false, records)
+      expect(offsets, codec).toEqual(records.map((_, index) => index))
+      expect(await readByOttla(url, topic, records.length), codec).toEqual(atOffsets(records))
+      expect(await codecsStored(relay, topic), codec).toContain(codec)
+      expect(await driver.consume(address, topic, records.length), codec).toEqual(readBack(records))
+      if (codec !== 'none') show(version, codec as Codec)
+    }
+    show(version, 'produce')
+  })
+
+  clientTest(client, 'reads what Ottla has written', async (show) => {
+    const { relay, address, url } = await relayForClients()
+    await relay.engine.createTopic({ name: 'written', partitionCount: 1, configs: {} })
+    const all = [...RECORDS, NULL_HEADER]
+    await writeByOttla(url, 'written', all)
+    const driver = start()
+    expect(await driver.consume(address, 'written', all.length)).toEqual(readBack(all))
+    show(await driver.version(), 'consume')
+  })
+
+  clientTest(client, 'idempotent producer, admin, transactions refused', async (show) => {
+    const { relay, address } = await relayForClients()
+    const driver = start()
+    const version = await driver.version()
+    if (traits.withoutIdempotence === undefined) {
+      await relay.engine.createTopic({ name: 'once', partitionCount: 1, configs: {} })
+      await driver.produce(address, 'once', 'none', true, records)
+      const [producer] = relay.engine.topicByName('once')!.partitions[0]!.producers()
+      expect(producer).toMatchObject({ producerEpoch: 0, lastSequence: records.length - 1 })
+    }
+    show(version, traits.withoutIdempotence === undefined ? 'idempotent' : ['idempotent', traits.withoutIdempotence])
+    if (traits.withoutAdmin === undefined) {
+      expect(await driver.admin(address, 'administered')).toEqual({
+        retention: '60000',
+        altered: '120000',
+        partitions: 5,
+        first: 2,
+        last: 3,
+        brokers: 1,
+        clusterId: relay.engine.clusterId,
+        deleted: true,
+      })
+    }
+    show(version, traits.withoutAdmin === undefined ? 'admin' : ['admin', traits.withoutAdmin])
+    await expect(driver.transaction(address, 'administered')).rejects.toThrow(/./)
+  })
+
+  clientTest(client, 'goes on from what its group has committed', async (show) => {
+    const { relay, address, url } = await relayForClients()
+    await relay.engine.createTopic({ name: 'shared', partitionCount: 1, configs: {} })
+    await writeByOttla(url, 'shared', RECORDS)
+    const driver = start()
+    const expected = readBack([...RECORDS])
+    expect(await driver.group(address, 'shared', 'g', RECORDS.length, 'classic')).toEqual(expected)
+    await writeByOttla(url, 'shared', RECORDS.slice(0, 2))
+    const [first, second] = await driver.group(address, 'shared', 'g', 2, 'classic')
+    expect([first!.offset, second!.offset]).toEqual([RECORDS.length, RECORDS.length + 1])
+    show(await driver.version(), 'classic groups', ['KIP-848 groups', traits.withoutConsumerProtocol])
+  })
+}
+
+export async function relayForClients(): Promise<{ relay: Relay; address: string; url: string }> {
+  const relay = await startRelay({ config: { kafkaPort: 0, groupInitialRebalanceDelayMs: 0 } })
+  return { relay, address: relay.kafka!.address, url: relay.websocket.url }
+}
+
+/** The codecs of the batches in partition 0: they are stored as they came. */
+async function codecsStored(relay: Relay, topic: string): Promise<string[]> {
+  const client = await RelayClient.open(relay.websocket.url)
+  const { responses } = await client.call(fetch, {
+    maxWaitMs: 0,
+    minBytes: 0,
+    topics: [
+      {
+        topicId: await client.topicId(topic),
+        partitions: [{ partition: 0, fetchOffset: 0, partitionMaxBytes: 2 ** 20 }],
+      },
+    ],
+  })
+  return [...batchesIn(responses[0]!.partitions[0]!.records!)].map(({ header }) => CODEC_NAMES[codecOf(header)]!)
+}

@@ -1,0 +1,80 @@
+/**
+ * Writes docs/COMPATIBILITY.md from what the tests have shown. Only after a whole run in which nothing failed: a table of
+ * which parts are missing would say something wrong.
+ */
+import { writeFileSync } from 'node:fs'
+import type { Reporter, TestModule } from 'vitest/node'
+import type { Compatibility, Feature } from './compatibility.ts'
+import { FEATURES } from './compatibility.ts'
+
+const PAGE = new URL('../../../docs/COMPATIBILITY.md', import.meta.url)
+
+export default class CompatibilityPage implements Reporter {
+  onTestRunEnd(modules: readonly TestModule[], errors: readonly unknown[]): void {
+    const tests = modules.flatMap((module) => [...module.children.allTests()])
+    const isWhole = process.argv.every((argument) => !/test\/interop|^-t$/.test(argument))
+    if (!isWhole || errors.length > 0 || tests.some((test) => !test.ok() || test.result().state === 'skipped')) {
+      console.log('docs/COMPATIBILITY.md is left as it is: not a whole run without a failure')
+      return
+    }
+    writeFileSync(PAGE, pageOf(tests.flatMap((test) => test.meta().compatibility ?? [])))
+    console.log('docs/COMPATIBILITY.md written')
+  }
+}
+
+export function pageOf(shown: readonly Compatibility[]): string {
+  const rows = new Map<string, Map<Feature, Compatibility>>()
+  for (const each of shown) {
+    const name = `${each.client} ${each.version}`
+    const row = rows.get(name) ?? new Map<Feature, Compatibility>()
+    // What works in one test and is missing in another is missing.
+    if (each.reason !== undefined || !row.has(each.feature)) row.set(each.feature, each)
+    rows.set(name, row)
+  }
+  const notes: string[] = []
+  const cell = (found: Compatibility | undefined) => {
+    if (!found) return ''
+    if (found.reason === undefined) return 'yes'
+    if (!notes.includes(found.reason)) notes.push(found.reason)
+    return `no (${notes.indexOf(found.reason) + 1})`
+  }
+  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`
+  const table = [...rows]
+    .sort(([a], [b]) => a.localeCompare(b, 'en'))
+    .map(([name, row]) => line([name, ...FEATURES.map((feature) => cell(row.get(feature)))]))
+  return [
+    ...INTRODUCTION,
+    line(['client', ...FEATURES]),
+    line(['---', ...FEATURES.map(() => '---')]),
+    ...table,
+    '',
+    ...notes.map((note, index) => `${index + 1}. ${note}`),
+    '',
+    ...NOT_SERVED,
+  ].join('\n')
+}
+
+const INTRODUCTION = [
+  '# Kafka clients that work with Ottla',
+  '',
+  'Written by `npm run test:interop`, which runs each client, unmodified, against a relay, and compares what it writes and',
+  "reads with Ottla's own client over WebSocket: keys, values, headers, timestamps and offsets, with null and empty ones.",
+  'An empty cell is a feature that the tests of that client do not touch.',
+  '',
+]
+
+const NOT_SERVED = [
+  '## What no client gets',
+  '',
+  '| feature | what a client sees | why |',
+  '| --- | --- | --- |',
+  '| transactions | `InitProducerId` with a transactional id is refused with INVALID_REQUEST | not built; idempotent producers are |',
+  '| compaction | `cleanup.policy=compact` is refused with INVALID_CONFIG | not built |',
+  '| access control lists | SECURITY_DISABLED | an application that embeds the relay decides by its authorizer |',
+  '| quotas | none are listed; setting one is refused with UNSUPPORTED_VERSION | not built |',
+  '| SASL, TLS | the connection is closed, and the relay logs why | put a proxy in front that ends TLS |',
+  '| fetch sessions | session 0, so each fetch names its partitions | clients go on without; nothing is lost but a few bytes |',
+  '| share groups, streams groups, client telemetry | not announced; clients do without | not built |',
+  '| message formats 0 and 1 | UNSUPPORTED_FOR_MESSAGE_FORMAT | every client since Kafka 0.11 writes format 2 |',
+  '',
+]
