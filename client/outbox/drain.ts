@@ -21,6 +21,9 @@ import { TopicQueue } from './topic-queue.ts'
 
 export type DrainParts = Omit<DrainContext, 'connectionNumber' | 'wake' | 'settled'>
 
+/** Turns of the microtask queue in which a stored write's promise has reached the application, or the worker's port. */
+const TURNS_UNTIL_TOLD = 16
+
 export class Drain {
   readonly #context: DrainContext
   readonly #sender: Sender
@@ -32,6 +35,7 @@ export class Drain {
   #connectionNumber = 0
   #isLive = false
   #isAwake = false
+  #isTelling = false
   #isClosed = false
   #nextSealedKey = 1
   #timer: { at: number; cancel(): void } | undefined
@@ -79,6 +83,15 @@ export class Drain {
   /** A stored row that is to be sent. Rows come in the order of their keys. */
   add(row: LedgerRow): void {
     this.#topic(row.topic).unassigned.push(row)
+    void this.#wakeWhenTold()
+  }
+
+  /** Sealing takes a while, and who waits for `stored` need not wait for that too. */
+  async #wakeWhenTold(): Promise<void> {
+    if (this.#isTelling) return
+    this.#isTelling = true
+    for (let turn = 0; turn < TURNS_UNTIL_TOLD; turn++) await null
+    this.#isTelling = false
     this.wake()
   }
 
