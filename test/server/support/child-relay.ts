@@ -1,6 +1,7 @@
 /** Starts relay-process.ts: bundled once per test file, any number of processes, all ended when the file's tests are. */
 import { type ChildProcess, fork } from 'node:child_process'
-import { mkdir, rm } from 'node:fs/promises'
+import { rmSync } from 'node:fs'
+import { mkdir } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { build } from 'vite'
 import { onTestFinished } from 'vitest'
@@ -63,7 +64,7 @@ function message<T>(child: ChildProcess, key: string, exited: Promise<void>): Pr
 
 async function bundleRelay(): Promise<void> {
   await mkdir(outDir, { recursive: true })
-  process.once('exit', () => void rm(outDir, { recursive: true, force: true }))
+  process.once('exit', () => rmSync(outDir, { recursive: true, force: true }))
   await build({
     configFile: false,
     root,
