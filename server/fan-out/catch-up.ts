@@ -6,20 +6,26 @@
  * moment (FRAME_CACHE_BYTES_MAX in all): after a restart a thousand replicas ask for the same ones.
  */
 import { ErrorCode, KafkaError } from '../../protocol/errors.ts'
+import type { Clock } from '../../protocol/lib/clock.ts'
 import type { Frame } from './frame.ts'
 import type { PartitionFanOut } from './partition-fan-out.ts'
-import { canTake, type Subscription } from './subscription.ts'
+import { CATCH_UP_BYTES_MIN, canTake, type Subscription } from './subscription.ts'
 
 const READS_AT_ONCE = 8
 const FRAME_RECORD_BYTES_MAX = 512 * 1024
-/** For a subscription that has less credit than a whole frame. */
-const SMALL_FRAME_RECORD_BYTES_MAX = 64 * 1024
+/** A peer that is ready for the next frame within this time gets larger ones. */
+const QUICK_MS = 250
 const FRAME_CACHE_BYTES_MAX = 16 * 1024 * 1024
 
 export class CatchUpReader {
+  readonly #clock: Clock
   readonly #queue: Subscription[] = []
   readonly #cache = new FrameCache()
   #reads = 0
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
 
   request(subscription: Subscription): void {
     if (subscription.isQueued || subscription.place !== 'behind' || !canTake(subscription)) return
@@ -50,6 +56,7 @@ export class CatchUpReader {
       const frame = await this.#frameFor(subscription)
       // Ended while the read was under way.
       if (subscription.place !== 'reading') return
+      this.#adaptFrameSize(subscription)
       fanOut.deliver(subscription, frame)
       fanOut.arrive(subscription)
     } catch (error) {
@@ -61,9 +68,18 @@ export class CatchUpReader {
     }
   }
 
-  #frameFor({ fanOut, position, credit }: Subscription): Promise<Frame> {
-    const recordBytesMax = credit >= FRAME_RECORD_BYTES_MAX ? FRAME_RECORD_BYTES_MAX : SMALL_FRAME_RECORD_BYTES_MAX
+  #frameFor({ fanOut, position, credit, frameBytesMax }: Subscription): Promise<Frame> {
+    const recordBytesMax = credit >= frameBytesMax ? frameBytesMax : CATCH_UP_BYTES_MIN
     return this.#cache.get(fanOut, position, recordBytesMax)
+  }
+
+  /** Sizes are few, so that peers at one offset share frames. */
+  #adaptFrameSize(subscription: Subscription): void {
+    const now = this.#clock.monotonic()
+    const isQuick = now - subscription.caughtUpAt < QUICK_MS
+    subscription.caughtUpAt = now
+    const larger = Math.min(FRAME_RECORD_BYTES_MAX, subscription.frameBytesMax * 2)
+    subscription.frameBytesMax = isQuick ? larger : CATCH_UP_BYTES_MIN
   }
 }
 

@@ -38,11 +38,12 @@ export interface SubscribeOutcome {
 
 export class Hub {
   readonly #clock: Clock
-  readonly #catchUp = new CatchUpReader()
+  readonly #catchUp: CatchUpReader
   readonly #fanOuts = new Map<string, PartitionFanOut[]>()
 
   constructor(engine: Engine, clock: Clock) {
     this.#clock = clock
+    this.#catchUp = new CatchUpReader(clock)
     engine.onTopicDeleted((topic) => this.#onTopicDeleted(topic))
   }
 

@@ -15,6 +15,8 @@ import type { PartitionFanOut } from './partition-fan-out.ts'
 
 export type SubscriptionPlace = 'new' | 'tail' | 'behind' | 'reading' | 'ended'
 
+export const CATCH_UP_BYTES_MIN = 64 * 1024
+
 export class Subscription {
   readonly peer: Peer
   readonly fanOut: PartitionFanOut
@@ -25,6 +27,10 @@ export class Subscription {
   place: SubscriptionPlace = 'new'
   /** Index in the fan-out's tail while there. */
   tailIndex = -1
+  /** What the next catch-up frame may hold; grows while the peer keeps up, so that no message takes a slow line long. */
+  frameBytesMax = CATCH_UP_BYTES_MIN
+  /** When the last catch-up frame was sent, in monotonic milliseconds. */
+  caughtUpAt = Number.NEGATIVE_INFINITY
   /** In the catch-up reader's queue. */
   isQueued = false
 

@@ -233,14 +233,11 @@ describe('pipelined subscriptions', () => {
     // A fetch that waits holds up the answers behind it.
     const partitions = [{ partition: 0, fetchOffset: 30, partitionMaxBytes: 1000 }]
     const waiting = raw.call(fetch, { maxWaitMs: 150, minBytes: 1, topics: [{ topicId, partitions }] })
-    let deliveredBefore = -1
-    const started = raw.subscribe(topicId, 0, { credit: 1 }).then(() => {
-      deliveredBefore = raw.deliveries.length
-    })
+    const started = raw.subscribe(topicId, 0, { credit: 1 })
     for (let index = 0; index < 20; index++)
       raw.call(grant, { grants: [{ topicId, partition: 0, bytes: 200_000 }] }).catch(() => {})
     await Promise.all([waiting, started])
-    expect(deliveredBefore).toBe(0)
+    expect(raw.deliveriesBeforeResponse).toBe(0)
     await raw.deliveredTo(30)
     expectNoGap(raw, 0, 30)
   })

@@ -27,6 +27,8 @@ export class RelayClient {
   readonly deliveries: Deliver[] = []
   readonly ended: SubscriptionEnded[] = []
   heartbeats = 0
+  /** How many deliveries had come before the latest response: several messages may come in one turn. */
+  deliveriesBeforeResponse = 0
   closed: { code: number; reason: string } | undefined
   #correlationId = 0
   readonly #waiting = new Map<number, (reader: Reader) => void>()
@@ -142,6 +144,7 @@ export class RelayClient {
     const reader = new Reader(new Uint8Array(data.buffer, data.byteOffset, data.length))
     const correlationId = reader.int32()
     if (correlationId >= 0) {
+      this.deliveriesBeforeResponse = this.deliveries.length
       const settle = this.#waiting.get(correlationId)
       this.#waiting.delete(correlationId)
       return settle?.(reader)
