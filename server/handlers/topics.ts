@@ -56,7 +56,7 @@ async function create(asked: AskedTopic, validateOnly: boolean, context: Request
 
 function partitionCountOf({ assignments, numPartitions }: AskedTopic): number {
   if (assignments.length === 0) return numPartitions
-  const isPossible = assignments.every(({ brokerIds }) => brokerIds.length === 1 && brokerIds[0] === BROKER_ID)
+  const isPossible = assignments.every(isToThisBroker)
   const indexes = assignments.map(({ partitionIndex }) => partitionIndex).sort((a, b) => a - b)
   if (!isPossible || indexes.some((partition, index) => partition !== index)) {
     throw new KafkaError(
@@ -65,6 +65,10 @@ function partitionCountOf({ assignments, numPartitions }: AskedTopic): number {
     )
   }
   return assignments.length
+}
+
+function isToThisBroker({ brokerIds }: { brokerIds: readonly number[] }): boolean {
+  return brokerIds.length === 1 && brokerIds[0] === BROKER_ID
 }
 
 function configsOf({ configs }: AskedTopic): Record<string, string> {
@@ -122,7 +126,7 @@ export const createPartitionsHandler = entry(createPartitions, 'each', async (re
       request.topics.map(async ({ name, count, assignments }) => {
         try {
           checkAlone(name, repeated)
-          await grow(name, count, assignments !== null, request.validateOnly, context)
+          await grow({ name, count, assignments }, request.validateOnly, context)
           return { name, errorCode: ErrorCode.NONE, errorMessage: null }
         } catch (error) {
           return { name, ...errorFields(error) }
@@ -132,10 +136,15 @@ export const createPartitionsHandler = entry(createPartitions, 'each', async (re
   }
 })
 
+interface Growth {
+  name: string
+  /** The new total. */
+  count: number
+  assignments: ReadonlyArray<{ brokerIds: readonly number[] }> | null
+}
+
 async function grow(
-  name: string,
-  count: number,
-  isAssigned: boolean,
+  { name, count, assignments }: Growth,
   validateOnly: boolean,
   context: RequestContext,
 ): Promise<void> {
@@ -144,11 +153,17 @@ async function grow(
     throw new KafkaError('TOPIC_AUTHORIZATION_FAILED', `not allowed to alter ${name}`)
   const topic = engine.topicByName(name)
   if (!topic) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `there is no topic ${name}`)
-  if (isAssigned) throw new KafkaError('INVALID_REPLICA_ASSIGNMENT', 'assignments are not needed: there is one broker')
   if (count <= topic.partitions.length) {
     throw new KafkaError(
       'INVALID_PARTITIONS',
       `${name} has ${topic.partitions.length} partitions already; the new total must be larger than that, not ${count}`,
+    )
+  }
+  const added = count - topic.partitions.length
+  if (assignments && !(assignments.length === added && assignments.every(isToThisBroker))) {
+    throw new KafkaError(
+      'INVALID_REPLICA_ASSIGNMENT',
+      `assignments must give each of the ${added} new partitions to broker ${BROKER_ID} alone; leave them out`,
     )
   }
   if (!validateOnly) await engine.growTopic(topic.id, count)

@@ -14,6 +14,7 @@ import {
   listPartitionReassignments,
 } from '../../protocol/messages/replicas.ts'
 import { describeTopicPartitions } from '../../protocol/messages/topic-partitions.ts'
+import { createPartitions } from '../../protocol/messages/topics.ts'
 import type { Authorizer } from '../../server/authorizer.ts'
 import { startRelay } from '../support/relay.ts'
 import { RelayClient } from '../support/relay-client.ts'
@@ -127,6 +128,25 @@ test('[KAF-8] elections and reassignments: there is nothing to do, and the answe
     ErrorCode.NO_REASSIGNMENT_IN_PROGRESS,
   ])
   expect(await client.call(listPartitionReassignments, { topics: null })).toMatchObject({ errorCode: 0, topics: [] })
+})
+
+test('[KAF-13] CreatePartitions takes assignments that name the one broker for each new partition', async () => {
+  const { relay, client } = await open()
+  await client.createTopic('t')
+  const grow = async (assignments: Array<{ brokerIds: number[] }> | null, count = 3) => {
+    const topics = [{ name: 't', count, assignments }]
+    const { results } = await client.call(createPartitions, { topics, timeoutMs: 1000, validateOnly: false })
+    return results[0]!.errorCode
+  }
+  const one = { brokerIds: [1] }
+  expect(await grow([])).toBe(ErrorCode.INVALID_REPLICA_ASSIGNMENT)
+  expect(await grow([one])).toBe(ErrorCode.INVALID_REPLICA_ASSIGNMENT)
+  expect(await grow([one, { brokerIds: [2] }])).toBe(ErrorCode.INVALID_REPLICA_ASSIGNMENT)
+  expect(await grow([one, { brokerIds: [1, 1] }])).toBe(ErrorCode.INVALID_REPLICA_ASSIGNMENT)
+  expect(relay.engine.topicByName('t')!.partitions).toHaveLength(1)
+  expect(await grow([one, one])).toBe(ErrorCode.NONE)
+  expect(await grow(null, 4)).toBe(ErrorCode.NONE)
+  expect(relay.engine.topicByName('t')!.partitions).toHaveLength(4)
 })
 
 test('[KAF-9] ACLs are disabled; quotas are none, and none can be set', async () => {

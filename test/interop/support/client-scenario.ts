@@ -113,7 +113,7 @@ export async function relayForClients(): Promise<{ relay: Relay; address: string
 }
 
 /** The codecs of the batches in partition 0: they are stored as they came. */
-async function codecsStored(relay: Relay, topic: string): Promise<string[]> {
+export async function codecsStored(relay: Relay, topic: string): Promise<string[]> {
   const client = await RelayClient.open(relay.websocket.url)
   const { responses } = await client.call(fetch, {
     maxWaitMs: 0,
