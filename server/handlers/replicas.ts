@@ -24,7 +24,10 @@ export const electLeadersHandler = entry(electLeaders, 'each', ({ electionType, 
   if (topicPartitions === null) return { ...nothing, errorCode: ErrorCode.NONE }
   const replicaElectionResults = topicPartitions.map(({ topic, partitions }) => ({
     topic,
-    partitionResult: [...new Set(partitions)].map((partitionId) => ({ partitionId, ...elect(topic, partitionId, context) })),
+    partitionResult: [...new Set(partitions)].map((partitionId) => ({
+      partitionId,
+      ...elect(topic, partitionId, context),
+    })),
   }))
   return { errorCode: ErrorCode.NONE, replicaElectionResults }
 })
