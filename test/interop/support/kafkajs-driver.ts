@@ -16,7 +16,7 @@ export function kafkajsDriver(version: string): Driver {
     group: (address, topic, group, count) => read(address, topic, group, count),
     admin: administer,
     async transaction(address) {
-      const producer = open(address).producer({ transactionalId: 't', idempotent: true, retry: { retries: 0 } })
+      const producer = open(address).producer({ transactionalId: 't', idempotent: true })
       await producer.connect()
       try {
         await producer.transaction()
