@@ -8,6 +8,8 @@ if [ -z "${CHROMIUM:-}" ] && ! command -v chromium >/dev/null && ! command -v ch
   missing+=(chromium)
 fi
 command -v kcat >/dev/null || missing+=(kcat)
+# Kafka clients for Python come from PyPI into a virtual environment of their own.
+python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv)
 [ "${#missing[@]}" -eq 0 ] && exit 0
 
 if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
