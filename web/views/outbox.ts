@@ -14,6 +14,7 @@ const SHOWN_AT_MOST = 200
 
 export function outboxView(app: App, until: AbortSignal): HTMLElement {
   const depth = h('strong', { class: 'headline-number num' })
+  const unit = h('span', { class: 'headline-unit' })
   const facts = h('p', { class: 'soft num' })
   const drain = h('progress', { max: 1, value: 0, 'aria-label': 'Sent since the outbox was last empty' })
   const list = h('ol', { class: 'entries' })
@@ -75,6 +76,7 @@ export function outboxView(app: App, until: AbortSignal): HTMLElement {
   app.status.watch(({ outbox }) => {
     highest = outbox.pendingRecords === 0 ? 0 : Math.max(highest, outbox.pendingRecords)
     setText(depth, count(outbox.pendingRecords))
+    setText(unit, outbox.pendingRecords === 1 ? 'record to send' : 'records to send')
     drain.hidden = highest === 0
     drain.value = highest === 0 ? 0 : 1 - outbox.pendingRecords / highest
     void refresh()
@@ -85,7 +87,7 @@ export function outboxView(app: App, until: AbortSignal): HTMLElement {
     'div',
     { class: 'page' },
     h('div', { class: 'page-head' }, h('h1', {}, 'Outbox'), exportButton(app)),
-    h('div', { class: 'headline is-static' }, depth, h('span', { class: 'headline-unit' }, 'records to send')),
+    h('div', { class: 'headline is-static' }, depth, unit),
     facts,
     drain,
     empty,
