@@ -16,6 +16,7 @@ import { KafkaError } from '../../protocol/errors.ts'
 import type { Clock, Timer } from '../../protocol/lib/clock.ts'
 import type { Files } from '../storage/files.ts'
 import { isNoSpace } from '../storage/files.ts'
+import { AppendGate, QUEUED_BYTES_MAX } from './append-gate.ts'
 import type { AppendResult } from './appender.ts'
 import { Appender, CHECKPOINT_BYTES_DEFAULT } from './appender.ts'
 import type { Round } from './commit-loop.ts'
@@ -25,6 +26,7 @@ import type { LogFault, RecoveryReport } from './log-fault.ts'
 import { storageRefusal, writeFault } from './log-fault.ts'
 import type { ReadResult } from './log-reader.ts'
 import { LogReader } from './log-reader.ts'
+import { LogStart } from './log-start.ts'
 import { LogState } from './log-state.ts'
 import { LogWriter, SyncFailure } from './log-writer.ts'
 import type { OpenFileLimit } from './open-file-limit.ts'
@@ -33,17 +35,13 @@ import type { RecentSlice } from './recent-batches.ts'
 import { RecentBatches, RecentBudget } from './recent-batches.ts'
 import type { RecoveredLog } from './recovery.ts'
 import { recoverLog } from './recovery.ts'
-import { isWhollyExpired, JumpGuard, retainedFrom } from './retention.ts'
 import type { TimedOffset } from './time-lookup.ts'
 import { TimeLookup } from './time-lookup.ts'
 
 export type { AppendResult, LogConfig, LogFault, ReadResult, RecentSlice, RecoveryReport, TimedOffset }
 
-/** Appends beyond this wait for nothing: they are refused with a retriable error. */
-export const QUEUED_BYTES_MAX = 32 * 1024 * 1024
-/** Room that must be there before a log that met a full disk takes appends again. */
-const ROOM_BYTES_MIN = 16 * 1024 * 1024
-const ROOM_PROBE_MS = 1000
+export { QUEUED_BYTES_MAX }
+
 const SYNC_POINT_DELAY_MS = 10
 const SCRUB_SLICE_BYTES = 4 * 1024 * 1024
 
@@ -83,12 +81,10 @@ export class PartitionLog {
   readonly #loop: CommitLoop
   readonly #recent: RecentBatches
   readonly #times: TimeLookup
-  readonly #jumpGuard: JumpGuard
+  readonly #gate: AppendGate
+  readonly #start: LogStart
   readonly #release: () => void
   #recovery: RecoveryReport
-  /** Why appends are refused although the log is online. */
-  #refusal: { message: string; isFull: boolean } | undefined
-  #probedAtMs = 0
   #syncPointTimer: Timer | undefined
   #closing: Promise<void> | undefined
 
@@ -115,7 +111,12 @@ export class PartitionLog {
       checkpointBytes: options.checkpointBytes ?? CHECKPOINT_BYTES_DEFAULT,
     })
     this.#times = new TimeLookup(state, this.#reader, options.codecs)
-    this.#jumpGuard = new JumpGuard(clock)
+    this.#gate = new AppendGate({ files, dir, clock, state })
+    this.#start = new LogStart({
+      ...{ dir, clock, config, state, writer: this.#writer, warn },
+      moved: () => this.#tellChange(),
+      rollIdle: () => this.#rollIdle(),
+    })
   }
 
   /** What opening found, and cut. */
@@ -171,32 +172,8 @@ export class PartitionLog {
    * KAFKA_STORAGE_ERROR when the log is offline or the disk full, REQUEST_TIMED_OUT when too much is queued already.
    */
   append(batch: Uint8Array): AppendResult {
-    if (this.#state.fault) throw storageRefusal(this.#state.fault)
-    if (this.#refusal) throw this.#refuse(this.#refusal)
-    if (this.#loop.queuedBytes + batch.length > QUEUED_BYTES_MAX) {
-      throw new KafkaError(
-        'REQUEST_TIMED_OUT',
-        `${this.#loop.queuedBytes} bytes wait to be written; no more than ${QUEUED_BYTES_MAX} may: send again later`,
-      )
-    }
+    this.#gate.check(batch.length, this.#loop.queuedBytes)
     return this.#appender.append(batch)
-  }
-
-  #refuse(refusal: { message: string; isFull: boolean }): KafkaError {
-    if (refusal.isFull) this.#probeRoom()
-    return new KafkaError('KAFKA_STORAGE_ERROR', refusal.message)
-  }
-
-  #probeRoom(): void {
-    const nowMs = this.#options.clock.monotonic()
-    if (nowMs - this.#probedAtMs < ROOM_PROBE_MS) return
-    this.#probedAtMs = nowMs
-    this.#options.files.freeBytes(this.dir).then(
-      (bytes) => {
-        if (bytes >= ROOM_BYTES_MIN && this.#refusal?.isFull && !this.#closing) this.#refusal = undefined
-      },
-      () => {},
-    )
   }
 
   /**
@@ -290,7 +267,7 @@ export class PartitionLog {
   async #failed(error: unknown): Promise<Error> {
     if (isNoSpace(error)) {
       const message = `the disk that holds ${this.dir} is full; appends are refused until there is room`
-      this.#refusal = { message, isFull: true }
+      this.#gate.shutForRoom(message)
       try {
         await this.#writer.cutUnfinished()
         await this.#recoverAgain()
@@ -330,39 +307,8 @@ export class PartitionLog {
    * Records below `offset` are gone for readers from now on (DeleteRecords); -1 means all that is durable. Returns the
    * new log start. Throws OFFSET_OUT_OF_RANGE above the high watermark.
    */
-  async deleteRecordsBefore(offset: number): Promise<number> {
-    const target = offset === -1 ? this.#state.highWatermark : offset
-    if (target > this.#state.highWatermark || target < 0) {
-      const { startOffset, highWatermark } = this.#state
-      throw new KafkaError(
-        'OFFSET_OUT_OF_RANGE',
-        `records can be deleted up to offset ${highWatermark}, the log start is ${startOffset}; ${target} is neither`,
-      )
-    }
-    if (target > this.#state.startOffset) await this.#moveStart(target)
-    return this.#state.startOffset
-  }
-
-  async #moveStart(offset: number): Promise<void> {
-    const state = this.#state
-    const kept = state.segments.findIndex((segment) => !segment.isSealed || segment.endOffset > offset)
-    const doomed = state.segments.slice(0, kept < 0 ? state.segments.length : kept)
-    state.startOffset = offset
-    state.segments = state.segments.slice(doomed.length)
-    state.epochs.dropBelow(offset)
-    this.#tellChange()
-    try {
-      await this.#writer.saveManifest()
-    } catch (error) {
-      if (!isNoSpace(error) || doomed.length === 0) throw error
-      // The disk is full, and deleting is the cure: indexes of what goes anyway make room for the manifest.
-      for (const segment of doomed) await segment.removeIndex()
-      await this.#writer.saveManifest()
-    }
-    // Readers may hold one for a while; nobody waits for them here.
-    for (const segment of doomed) {
-      segment.remove().catch((error) => this.#options.logger?.warn(`${segment.path} was not deleted: ${error}`))
-    }
+  deleteRecordsBefore(offset: number): Promise<number> {
+    return this.#start.deleteBefore(offset)
   }
 
   /**
@@ -370,23 +316,13 @@ export class PartitionLog {
    * minutes. Does nothing when the wall clock jumped by more than an hour since the last call. Returns the bytes freed.
    */
   async enforceRetention(): Promise<number> {
-    const jumpMs = this.#jumpGuard.takeJump()
-    if (jumpMs !== undefined) {
-      this.#options.logger?.warn(`the clock jumped by ${jumpMs} ms: nothing is deleted from ${this.dir} this time`)
-      return 0
-    }
     if (this.#state.fault || this.#closing) return 0
-    const nowMs = this.#options.clock.now()
-    const config = this.#options.config()
-    this.#state.producers.expire(nowMs - config.producerIdExpirationMs, this.#state.highWatermark)
-    const isIdle = this.#loop.isIdle && !this.#refusal
-    if (isIdle && this.#appender.position > 0 && isWhollyExpired(this.#state, config, nowMs)) {
-      await this.#loop.addBoundary(this.#state.endOffset, this.#appender.rollHere()).committed
-    }
-    const before = this.#state.sizeBytes
-    const start = retainedFrom(this.#state, config, nowMs)
-    if (start > this.#state.startOffset) await this.#moveStart(start)
-    return before - this.#state.sizeBytes
+    return this.#start.enforceRetention()
+  }
+
+  async #rollIdle(): Promise<void> {
+    if (!this.#loop.isIdle || this.#gate.isShut || this.#appender.position === 0) return
+    await this.#loop.addBoundary(this.#state.endOffset, this.#appender.rollHere()).committed
   }
 
   /**
@@ -399,14 +335,14 @@ export class PartitionLog {
     if (offset < startOffset || offset > this.#state.endOffset) {
       throw new KafkaError('OFFSET_OUT_OF_RANGE', `a log of ${startOffset} to ${this.endOffset} can't end at ${offset}`)
     }
-    this.#refusal = { message: `${this.dir} is being truncated`, isFull: false }
+    this.#gate.shut(`${this.dir} is being truncated`)
     try {
       await this.#loop.drained()
       if (this.#state.fault) throw storageRefusal(this.#state.fault)
       if (offset < this.#state.highWatermark) await this.#truncate(offset)
       return this.#state.endOffset
     } finally {
-      this.#refusal = this.#closing ? this.#refusal : undefined
+      this.#gate.open()
     }
   }
 
@@ -441,7 +377,7 @@ export class PartitionLog {
   }
 
   async #close(): Promise<void> {
-    this.#refusal = { message: `${this.dir} is closed`, isFull: false }
+    this.#gate.close(`${this.dir} is closed`)
     await this.#loop.drained()
     this.#syncPointTimer?.cancel()
     const isUntouched = !this.#writer.isPrepared && (this.#recovery.isClean || this.#recovery.isNew)

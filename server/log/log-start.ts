@@ -1,0 +1,89 @@
+/**
+ * Where the log begins: moved on by retention and by DeleteRecords, never back.
+ *
+ * The new start is durable in the manifest before any file goes. Whole segments below it are deleted when their last
+ * reader is done; nobody waits for that.
+ */
+import { KafkaError } from '../../protocol/errors.ts'
+import type { Clock } from '../../protocol/lib/clock.ts'
+import { isNoSpace } from '../storage/files.ts'
+import type { LogConfig } from './log-config.ts'
+import type { LogState } from './log-state.ts'
+import type { LogWriter } from './log-writer.ts'
+import { isWhollyExpired, JumpGuard, retainedFrom } from './retention.ts'
+
+export interface LogStartOptions {
+  dir: string
+  clock: Clock
+  config: () => LogConfig
+  state: LogState
+  writer: LogWriter
+  warn: (message: string) => void
+  /** Tells those who follow the log. */
+  moved: () => void
+  /** Closes the segment that is written to, if nothing is being written. Resolves at once if something is. */
+  rollIdle: () => Promise<void>
+}
+
+export class LogStart {
+  readonly #options: LogStartOptions
+  readonly #jumpGuard: JumpGuard
+
+  constructor(options: LogStartOptions) {
+    this.#options = options
+    this.#jumpGuard = new JumpGuard(options.clock)
+  }
+
+  /** Records below `offset` are gone for readers from now on; -1 means all that is durable. */
+  async deleteBefore(offset: number): Promise<number> {
+    const { state } = this.#options
+    const target = offset === -1 ? state.highWatermark : offset
+    if (target > state.highWatermark || target < 0) {
+      const { startOffset, highWatermark } = state
+      throw new KafkaError(
+        'OFFSET_OUT_OF_RANGE',
+        `records can be deleted up to offset ${highWatermark}, the log start is ${startOffset}; ${target} is neither`,
+      )
+    }
+    if (target > state.startOffset) await this.#moveTo(target)
+    return state.startOffset
+  }
+
+  /** Deletes what the configuration no longer keeps, and forgets producers that wrote nothing for long. */
+  async enforceRetention(): Promise<number> {
+    const { clock, state, dir } = this.#options
+    const jumpMs = this.#jumpGuard.takeJump()
+    if (jumpMs !== undefined) {
+      this.#options.warn(`the clock jumped by ${jumpMs} ms: nothing is deleted from ${dir} this time`)
+      return 0
+    }
+    const nowMs = clock.now()
+    const config = this.#options.config()
+    state.producers.expire(nowMs - config.producerIdExpirationMs, state.highWatermark)
+    if (isWhollyExpired(state, config, nowMs)) await this.#options.rollIdle()
+    const before = state.sizeBytes
+    const start = retainedFrom(state, config, nowMs)
+    if (start > state.startOffset) await this.#moveTo(start)
+    return before - state.sizeBytes
+  }
+
+  async #moveTo(offset: number): Promise<void> {
+    const { state, writer, warn } = this.#options
+    const kept = state.segments.findIndex((segment) => !segment.isSealed || segment.endOffset > offset)
+    const doomed = state.segments.slice(0, kept < 0 ? state.segments.length : kept)
+    state.startOffset = offset
+    state.segments = state.segments.slice(doomed.length)
+    state.epochs.dropBelow(offset)
+    this.#options.moved()
+    try {
+      await writer.saveManifest()
+    } catch (error) {
+      if (!isNoSpace(error) || doomed.length === 0) throw error
+      // The disk is full, and deleting is the cure: indexes of what goes anyway make room for the manifest.
+      for (const segment of doomed) await segment.removeIndex()
+      await writer.saveManifest()
+    }
+    // Readers may hold one for a while; nobody waits for them here.
+    for (const segment of doomed) segment.remove().catch((error) => warn(`${segment.path} was not deleted: ${error}`))
+  }
+}
