@@ -17,8 +17,6 @@ export interface Services {
   readonly logger: Logger
   readonly authorizer: Authorizer
   readonly replicas: ReplicaConnections
-  /** Where the HTTP listener is reached. */
-  httpAddress(): { host: string; port: number }
 }
 
 /** A single relay is broker 1 of a cluster of one. */

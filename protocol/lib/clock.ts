@@ -15,6 +15,8 @@ export interface Clock {
   /** Milliseconds from an arbitrary start; never goes back. */
   monotonic(): number
   setTimer(delayMs: number, fire: () => void): Timer
+  /** Runs when everything that is due in this turn of the event loop has run. Left out: the platform's own turns. */
+  nextTurn?(run: () => void): void
 }
 
 export const systemClock: Clock = {

@@ -63,6 +63,7 @@ export class HttpListener {
     return { host, port }
   }
 
+  /** Also when it never listened. */
   async close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
     this.#server.closeAllConnections()

@@ -6,7 +6,6 @@
  * batches are compressed already, and inflating is how a small frame becomes a large one.
  */
 import type { IncomingMessage } from 'node:http'
-import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { WebSocket, WebSocketServer } from 'ws'
 import type { Timer } from '../../protocol/lib/clock.ts'
@@ -15,6 +14,7 @@ import { Connection } from '../connection.ts'
 import type { Frame } from '../fan-out/frame.ts'
 import { UNSENT_BYTES_MAX } from '../fan-out/subscription.ts'
 import type { Services } from '../services.ts'
+import type { Address } from './peer-socket.ts'
 import { webSocketHeaderBytes, writeWebSocketHeader } from './websocket-frame.ts'
 
 const SWEEP_MS = 1_000
@@ -33,6 +33,7 @@ class RelaySocket extends WebSocket {
 
 export class WebSocketDoor {
   readonly #services: Services
+  readonly #advertised: () => Address
   readonly #server: WebSocketServer
   readonly #connections = new Set<WebSocketConnection>()
   readonly #perAddress = new Map<string, number>()
@@ -41,8 +42,10 @@ export class WebSocketDoor {
   #refusedCount = 0
   #now: number
 
-  constructor(services: Services) {
+  /** `advertised` is where Metadata sends clients that came through this door. */
+  constructor(services: Services, advertised: () => Address) {
     this.#services = services
+    this.#advertised = advertised
     this.#now = services.clock.monotonic()
     this.#server = new WebSocketServer({
       noServer: true,
@@ -55,6 +58,10 @@ export class WebSocketDoor {
       closeTimeout: CLOSE_TIMEOUT_MS,
     } as ConstructorParameters<typeof WebSocketServer>[0])
     this.#scheduleSweep()
+  }
+
+  get advertised(): Address {
+    return this.#advertised()
   }
 
   get connectionCount(): number {
@@ -75,13 +82,7 @@ export class WebSocketDoor {
   accept(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     this.#server.handleUpgrade(request, socket, head, (webSocket) => {
       const address = request.socket.remoteAddress ?? 'unknown'
-      const connection = new WebSocketConnection(
-        this.#services,
-        webSocket as RelaySocket,
-        socket as Socket,
-        address,
-        this,
-      )
+      const connection = new WebSocketConnection(this.#services, webSocket as RelaySocket, socket, address, this)
       this.#connections.add(connection)
       this.#perAddress.set(address, (this.#perAddress.get(address) ?? 0) + 1)
     })
@@ -131,10 +132,10 @@ class WebSocketConnection extends Connection {
   /** What waited for the network at the last sweep. */
   #queuedBytes = 0
   readonly #webSocket: RelaySocket
-  readonly #socket: Socket
+  readonly #socket: Duplex
   readonly #door: WebSocketDoor
 
-  constructor(services: Services, webSocket: RelaySocket, socket: Socket, remoteAddress: string, door: WebSocketDoor) {
+  constructor(services: Services, webSocket: RelaySocket, socket: Duplex, remoteAddress: string, door: WebSocketDoor) {
     super(services, remoteAddress, door.now)
     this.#webSocket = webSocket
     this.#socket = socket
@@ -148,8 +149,8 @@ class WebSocketConnection extends Connection {
     socket.on('drain', () => this.onDrained())
   }
 
-  get advertised(): { host: string; port: number } {
-    return this.services.httpAddress()
+  get advertised(): Address {
+    return this.#door.advertised
   }
 
   get unsentBytes(): number {
@@ -215,7 +216,7 @@ class WebSocketConnection extends Connection {
    */
   #isTaking(): boolean {
     const before = this.#queuedBytes
-    const handle = (this.#socket as Socket & { _handle?: { writeQueueSize?: number } | null })._handle
+    const handle = (this.#socket as Duplex & { _handle?: { writeQueueSize?: number } | null })._handle
     this.#queuedBytes = this.unsentBytes === 0 ? 0 : (handle?.writeQueueSize ?? this.unsentBytes)
     return before > 0 && this.#queuedBytes !== before
   }

@@ -4,6 +4,7 @@
  * A round is a run of batches for one segment, at most 8 MiB. The rounds wait in a queue; the loop takes the first, writes
  * and syncs it, and only then the next. After a failure nothing that waits is ever acknowledged.
  */
+import type { Clock } from '../../protocol/lib/clock.ts'
 import { clearCommitMark, markCommitStart } from './commit-mark.ts'
 import { joinPiece } from './recent-batches.ts'
 import type { Segment } from './segment.ts'
@@ -68,12 +69,14 @@ export interface CommitTarget {
 
 export class CommitLoop {
   readonly #target: CommitTarget
+  readonly #nextTurn: (run: () => void) => void
   #rounds: Round[] = []
   #running: Promise<void> | undefined
   queuedBytes = 0
 
-  constructor(target: CommitTarget) {
+  constructor(target: CommitTarget, clock: Clock) {
     this.#target = target
+    this.#nextTurn = (run) => (clock.nextTurn ? clock.nextTurn(run) : setImmediate(run))
   }
 
   get isIdle(): boolean {
@@ -112,7 +115,7 @@ export class CommitLoop {
 
   async #run(): Promise<void> {
     // All that arrives in this turn of the event loop shares the first round.
-    await new Promise<void>((resolve) => setImmediate(resolve))
+    await new Promise<void>((resolve) => this.#nextTurn(resolve))
     while (this.#rounds.length > 0) {
       const round = this.#rounds[0]!
       this.#isWriting = true

@@ -100,11 +100,12 @@ export class PartitionLog {
     const warn = (message: string) => options.logger?.warn(message)
     this.#writer = new LogWriter({ files, dir, state, limit, syncCounter: recovered.syncCounter, warn })
     this.#reader = new LogReader({ files, state, onDamage: (fault) => this.#goOffline(fault) })
-    this.#loop = new CommitLoop({
-      write: (round) => this.#writer.write(round),
-      committed: (round, isLast) => this.#committed(round, isLast),
-      failed: (error) => this.#failed(error),
-    })
+    const commits = {
+      write: (round: Round) => this.#writer.write(round),
+      committed: (round: Round, isLast: boolean) => this.#committed(round, isLast),
+      failed: (error: unknown) => this.#failed(error),
+    }
+    this.#loop = new CommitLoop(commits, clock)
     this.#recent = new RecentBatches(options.recentBudget ?? new RecentBudget())
     this.#appender = new Appender({
       ...{ files, dir, clock, config, state, limit, loop: this.#loop, recent: this.#recent },

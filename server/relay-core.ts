@@ -1,0 +1,104 @@
+/**
+ * A relay but for the ports it listens on: folder, engine, coordinators, hub, doors. Doors are handed sockets by whoever
+ * has them, listeners in production (relay.ts), a simulated network in simulations.
+ *
+ * Start: lock the folder, then open the logs; nobody is answered by a relay that does not yet know its topics.
+ * Stop: tell clients to come back later, finish what is being written, close the logs cleanly, let go of the folder.
+ */
+import type { Clock } from '../protocol/lib/clock.ts'
+import type { Random } from '../protocol/lib/random.ts'
+import type { Authorizer } from './authorizer.ts'
+import type { RelayConfig } from './config.ts'
+import { type GroupCoordinator, openGroupCoordinator } from './coordinator/runtime.ts'
+import { openEmbeddedEngine } from './engine/embedded.ts'
+import type { Engine } from './engine.ts'
+import { Hub } from './fan-out/hub.ts'
+import { KafkaDoor } from './listener/kafka-door.ts'
+import type { Address } from './listener/peer-socket.ts'
+import { WebSocketDoor } from './listener/websocket.ts'
+import type { Logger } from './logger.ts'
+import { ReplicaConnections } from './replica-connections.ts'
+import { RetentionTask } from './retention-task.ts'
+import type { Services } from './services.ts'
+import type { Files } from './storage/files.ts'
+
+export interface RelayCoreOptions {
+  config: RelayConfig
+  files: Files
+  clock: Clock
+  random: Random
+  logger: Logger
+  authorizer: Authorizer
+  /** Where clients reach the relay again; asked when one wants to know. */
+  advertised: { http(): Address; kafka(): Address }
+}
+
+export interface RelayCore {
+  readonly services: Services
+  readonly webSocketDoor: WebSocketDoor
+  readonly kafkaDoor: KafkaDoor
+  /** Ends every connection; those that come later are not looked for. */
+  closeDoors(): void
+  /** Idempotent. */
+  close(): Promise<void>
+}
+
+/** Rejects with StorageError LOCKED when another relay has the folder. */
+export async function openRelayCore(options: RelayCoreOptions): Promise<RelayCore> {
+  const { config, files } = options
+  await files.makeDir(config.dataDir)
+  const unlock = await files.lock(config.dataDir)
+  try {
+    const engine = await openEmbeddedEngine({ ...options, dataDir: config.dataDir })
+    try {
+      const groups = await openGroupCoordinator({ ...options, topics: engine, dir: `${config.dataDir}/groups` })
+      return assemble(options, engine, groups, unlock)
+    } catch (error) {
+      await engine.close()
+      throw error
+    }
+  } catch (error) {
+    await unlock()
+    throw error
+  }
+}
+
+function assemble(
+  { config, clock, logger, authorizer, advertised }: RelayCoreOptions,
+  engine: Engine,
+  groups: GroupCoordinator,
+  unlock: () => Promise<void>,
+): RelayCore {
+  const hub = new Hub(engine, clock)
+  const services: Services = {
+    ...{ config, engine, hub, groups, clock, logger, authorizer },
+    replicas: new ReplicaConnections(),
+  }
+  const webSocketDoor = new WebSocketDoor(services, advertised.http)
+  const kafkaDoor = new KafkaDoor(services, advertised.kafka)
+  const stopForgetting = engine.onTopicDeleted(({ id }) => groups.forgetTopic(id))
+  const retention = new RetentionTask(engine, config.retentionCheckMs, clock, logger)
+  const closeDoors = () => {
+    webSocketDoor.closeAll()
+    kafkaDoor.closeAll()
+  }
+  const close = async () => {
+    retention.stop()
+    closeDoors()
+    stopForgetting()
+    try {
+      await groups.close()
+      await engine.close()
+    } finally {
+      await unlock()
+    }
+  }
+  let closing: Promise<void> | undefined
+  return {
+    ...{ services, webSocketDoor, kafkaDoor, closeDoors },
+    close: () => {
+      closing ??= close()
+      return closing
+    },
+  }
+}
