@@ -25,6 +25,11 @@ export interface NewTopic {
   configs: Readonly<Record<string, string>>
 }
 
+/** What a topic would be; it has no id yet. */
+export interface CheckedTopic extends Pick<Topic, 'id' | 'name' | 'configOverrides' | 'config'> {
+  partitionCount: number
+}
+
 export interface Engine {
   /** The same for the life of the data folder. */
   readonly clusterId: string
@@ -33,8 +38,8 @@ export interface Engine {
   topicById(id: string): Topic | undefined
   /** Throws KafkaError TOPIC_ALREADY_EXISTS, INVALID_TOPIC_EXCEPTION, INVALID_PARTITIONS, INVALID_CONFIG. */
   createTopic(topic: NewTopic): Promise<Topic>
-  /** The checks of `createTopic` without its effect. */
-  checkNewTopic(topic: NewTopic): void
+  /** The checks of `createTopic` without its effect. The id is NULL_UUID. */
+  checkNewTopic(topic: NewTopic): CheckedTopic
   deleteTopic(id: string): Promise<void>
   growTopic(id: string, partitionCount: number): Promise<void>
   /** `null` takes an override back. */

@@ -12,9 +12,9 @@ import { ErrorCode, KafkaError } from '../../protocol/errors.ts'
 import type { Clock } from '../../protocol/lib/clock.ts'
 import { Emitter } from '../../protocol/lib/events.ts'
 import type { Random } from '../../protocol/lib/random.ts'
-import { randomUuid } from '../../protocol/lib/uuid.ts'
+import { NULL_UUID, randomUuid } from '../../protocol/lib/uuid.ts'
 import { ConfigError, type RelayConfig, resolveTopicConfig, type TopicConfig, topicConfigDefaults } from '../config.ts'
-import type { Engine, NewTopic, Topic } from '../engine.ts'
+import type { CheckedTopic, Engine, NewTopic, Topic } from '../engine.ts'
 import { OpenFileLimit } from '../log/open-file-limit.ts'
 import { openPartitionLog } from '../log/open-log.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
@@ -24,7 +24,7 @@ import type { Files } from '../storage/files.ts'
 import { type MetadataChange, MetadataLog, type TopicRecord } from './metadata-log.ts'
 import { ProducerIds } from './producer-ids.ts'
 import { folderOfTopic, removeFolder, topicIdOfFolder } from './topic-folders.ts'
-import { checkTopicName } from './topic-names.ts'
+import { checkTopicName, collisionKey } from './topic-names.ts'
 
 export const PARTITIONS_PER_TOPIC_MAX = 10_000
 const OPENED_AT_ONCE = 8
@@ -73,6 +73,7 @@ export class EmbeddedEngine implements Engine {
   readonly #metadata: MetadataLog
   readonly #byId = new Map<string, OpenTopic>()
   readonly #byName = new Map<string, OpenTopic>()
+  readonly #nameByCollisionKey = new Map<string, string>()
   readonly #deleted = new Emitter<Topic>()
   readonly #openFiles = new OpenFileLimit()
   readonly #recentBudget = new RecentBudget()
@@ -148,17 +149,20 @@ export class EmbeddedEngine implements Engine {
     return { dir, freeBytes: await files.freeBytes(dir) }
   }
 
-  checkNewTopic({ name, partitionCount, configs }: NewTopic): void {
+  checkNewTopic({ name, partitionCount: asked, configs }: NewTopic): CheckedTopic {
     checkTopicName(name)
     if (this.#byName.has(name)) throw new KafkaError('TOPIC_ALREADY_EXISTS', `there is a topic ${name} already`)
-    this.#checkPartitionCount(partitionCount === -1 ? this.#options.config.numPartitions : partitionCount)
-    this.#resolveConfig(configs)
+    const alike = this.#nameByCollisionKey.get(collisionKey(name))
+    if (alike !== undefined)
+      throw new KafkaError('INVALID_TOPIC_EXCEPTION', `${name} and the topic ${alike} differ in "." and "_" only`)
+    const partitionCount = asked === -1 ? this.#options.config.numPartitions : asked
+    this.#checkPartitionCount(partitionCount)
+    return { id: NULL_UUID, name, partitionCount, configOverrides: configs, config: this.#resolveConfig(configs) }
   }
 
   createTopic(asked: NewTopic): Promise<Topic> {
     return this.#change(async () => {
-      this.checkNewTopic(asked)
-      const partitionCount = asked.partitionCount === -1 ? this.#options.config.numPartitions : asked.partitionCount
+      const { partitionCount } = this.checkNewTopic(asked)
       const record: TopicRecord = { name: asked.name, partitionCount, configs: { ...asked.configs } }
       const topic = this.#newOpenTopic(randomUuid(this.#options.random), record)
       await this.#keepIf(topic.partitions, 0, async () => {
@@ -176,6 +180,7 @@ export class EmbeddedEngine implements Engine {
       await this.#metadata.append({ key: `topic/${id}`, value: null })
       this.#byId.delete(id)
       this.#byName.delete(topic.name)
+      this.#nameByCollisionKey.delete(collisionKey(topic.name))
       this.#deleted.emit(topic)
       await Promise.all(topic.partitions.map((log) => log.close()))
       await removeFolder(this.#options.files, this.#folderOf(topic))
@@ -311,6 +316,7 @@ export class EmbeddedEngine implements Engine {
   #publish(topic: OpenTopic): void {
     this.#byId.set(topic.id, topic)
     this.#byName.set(topic.name, topic)
+    this.#nameByCollisionKey.set(collisionKey(topic.name), topic.name)
   }
 
   #existing(id: string): OpenTopic {

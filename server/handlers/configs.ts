@@ -71,7 +71,7 @@ function describeResource(resourceType: number, name: string, context: RequestCo
 }
 
 /** All configurations of a topic, as DescribeConfigs and CreateTopics list them. */
-export function describeEntries(topic: Topic) {
+export function describeEntries(topic: Pick<Topic, 'config' | 'configOverrides'>) {
   return topicConfigDefinitions.map((definition) => {
     const isOverride = definition.name in topic.configOverrides
     const configSource: number = isOverride ? Source.topic : Source.default

@@ -8,6 +8,7 @@ import type { ResponseInputOf } from '../../protocol/api.ts'
 import { ErrorCode } from '../../protocol/errors.ts'
 import { NULL_UUID } from '../../protocol/lib/uuid.ts'
 import { describeCluster, metadata } from '../../protocol/messages/metadata.ts'
+import { isTopicName } from '../engine/topic-names.ts'
 import type { Topic } from '../engine.ts'
 import { entry, type RequestContext } from '../handler.ts'
 import { BROKER_ID } from '../services.ts'
@@ -66,6 +67,7 @@ async function find(
   if (!context.allows('describe', { type: 'topic', name })) return missing(asked, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
   const topic = engine.topicByName(name)
   if (topic) return describe(topic)
+  if (!isTopicName(name)) return missing(asked, ErrorCode.INVALID_TOPIC_EXCEPTION)
   if (!mayCreate || !config.autoCreateTopics) return missing(asked, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
   if (!context.allows('create', { type: 'topic', name })) return missing(asked, ErrorCode.TOPIC_AUTHORIZATION_FAILED)
   try {

@@ -7,7 +7,7 @@
 import { ErrorCode, KafkaError } from '../../protocol/errors.ts'
 import { NULL_UUID } from '../../protocol/lib/uuid.ts'
 import { createPartitions, createTopics, deleteTopics } from '../../protocol/messages/topics.ts'
-import type { NewTopic, Topic } from '../engine.ts'
+import type { CheckedTopic, NewTopic, Topic } from '../engine.ts'
 import { entry, type RequestContext } from '../handler.ts'
 import { BROKER_ID } from '../services.ts'
 import { describeEntries } from './configs.ts'
@@ -37,7 +37,7 @@ export const createTopicsHandler = entry(createTopics, 'each', async (request, c
   }
 })
 
-async function create(asked: AskedTopic, validateOnly: boolean, context: RequestContext): Promise<Topic | string> {
+async function create(asked: AskedTopic, validateOnly: boolean, context: RequestContext): Promise<CheckedTopic> {
   const { name, replicationFactor } = asked
   if (!context.allows('create', { type: 'topic', name }))
     throw new KafkaError('TOPIC_AUTHORIZATION_FAILED', `not allowed to create ${name}`)
@@ -49,13 +49,17 @@ async function create(asked: AskedTopic, validateOnly: boolean, context: Request
   }
   const topic: NewTopic = { name, partitionCount: partitionCountOf(asked), configs: configsOf(asked) }
   const { engine } = context.services
-  if (!validateOnly) return engine.createTopic(topic)
-  engine.checkNewTopic(topic)
-  return name
+  if (!validateOnly) {
+    const created = await engine.createTopic(topic)
+    return { ...created, partitionCount: created.partitions.length }
+  }
+  return engine.checkNewTopic(topic)
 }
 
-function partitionCountOf({ assignments, numPartitions }: AskedTopic): number {
+function partitionCountOf({ assignments, numPartitions, replicationFactor }: AskedTopic): number {
   if (assignments.length === 0) return numPartitions
+  if (numPartitions !== -1 || replicationFactor !== -1)
+    throw new KafkaError('INVALID_REQUEST', 'assignments say how many partitions there are: leave both counts at -1')
   const isPossible = assignments.every(isToThisBroker)
   const indexes = assignments.map(({ partitionIndex }) => partitionIndex).sort((a, b) => a - b)
   if (!isPossible || indexes.some((partition, index) => partition !== index)) {
@@ -75,14 +79,14 @@ function configsOf({ configs }: AskedTopic): Record<string, string> {
   return Object.fromEntries(configs.flatMap(({ name, value }) => (value === null ? [] : [[name, value]])))
 }
 
-function createdTopic(created: Topic | string) {
-  const ok = { errorCode: ErrorCode.NONE, errorMessage: null, replicationFactor: 1 }
-  if (typeof created === 'string') return { ...ok, name: created }
+function createdTopic(created: CheckedTopic) {
   return {
-    ...ok,
+    errorCode: ErrorCode.NONE,
+    errorMessage: null,
     name: created.name,
     topicId: created.id,
-    numPartitions: created.partitions.length,
+    numPartitions: created.partitionCount,
+    replicationFactor: 1,
     configs: describeEntries(created),
   }
 }

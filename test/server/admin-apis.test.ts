@@ -70,7 +70,9 @@ describe('CreateTopics', () => {
 
   test('[ADM-2] each topic of a request fails by itself, with its code and a text that names the cause', async () => {
     const { client } = await startedClient()
-    await create(client, [{ name: 'there' }])
+    await create(client, [{ name: 'there' }, { name: 'with_dot' }])
+    const uncounted = { numPartitions: -1, replicationFactor: -1 }
+    const here = [{ partitionIndex: 0, brokerIds: [1] }]
     const broker2 = [{ partitionIndex: 0, brokerIds: [2] }]
     const gap = [{ partitionIndex: 1, brokerIds: [1] }]
     const bad: Array<[AskedTopic, number, RegExp]> = [
@@ -80,13 +82,15 @@ describe('CreateTopics', () => {
       [{ name: '../../etc' }, ErrorCode.INVALID_TOPIC_EXCEPTION, /letters/],
       [{ name: 'ü' }, ErrorCode.INVALID_TOPIC_EXCEPTION, /letters/],
       [{ name: 'x'.repeat(250) }, ErrorCode.INVALID_TOPIC_EXCEPTION, /250/],
-      [{ name: '__internal' }, ErrorCode.INVALID_TOPIC_EXCEPTION, /internal/],
+      [{ name: '__consumer_offsets' }, ErrorCode.INVALID_TOPIC_EXCEPTION, /internal/],
+      [{ name: 'with.dot' }, ErrorCode.INVALID_TOPIC_EXCEPTION, /with_dot/],
       [{ name: 'zero', numPartitions: 0 }, ErrorCode.INVALID_PARTITIONS, /1 to/],
       [{ name: 'minus', numPartitions: -2 }, ErrorCode.INVALID_PARTITIONS, /-2/],
       [{ name: 'many', numPartitions: 2 ** 31 - 1 }, ErrorCode.INVALID_PARTITIONS, /2147483647/],
       [{ name: 'copies', replicationFactor: 3 }, ErrorCode.INVALID_REPLICATION_FACTOR, /3/],
-      [{ name: 'assigned', assignments: broker2 }, ErrorCode.INVALID_REPLICA_ASSIGNMENT, /broker 1/],
-      [{ name: 'gap', assignments: gap }, ErrorCode.INVALID_REPLICA_ASSIGNMENT, /0 to n-1/],
+      [{ name: 'both', numPartitions: 1, assignments: here }, ErrorCode.INVALID_REQUEST, /assignments/],
+      [{ name: 'assigned', ...uncounted, assignments: broker2 }, ErrorCode.INVALID_REPLICA_ASSIGNMENT, /broker 1/],
+      [{ name: 'gap', ...uncounted, assignments: gap }, ErrorCode.INVALID_REPLICA_ASSIGNMENT, /0 to n-1/],
       [{ name: 'key', configs: [{ name: 'retention', value: '1' }] }, ErrorCode.INVALID_CONFIG, /retention/],
       [{ name: 'value', configs: [{ name: 'retention.ms', value: 'soon' }] }, ErrorCode.INVALID_CONFIG, /soon/],
       [{ name: 'proto', configs: [{ name: '__proto__', value: '1' }] }, ErrorCode.INVALID_CONFIG, /__proto__/],
@@ -111,10 +115,10 @@ describe('CreateTopics', () => {
 
   test('[ADM-3] validateOnly checks and makes nothing', async () => {
     const { client } = await startedClient()
-    expect(codes(await create(client, [{ name: 't' }, { name: '!' }], { validateOnly: true }))).toEqual([
-      0,
-      ErrorCode.INVALID_TOPIC_EXCEPTION,
-    ])
+    const [good, bad] = await create(client, [{ name: 't' }, { name: '!' }], { validateOnly: true })
+    expect(good).toMatchObject({ errorCode: 0, numPartitions: 1, replicationFactor: 1 })
+    expect(good!.configs!.length).toBeGreaterThan(5)
+    expect(bad!.errorCode).toBe(ErrorCode.INVALID_TOPIC_EXCEPTION)
     expect((await named(client, null)).topics).toEqual([])
   })
 

@@ -1,0 +1,14 @@
+/** One Apache Kafka for the whole run. */
+import { execFileSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { startApacheKafka } from '../../support/apache-kafka.ts'
+
+export default async function setup() {
+  const script = fileURLToPath(new URL('../../../scripts/setup-interop.sh', import.meta.url))
+  execFileSync('bash', [script, 'all'], { stdio: 'inherit' })
+  const kafka = await startApacheKafka({
+    settings: { 'auto.create.topics.enable': 'false', 'log.message.timestamp.after.max.ms': 3_600_000 },
+  })
+  process.env.OTTLA_ORACLE_ADDRESS = kafka.address
+  return () => kafka.stop()
+}

@@ -1,0 +1,13 @@
+import { defineConfig } from 'vitest/config'
+
+/** The relay beside a real Apache Kafka, answer by answer. Needs a JDK, mvn and go (scripts/setup-interop.sh all). */
+export default defineConfig({
+  test: {
+    include: ['test/oracle/**/*.oracle.ts'],
+    globalSetup: ['test/oracle/support/start-kafka.ts'],
+    testTimeout: 120_000,
+    hookTimeout: 600_000,
+    maxWorkers: 1,
+    pool: 'forks',
+  },
+})
