@@ -169,8 +169,8 @@ export class ClassicGroup {
   }
 
   /** Whether offsets may be committed by this claim. A member that may is also seen to be alive. */
-  commitError(claim: MemberClaim, at: Instant): number {
-    const errorCode = commitError(this.#state, claim)
+  commitError(claim: MemberClaim, at: Instant, isTransactional = false): number {
+    const errorCode = commitError(this.#state, claim, isTransactional)
     const member = errorCode === ErrorCode.NONE ? this.#state.members.get(claim.memberId) : undefined
     if (member) restartSession(member, at)
     return errorCode

@@ -18,11 +18,18 @@ export function expiredRecords(
   nowMs: number,
 ): GroupRecord[] {
   const records: GroupRecord[] = []
-  for (const { classic, offsets } of groups) {
+  for (const { classic, offsets, pending } of groups) {
     const { groupId } = classic
     const view = viewOf(classic, topics)
-    const expired = offsets.expired(view, retentionMs, nowMs, (topicId) => topics.topicById(topicId) !== undefined)
-    const hasRest = offsets.count > expired.length || classic.phase !== 'Empty' || classic.nextDeadline !== undefined
+    const expired = offsets
+      .expired(view, retentionMs, nowMs, (topicId) => topics.topicById(topicId) !== undefined)
+      // An open transaction is about to commit for it.
+      .filter((at) => !pending.has(at))
+    const hasRest =
+      offsets.count > expired.length ||
+      !pending.isEmpty ||
+      classic.phase !== 'Empty' ||
+      classic.nextDeadline !== undefined
     if (hasRest) for (const at of expired) records.push(noOffset(groupId, at))
     else records.push({ kind: 'group', groupId, value: null })
   }

@@ -3,16 +3,19 @@
  *
  *     ["group", GROUP]                        generation and members; null: the group and all its commits are gone
  *     ["offset", GROUP, TOPIC ID, PARTITION]  a committed offset; null: none any more
+ *     ["pending", GROUP, TOPIC ID, PARTITION, PRODUCER ID]  an offset in a transaction; null: it is decided, or void
  *
  * The newest record of a key holds.
  */
 import type { GroupSnapshot } from './classic-group.ts'
 import type { KeyedRecord } from './keyed-log.ts'
 import type { CommittedOffset, TopicPartition } from './offsets.ts'
+import type { PendingOffset } from './pending-offsets.ts'
 
 export type GroupRecord =
   | { kind: 'group'; groupId: string; value: GroupSnapshot | null }
   | { kind: 'offset'; groupId: string; at: TopicPartition; value: CommittedOffset | null }
+  | { kind: 'pending'; groupId: string; at: TopicPartition; producerId: number; value: PendingOffset | null }
 
 interface StoredMember {
   id: string
@@ -32,17 +35,19 @@ export function encodeRecord(record: GroupRecord): KeyedRecord {
     const value = record.value && JSON.stringify(storedGroup(record.value))
     return { key: JSON.stringify(['group', record.groupId]), value }
   }
-  const { groupId, at, value } = record
-  const key = JSON.stringify(['offset', groupId, at.topicId, at.partition])
-  return { key, value: value && JSON.stringify(value) }
+  const { kind, groupId, at, value } = record
+  const key = [kind, groupId, at.topicId, at.partition, ...(kind === 'pending' ? [record.producerId] : [])]
+  return { key: JSON.stringify(key), value: value && JSON.stringify(value) }
 }
 
 /** undefined for kinds that a later version has added. */
 export function decodeRecord({ key, value }: KeyedRecord): GroupRecord | undefined {
-  const [kind, groupId, topicId, partition] = JSON.parse(key) as [string, string, string, number]
+  const [kind, groupId, topicId, partition, producerId] = JSON.parse(key) as [string, string, string, number, number]
   const stored: unknown = value === null ? null : JSON.parse(value)
   if (kind === 'group') return { kind, groupId, value: stored === null ? null : groupOf(stored as StoredGroup) }
-  if (kind === 'offset') return { kind, groupId, at: { topicId, partition }, value: stored as CommittedOffset | null }
+  const at = { topicId, partition }
+  if (kind === 'offset') return { kind, groupId, at, value: stored as CommittedOffset | null }
+  if (kind === 'pending') return { kind, groupId, at, producerId, value: stored as PendingOffset | null }
   return undefined
 }
 

@@ -14,6 +14,7 @@ import { decodeRecord, encodeRecord, type GroupRecord } from './group-records.ts
 import type { GroupLimits, Instant } from './group-state.ts'
 import { type HeldGroup, holdGroup, liveRecords } from './held-group.ts'
 import type { KeyedLog, KeyedRecord } from './keyed-log.ts'
+import type { PendingBytes } from './pending-offsets.ts'
 
 /** After a failed append, until the log is read again. */
 const RELOAD_DELAY_MS = 100
@@ -32,6 +33,7 @@ export interface GroupStoreOptions {
 export class GroupStore {
   readonly #options: GroupStoreOptions
   #groups = new Map<string, HeldGroup>()
+  #pendingBytes: PendingBytes = { used: 0 }
   #refusal: number = ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
   /** Grows with each loading, so that what belongs to a state that was dropped is recognised. */
   #epoch = 0
@@ -55,6 +57,11 @@ export class GroupStore {
     return this.#epoch
   }
 
+  /** What offsets of open transactions take. */
+  get pendingBytes(): number {
+    return this.#pendingBytes.used
+  }
+
   /** Throws KafkaError while the state is not that of the log. */
   checkReady(): void {
     if (this.#refusal !== ErrorCode.NONE) throw new KafkaError(this.#refusal, 'the group coordinator is not ready')
@@ -65,6 +72,7 @@ export class GroupStore {
     const epoch = ++this.#epoch
     const { log, logger } = this.#options
     const groups = new Map<string, HeldGroup>()
+    this.#pendingBytes = { used: 0 }
     try {
       if (!log.isOnline) throw new Error(log.faultMessage ?? 'the log is offline')
       await log.replay((stored) => {
@@ -160,8 +168,15 @@ export class GroupStore {
       else held?.offsets.remove(record.at)
       return
     }
+    if (record.kind === 'pending') {
+      const { at, producerId, value } = record
+      if (value) (held ?? this.#newGroup(groups, groupId)).pending.set(at, producerId, value)
+      else held?.pending.remove(at, producerId)
+      return
+    }
     if (record.value === null) {
       held?.timer?.cancel()
+      held?.pending.clear()
       held?.classic.die(this.#now())
       groups.delete(groupId)
       return
@@ -174,7 +189,7 @@ export class GroupStore {
   }
 
   #newGroup(groups: Map<string, HeldGroup>, groupId: string): HeldGroup {
-    const group = holdGroup(new ClassicGroup(groupId, this.#options.limits, this.#now()))
+    const group = holdGroup(new ClassicGroup(groupId, this.#options.limits, this.#now()), this.#pendingBytes)
     groups.set(groupId, group)
     return group
   }

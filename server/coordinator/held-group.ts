@@ -4,11 +4,14 @@ import type { ClassicGroup } from './classic-group.ts'
 import { encodeRecord, type GroupRecord } from './group-records.ts'
 import type { KeyedRecord } from './keyed-log.ts'
 import { GroupOffsets, type TopicPartition } from './offsets.ts'
+import { type PendingBytes, PendingOffsets } from './pending-offsets.ts'
 
 /** For those who only look. */
 export interface Group {
   readonly classic: ClassicGroup
   readonly offsets: GroupOffsets
+  /** In transactions that are not decided. */
+  readonly pending: PendingOffsets
 }
 
 export interface HeldGroup extends Group {
@@ -21,22 +24,35 @@ export interface HeldGroup extends Group {
   memberBytes: number
 }
 
-export function holdGroup(classic: ClassicGroup): HeldGroup {
-  return { classic, kept: undefined, offsets: new GroupOffsets(), timer: undefined, timerAt: 0, memberBytes: 0 }
+export function holdGroup(classic: ClassicGroup, pendingBytes: PendingBytes): HeldGroup {
+  return {
+    ...{ classic, offsets: new GroupOffsets(), pending: new PendingOffsets(pendingBytes) },
+    ...{ kept: undefined, timer: undefined, timerAt: 0, memberBytes: 0 },
+  }
 }
 
 /** A group in name only: somebody has asked for an id and not come back yet. */
-export function isNothing({ classic, offsets }: Group): boolean {
-  return offsets.isEmpty && classic.phase === 'Empty' && classic.generationId === 0
+export function isNothing({ classic, offsets, pending }: Group): boolean {
+  return offsets.isEmpty && pending.isEmpty && classic.phase === 'Empty' && classic.generationId === 0
 }
 
 /** The records from which the group could be built again. */
-export function liveRecords(groupId: string, { kept, offsets }: HeldGroup): KeyedRecord[] {
+export function liveRecords(groupId: string, { kept, offsets, pending }: HeldGroup): KeyedRecord[] {
   const records: KeyedRecord[] = kept ? [kept] : []
   for (const [at, value] of offsets.entries()) records.push(encodeRecord({ kind: 'offset', groupId, at, value }))
+  for (const [at, producerId, value] of pending.entries())
+    records.push(encodeRecord({ kind: 'pending', groupId, at, producerId, value }))
   return records
 }
 
 export function noOffset(groupId: string, { topicId, partition }: TopicPartition): GroupRecord {
   return { kind: 'offset', groupId, at: { topicId, partition }, value: null }
+}
+
+export function nothingPending(
+  groupId: string,
+  { topicId, partition }: TopicPartition,
+  producerId: number,
+): GroupRecord {
+  return { kind: 'pending', groupId, at: { topicId, partition }, producerId, value: null }
 }

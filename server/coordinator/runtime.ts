@@ -24,11 +24,20 @@ import {
   syncRefusal,
 } from './group-state.ts'
 import { GroupStore } from './group-store.ts'
-import { type Group, type HeldGroup, isNothing, noOffset } from './held-group.ts'
+import { type Group, type HeldGroup, isNothing, noOffset, nothingPending } from './held-group.ts'
 import { KeyedLog, type KeyedLogOptions } from './keyed-log.ts'
 import type { JoinCommand, Leaver } from './membership.ts'
 import type { CommittedOffset, NewOffset, TopicPartition } from './offsets.ts'
+import { sizeOfPending } from './pending-offsets.ts'
 import type { MemberClaim, SyncCommand } from './sync.ts'
+import {
+  decided,
+  handedIn,
+  overtaken,
+  PENDING_BYTES_MAX,
+  type ProducerIdentity,
+  type TransactionOutcome,
+} from './transactional-offsets.ts'
 import { type OnceClosed, WaitingReplies } from './waiting-replies.ts'
 
 /** Groups at a time; a client that makes up names must not fill the memory. */
@@ -157,15 +166,61 @@ export class GroupCoordinator {
     this.#checkCommit(groupId, claim)
     if (offsets.length === 0) return
     const committedAtMs = this.#options.clock.now()
-    const records = new Map<string, GroupRecord>()
+    const pending = this.#store.groups.get(groupId)?.pending
+    const records = new Map<string, GroupRecord[]>()
     for (const { topicId, partition, ...committed } of offsets) {
+      const at = { topicId, partition }
+      const overtakenByIt = pending ? overtaken(groupId, pending, at) : []
       const value = { ...committed, committedAtMs }
-      records.set(`${topicId}/${partition}`, { kind: 'offset', groupId, at: { topicId, partition }, value })
+      records.set(`${topicId}/${partition}`, [{ kind: 'offset', groupId, at, value }, ...overtakenByIt])
     }
-    await this.#store.change([...records.values()])
+    await this.#store.change([...records.values()].flat())
   }
 
-  #checkCommit(groupId: string, claim: MemberClaim): void {
+  /**
+   * The same for offsets that count when the producer's transaction commits. Whoever calls knows that it is open, and
+   * that this group is in it.
+   */
+  async commitInTransaction(
+    groupId: string,
+    claim: MemberClaim,
+    producer: ProducerIdentity,
+    offsets: readonly NewOffset[],
+  ): Promise<void> {
+    this.#checkCommit(groupId, claim, true)
+    const addedBytes = offsets.reduce((sum, offset) => sum + sizeOfPending(offset), 0)
+    if (this.#store.pendingBytes + addedBytes > PENDING_BYTES_MAX)
+      throw new KafkaError('POLICY_VIOLATION', `open transactions hold ${PENDING_BYTES_MAX} bytes of offsets already`)
+    if (offsets.length > 0) await this.#store.change(handedIn(groupId, producer, offsets, this.#options.clock.now()))
+  }
+
+  /**
+   * Resolves when what the producer's transaction handed in for these groups counts, or is forgotten, on disk. May be
+   * called again. Rejects with KafkaError when it cannot be written now.
+   */
+  async decideTransaction(groupIds: Iterable<string>, producerId: number, outcome: TransactionOutcome): Promise<void> {
+    this.#store.checkReady()
+    const records = [...groupIds].flatMap((groupId) => {
+      const group = this.#store.groups.get(groupId)
+      return group ? decided(groupId, group.pending, producerId, outcome) : []
+    })
+    await this.#store.change(records)
+  }
+
+  /** Whose offsets are pending, and in which group. Throws KafkaError while the coordinator is not ready. */
+  *pendingTransactions(): Generator<ProducerIdentity & { groupId: string }> {
+    this.#store.checkReady()
+    for (const [groupId, { pending }] of this.#store.groups) {
+      const seen = new Set<number>()
+      for (const [, producerId, { producerEpoch }] of pending.entries()) {
+        if (seen.has(producerId)) continue
+        seen.add(producerId)
+        yield { groupId, producerId, producerEpoch }
+      }
+    }
+  }
+
+  #checkCommit(groupId: string, claim: MemberClaim, isTransactional = false): void {
     this.#store.checkReady()
     const group = this.#store.groups.get(groupId)
     if (!group) {
@@ -173,22 +228,23 @@ export class GroupCoordinator {
       if (this.#store.groups.size < GROUPS_MAX) return
       throw new KafkaError('POLICY_VIOLATION', `there are ${GROUPS_MAX} groups already; delete some`)
     }
-    const errorCode = group.classic.commitError(claim, this.#now())
+    const errorCode = group.classic.commitError(claim, this.#now(), isTransactional)
     if (errorCode !== ErrorCode.NONE)
       throw new KafkaError(errorCode, `group ${groupId} takes no commit of member ${claim.memberId}`)
   }
 
-  /** What is committed, and on disk; undefined where nothing is. */
+  /** What is committed, and on disk; undefined where nothing is. Unstable is what an open transaction may yet change. */
   async fetchOffsets(
     groupId: string,
     asked: readonly TopicPartition[] | 'all',
-  ): Promise<Array<TopicPartition & { committed: CommittedOffset | undefined }>> {
+  ): Promise<Array<TopicPartition & { committed: CommittedOffset | undefined; isUnstable: boolean }>> {
     this.#store.checkReady()
-    const offsets = this.#store.groups.get(groupId)?.offsets
+    const { offsets, pending } = this.#store.groups.get(groupId) ?? {}
+    const isUnstable = (at: TopicPartition) => pending?.has(at) ?? false
     const found =
       asked === 'all'
-        ? [...(offsets?.entries() ?? [])].map(([at, committed]) => ({ ...at, committed }))
-        : asked.map((at) => ({ ...at, committed: offsets?.get(at) }))
+        ? [...(offsets?.entries() ?? [])].map(([at, committed]) => ({ ...at, committed, isUnstable: isUnstable(at) }))
+        : asked.map((at) => ({ ...at, committed: offsets?.get(at), isUnstable: isUnstable(at) }))
     await this.#store.settled()
     return found
   }
@@ -236,9 +292,12 @@ export class GroupCoordinator {
 
   /** A topic is gone, and with it what was committed for it. */
   forgetTopic(topicId: string): void {
-    const records = [...this.#store.groups].flatMap(([groupId, { offsets }]) =>
-      offsets.partitionsOf(topicId).map((at) => noOffset(groupId, at)),
-    )
+    const records = [...this.#store.groups].flatMap(([groupId, { offsets, pending }]) => [
+      ...offsets.partitionsOf(topicId).map((at) => noOffset(groupId, at)),
+      ...[...pending.entries()]
+        .filter(([at]) => at.topicId === topicId)
+        .map(([at, producerId]) => nothingPending(groupId, at, producerId)),
+    ])
     if (records.length > 0) this.#store.changeUnasked(records)
   }
 

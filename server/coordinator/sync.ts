@@ -116,15 +116,16 @@ export function heartbeat(group: GroupState, claim: MemberClaim, at: Instant): n
 
 /**
  * Whether a commit of offsets is a member's right (NONE), and which error it gets else. Without member and generation it
- * comes from a tool or a reader on its own, who may commit only while the group has no members.
+ * comes from a tool or a reader on its own, who may commit only while the group has no members; or, in a transaction,
+ * from a client of the days when those did not name them.
  */
-export function commitError(group: GroupState, claim: MemberClaim): number {
+export function commitError(group: GroupState, claim: MemberClaim, isTransactional: boolean): number {
   if (group.phase === 'Dead') return ErrorCode.COORDINATOR_NOT_AVAILABLE
   if (claim.generationId < 0 && group.phase === 'Empty') return ErrorCode.NONE
   if (claim.generationId < 0 && claim.memberId === '' && claim.groupInstanceId === null)
-    return ErrorCode.UNKNOWN_MEMBER_ID
+    return isTransactional ? ErrorCode.NONE : ErrorCode.UNKNOWN_MEMBER_ID
   const errorCode = claimError(group, claim)
-  if (errorCode !== ErrorCode.NONE) return errorCode
+  if (errorCode !== ErrorCode.NONE || isTransactional) return errorCode
   // The member knows the generation but not yet what it may read in it.
   return group.phase === 'CompletingRebalance' ? ErrorCode.REBALANCE_IN_PROGRESS : ErrorCode.NONE
 }

@@ -2,7 +2,7 @@
  * OffsetCommit 2-10, OffsetFetch 1-10, OffsetDelete 0. Topics come by id from version 10 on; commits are kept by id
  * whatever the version.
  *
- * `requireStable` has nothing to wait for: there are no offsets of open transactions (docs/GAPS.md).
+ * Who asks for stable offsets gets UNSTABLE_OFFSET_COMMIT where an open transaction may yet change them (KIP-447).
  */
 import { ErrorCode, KafkaError } from '../../protocol/errors.ts'
 import { NULL_UUID } from '../../protocol/lib/uuid.ts'
@@ -103,17 +103,23 @@ interface FoundTopic extends AskedTopic {
 
 type AskedOffsets = ReadonlyArray<AskedTopic & { partitionIndexes: readonly number[] }> | null
 
+interface AskedGroup {
+  groupId: string
+  mustBeStable: boolean
+}
+
 export const offsetFetchHandler = entry(offsetFetch, 'each', async (request, context) => {
+  const { requireStable: mustBeStable } = request
   if (context.apiVersion >= GROUPS_FROM) {
     const groups = new Map(request.groups.map((group) => [group.groupId, group.topics]))
     const found = [...groups].map(async ([groupId, topics]) => ({
       groupId,
-      ...(await fetchOfGroup(context, groupId, topics)),
+      ...(await fetchOfGroup(context, { groupId, mustBeStable }, topics)),
     }))
     return { groups: await Promise.all(found) }
   }
   const byName = request.topics?.map((topic) => ({ ...topic, topicId: NULL_UUID })) ?? null
-  const { topics, errorCode } = await fetchOfGroup(context, request.groupId, byName)
+  const { topics, errorCode } = await fetchOfGroup(context, { groupId: request.groupId, mustBeStable }, byName)
   if (context.apiVersion >= 2 || errorCode === ErrorCode.NONE) return { topics, errorCode }
   // Version 1 has no place for an error but in the partitions.
   const refused = (byName ?? []).map((topic) => ({ ...topic, partitions: topic.partitionIndexes.map(none(errorCode)) }))
@@ -122,13 +128,13 @@ export const offsetFetchHandler = entry(offsetFetch, 'each', async (request, con
 
 async function fetchOfGroup(
   context: RequestContext,
-  groupId: string,
+  group: AskedGroup,
   asked: AskedOffsets,
 ): Promise<{ topics: FoundTopic[]; errorCode: number }> {
-  const errorCode = groupError(context, 'describe', groupId)
+  const errorCode = groupError(context, 'describe', group.groupId)
   if (errorCode !== ErrorCode.NONE) return { topics: [], errorCode }
   try {
-    const topics = await (asked === null ? fetchAll(context, groupId) : fetchSome(context, groupId, eachOnce(asked)))
+    const topics = await (asked === null ? fetchAll(context, group) : fetchSome(context, group, eachOnce(asked)))
     return { topics, errorCode }
   } catch (error) {
     if (!(error instanceof KafkaError)) throw error
@@ -148,9 +154,10 @@ function eachOnce(asked: NonNullable<AskedOffsets>): NonNullable<AskedOffsets> {
   return [...topics.values()].map((topic) => ({ ...topic, partitionIndexes: [...topic.partitionIndexes] }))
 }
 
-async function fetchAll(context: RequestContext, groupId: string): Promise<FoundTopic[]> {
+async function fetchAll(context: RequestContext, group: AskedGroup): Promise<FoundTopic[]> {
   const topics = new Map<string, FoundTopic>()
-  for (const { topicId, partition, committed } of await context.services.groups.fetchOffsets(groupId, 'all')) {
+  for (const each of await context.services.groups.fetchOffsets(group.groupId, 'all')) {
+    const { topicId } = each
     const topic = context.services.engine.topicById(topicId)
     if (!topic || !mayDescribe(context, topic)) continue
     let found = topics.get(topicId)
@@ -158,12 +165,16 @@ async function fetchAll(context: RequestContext, groupId: string): Promise<Found
       found = { name: topic.name, topicId, partitions: [] }
       topics.set(topicId, found)
     }
-    found.partitions.push(foundPartition(partition, committed))
+    found.partitions.push(foundPartition(each, group))
   }
   return [...topics.values()]
 }
 
-function fetchSome(context: RequestContext, groupId: string, asked: NonNullable<AskedOffsets>): Promise<FoundTopic[]> {
+function fetchSome(
+  context: RequestContext,
+  group: AskedGroup,
+  asked: NonNullable<AskedOffsets>,
+): Promise<FoundTopic[]> {
   return Promise.all(
     asked.map(async ({ name, topicId, partitionIndexes }) => {
       const topic = findTopic(context, { name, topicId, byId: context.apiVersion >= TOPIC_IDS_FROM })
@@ -176,12 +187,8 @@ function fetchSome(context: RequestContext, groupId: string, asked: NonNullable<
         return { name, topicId, partitions: partitionIndexes.map(none(hidden(context))) }
       }
       const partitions = partitionIndexes.map((partition): TopicPartition => ({ topicId: topic.id, partition }))
-      const found = await context.services.groups.fetchOffsets(groupId, partitions)
-      return {
-        name,
-        topicId,
-        partitions: found.map(({ partition, committed }) => foundPartition(partition, committed)),
-      }
+      const found = await context.services.groups.fetchOffsets(group.groupId, partitions)
+      return { name, topicId, partitions: found.map((each) => foundPartition(each, group)) }
     }),
   )
 }
@@ -195,7 +202,12 @@ function hidden({ apiVersion }: RequestContext): number {
   return apiVersion >= TOPIC_IDS_FROM ? ErrorCode.UNKNOWN_TOPIC_ID : ErrorCode.TOPIC_AUTHORIZATION_FAILED
 }
 
-function foundPartition(partitionIndex: number, committed: CommittedOffset | undefined): FoundPartition {
+function foundPartition(
+  found: { partition: number; committed: CommittedOffset | undefined; isUnstable: boolean },
+  { mustBeStable }: AskedGroup,
+): FoundPartition {
+  const { partition: partitionIndex, committed, isUnstable } = found
+  if (mustBeStable && isUnstable) return none(ErrorCode.UNSTABLE_OFFSET_COMMIT)(partitionIndex)
   if (!committed) return none(ErrorCode.NONE)(partitionIndex)
   const { offset, leaderEpoch, metadata } = committed
   return {
