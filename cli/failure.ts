@@ -52,12 +52,11 @@ function tell(error: unknown): Told {
 
 /** Node's own wording (`ENOENT: no such file or directory, open '…'`) turned into a sentence. */
 function systemMessage(error: NodeJS.ErrnoException): string | undefined {
-  const port = (error as NodeJS.ErrnoException & { port?: number }).port
   switch (error.code) {
     case 'LOCKED':
       return `data folder ${error.path} is in use by another relay; stop it, or choose another --data folder`
     case 'EADDRINUSE':
-      return `port ${port ?? ''} is already in use; choose another --http-port, or 0 for a free one`
+      return `${error.message}; choose another --${(error as { option?: string }).option}, or 0 for a free one`
     case 'EADDRNOTAVAIL':
       return 'the address given by --host does not belong to this machine'
     case 'EACCES':

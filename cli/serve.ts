@@ -65,12 +65,17 @@ export function stopRequested(signal: AbortSignal): Promise<void> {
 
 /** The one line on standard output. In JSON its fields are a contract with programs. */
 export function readyLine(relay: Relay, config: RelayConfig): string {
-  const { http, websocket, kafka, dataDir } = relay
+  const { http, websocket, kafka, kafkaMissing, dataDir } = relay
   if (config.logFormat === 'json') {
     const ready = { event: 'ready', http: http.url, websocket: websocket.url, kafka: kafka?.address, dataDir }
     return `${JSON.stringify(ready)}\n`
   }
-  const doors = `page ${http.url}, clients ${websocket.url}${kafka ? `, Kafka clients ${kafka.address}` : ''}`
+  const kafkaClients = kafka
+    ? `, Kafka clients ${kafka.address}`
+    : kafkaMissing
+      ? `, no Kafka clients (${kafkaMissing})`
+      : ''
+  const doors = `page ${http.url}, clients ${websocket.url}${kafkaClients}`
   return `Ottla is ready: ${doors}, data in ${dataDir}. Ctrl-C stops.\n`
 }
 

@@ -7,6 +7,7 @@
 
 export { type ConfigDefinition, ConfigError, type ConfigType } from './config/definition.ts'
 export {
+  DEFAULT_KAFKA_PORT,
   type RelayOptionKey,
   type RelayOptionValues,
   relayOptionKeys,

@@ -109,6 +109,11 @@ export abstract class Connection implements Peer, ReplicaConnection {
     })
   }
 
+  /** A request has come that has no answer yet. */
+  protected get isAnswering(): boolean {
+    return this.#slots.length > 0
+  }
+
   /** Calls back when the connection ends, unless the returned function was called before. */
   onceClosed(listener: () => void): () => void {
     this.#onceClosed ??= new Set()
@@ -126,7 +131,7 @@ export abstract class Connection implements Peer, ReplicaConnection {
         error: String(reason),
         stack: error instanceof Error ? error.stack : undefined,
       })
-    else this.services.logger.warn('malformed request', { remote: this.remoteAddress, reason })
+    else this.services.noise.warn('malformed request', { remote: this.remoteAddress, reason })
     this.close(isOurs ? CloseCode.internalError : CloseCode.malformed, isOurs ? 'internal error' : reason)
   }
 

@@ -9,17 +9,18 @@ import type { Clock } from '../protocol/lib/clock.ts'
 import type { Random } from '../protocol/lib/random.ts'
 import type { Authorizer } from './authorizer.ts'
 import type { RelayConfig } from './config.ts'
+import { ConnectionLimits } from './connection-limits.ts'
 import { type GroupCoordinator, openGroupCoordinator } from './coordinator/runtime.ts'
 import { openEmbeddedEngine } from './engine/embedded.ts'
 import type { Engine } from './engine.ts'
 import { Hub } from './fan-out/hub.ts'
+import { LimitedLog } from './limited-log.ts'
 import { KafkaDoor } from './listener/kafka-door.ts'
-import type { Address } from './listener/peer-socket.ts'
 import { WebSocketDoor } from './listener/websocket.ts'
 import type { Logger } from './logger.ts'
 import { ReplicaConnections } from './replica-connections.ts'
 import { RetentionTask } from './retention-task.ts'
-import type { Services } from './services.ts'
+import type { Advertised, Services } from './services.ts'
 import type { Files } from './storage/files.ts'
 
 export interface RelayCoreOptions {
@@ -30,7 +31,7 @@ export interface RelayCoreOptions {
   logger: Logger
   authorizer: Authorizer
   /** Where clients reach the relay again; asked when one wants to know. */
-  advertised: { http(): Address; kafka(): Address }
+  advertised: Advertised
 }
 
 export interface RelayCore {
@@ -70,12 +71,14 @@ function assemble(
   unlock: () => Promise<void>,
 ): RelayCore {
   const hub = new Hub(engine, clock)
+  const noise = new LimitedLog(logger, clock)
   const services: Services = {
-    ...{ config, engine, hub, groups, clock, logger, authorizer },
+    ...{ config, engine, hub, groups, clock, logger, authorizer, noise, advertised },
+    limits: new ConnectionLimits(config, noise),
     replicas: new ReplicaConnections(),
   }
-  const webSocketDoor = new WebSocketDoor(services, advertised.http)
-  const kafkaDoor = new KafkaDoor(services, advertised.kafka)
+  const webSocketDoor = new WebSocketDoor(services)
+  const kafkaDoor = new KafkaDoor(services)
   const stopForgetting = engine.onTopicDeleted(({ id }) => groups.forgetTopic(id))
   const retention = new RetentionTask(engine, config.retentionCheckMs, clock, logger)
   const closeDoors = () => {
@@ -85,6 +88,7 @@ function assemble(
   const close = async () => {
     retention.stop()
     closeDoors()
+    noise.close()
     stopForgetting()
     try {
       await groups.close()

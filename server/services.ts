@@ -2,9 +2,12 @@
 import type { Clock } from '../protocol/lib/clock.ts'
 import type { Authorizer } from './authorizer.ts'
 import type { RelayConfig } from './config.ts'
+import type { ConnectionLimits } from './connection-limits.ts'
 import type { GroupCoordinator } from './coordinator/runtime.ts'
 import type { Engine } from './engine.ts'
 import type { Hub } from './fan-out/hub.ts'
+import type { LimitedLog } from './limited-log.ts'
+import type { Address } from './listener/peer-socket.ts'
 import type { Logger } from './logger.ts'
 import type { ReplicaConnections } from './replica-connections.ts'
 
@@ -15,8 +18,19 @@ export interface Services {
   readonly groups: GroupCoordinator
   readonly clock: Clock
   readonly logger: Logger
+  /** For what strangers can cause at will. */
+  readonly noise: LimitedLog
+  readonly limits: ConnectionLimits
   readonly authorizer: Authorizer
   readonly replicas: ReplicaConnections
+  readonly advertised: Advertised
+}
+
+/** Where the doors are, as far as the relay itself knows. */
+export interface Advertised {
+  http(): Address
+  /** Undefined while that door is closed. */
+  kafka(): Address | undefined
 }
 
 /** A single relay is broker 1 of a cluster of one. */

@@ -79,6 +79,32 @@ export function wholeNumber(about: WholeNumber): ConfigDefinition<number> {
   }
 }
 
+/** A number, or one of a few words that stand for what no number says. */
+export function numberOrWord<const Word extends string>(
+  about: Omit<WholeNumber, 'default' | 'meaning'> & {
+    default: Word
+    /** Each with its meaning: `off: the door stays closed`. */
+    words: Readonly<Record<Word, string>>
+    /** Numbers that mean a word: -1 for `off`. */
+    wordOf?: Readonly<Record<number, Word>>
+  },
+): ConfigDefinition<number | Word> {
+  const meaning = Object.entries(about.words)
+    .map(([word, says]) => `${word}: ${says}`)
+    .join('; ')
+  const number = wholeNumber({ ...about, default: about.min, meaning })
+  return {
+    ...describe(about as Described<number | Word>, 'string', number.range),
+    parse(raw) {
+      const word = typeof raw === 'string' ? raw.trim().toLowerCase() : raw
+      if (typeof word === 'string' && Object.hasOwn(about.words, word)) return word as Word
+      const meant = about.wordOf?.[Number(word)]
+      return meant ?? number.parse(raw)
+    },
+    format: String,
+  }
+}
+
 export function yesOrNo(about: Described<boolean>): ConfigDefinition<boolean> {
   const range = 'true or false'
   return {

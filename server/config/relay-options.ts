@@ -5,11 +5,23 @@
  * `createRelay`. The defaults are safe: loopback only, everything bounded.
  */
 
-import { type ConfigDefinition, type ConfigValues, choice, list, text, wholeNumber, yesOrNo } from './definition.ts'
+import {
+  type ConfigDefinition,
+  type ConfigValues,
+  choice,
+  list,
+  numberOrWord,
+  text,
+  wholeNumber,
+  yesOrNo,
+} from './definition.ts'
 
 const KIB = 1024
 const MIB = 1024 * KIB
 const INT32_MAX = 2 ** 31 - 1
+
+/** Where Kafka's own clients and tools look for a broker. */
+export const DEFAULT_KAFKA_PORT = 9092
 
 const options = {
   dataDir: text({ name: 'data-dir', default: './ottla-data', doc: 'Folder that holds everything the relay keeps.' }),
@@ -26,13 +38,28 @@ const options = {
     meaning: '0 picks a free one',
     doc: 'Port for WebSocket clients, pages and health checks.',
   }),
-  kafkaPort: wholeNumber({
+  kafkaPort: numberOrWord({
     name: 'kafka-port',
-    default: -1,
-    min: -1,
+    default: 'auto',
+    min: 0,
     max: 65535,
-    meaning: '-1 keeps the door closed',
-    doc: 'Port for Kafka clients over TCP.',
+    words: { auto: `${DEFAULT_KAFKA_PORT} unless another program has it`, off: 'no Kafka clients' },
+    wordOf: { [-1]: 'off' },
+    doc: `Port for Kafka clients over TCP. A port that is named must be free; auto takes ${DEFAULT_KAFKA_PORT}, and starts without when another program has it; off or -1 admits none.`,
+  }),
+  advertisedHost: text({
+    name: 'advertised-host',
+    default: '',
+    emptyAllowed: true,
+    doc: 'Host that Kafka clients are told to connect to, where they cannot reach the address they came by: behind a proxy, or in a container. When empty, the address by which they came.',
+  }),
+  advertisedPort: wholeNumber({
+    name: 'advertised-port',
+    default: 0,
+    min: 0,
+    max: 65535,
+    meaning: '0: the Kafka port itself',
+    doc: 'Port that Kafka clients are told to connect to.',
   }),
   allowOrigins: list({
     name: 'allow-origins',
@@ -67,6 +94,14 @@ const options = {
     max: 1_000_000,
     unit: 'connections',
     doc: 'Connections at a time from one address.',
+  }),
+  connectionsMaxIdleMs: wholeNumber({
+    name: 'connections-max-idle-ms',
+    default: 600_000,
+    min: 100,
+    max: INT32_MAX,
+    unit: 'ms',
+    doc: 'A Kafka connection over which nothing has gone for so long, and that waits for no answer, is closed.',
   }),
   maxRequestBytes: wholeNumber({
     name: 'max-request-bytes',
@@ -177,6 +212,7 @@ export const relayOptionKeys = Object.keys(options) as RelayOptionKey[]
 /** What Kafka's `server.properties` calls these options. */
 export const kafkaNameOfOption: Partial<Record<RelayOptionKey, readonly string[]>> = {
   dataDir: ['log.dirs', 'log.dir'],
+  advertisedHost: ['advertised.host.name'],
   autoCreateTopics: ['auto.create.topics.enable'],
   numPartitions: ['num.partitions'],
   maxConnections: ['max.connections'],

@@ -5,6 +5,7 @@
  * `server.properties`: keys that mean nothing here are listed once, each with its nearest known name.
  */
 
+import { ADVERTISED_LISTENERS, parseAdvertisedListeners } from './advertised-listeners.ts'
 import { parseConfigFile } from './config-file.ts'
 import { ConfigError } from './definition.ts'
 import { nearestName } from './nearest-name.ts'
@@ -58,7 +59,7 @@ export function resolveRelayConfig(sources: ConfigSources = {}): { config: Relay
   for (const key of topicKeys) topicDefaults[key] = topicConfigTable[key].defaultValue
 
   const ignored: IgnoredKey[] = []
-  for (const setting of settingsInOrder(sources)) {
+  for (const setting of settingsInOrder(sources).flatMap(eachListenerPart)) {
     const target = targetOf(setting.key)
     if (!target) ignored.push(unknownKey(setting))
     else if (target.option) config[target.option] = parsed(setting, relayOptionTable[target.option])
@@ -101,6 +102,17 @@ function settingsInOrder({ file, environment = {}, flags = {} }: ConfigSources):
     if (value !== undefined) settings.push({ key: `--${key}`, value, source: COMMAND_LINE })
   }
   return settings
+}
+
+/** Kafka says host and port of its listeners in one line. */
+function eachListenerPart(setting: Setting): Setting[] {
+  const { key, value, source } = setting
+  if (plain(key) !== plain(ADVERTISED_LISTENERS)) return [setting]
+  const { host, port } = parseAdvertisedListeners(`${key} ${source}`, value)
+  return [
+    { key: relayOptionTable.advertisedHost.name, value: host, source },
+    { key: relayOptionTable.advertisedPort.name, value: port, source },
+  ]
 }
 
 /** @throws ConfigError for a flag: what was typed for this very start must mean something. */

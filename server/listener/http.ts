@@ -7,10 +7,13 @@
  *   GET / (upgrade)  WebSocket
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Services } from '../services.ts'
+import { listen } from './listen.ts'
 import { isOriginAllowed, type OriginPolicy } from './origin.ts'
+import { atHttpPort } from './other-protocol.ts'
+import { hostAndPort } from './peer-socket.ts'
 import type { StaticPages } from './static-pages.ts'
 import type { WebSocketDoor } from './websocket.ts'
 
@@ -39,21 +42,12 @@ export class HttpListener {
     })
     this.#server.on('request', (request, response) => this.#onRequest(request, response))
     this.#server.on('upgrade', (request, socket, head) => this.#onUpgrade(request, socket, head))
-    this.#server.on('clientError', (_error, socket) => socket.destroy())
+    this.#server.on('clientError', (error, socket) => this.#onClientError(error, socket))
   }
 
-  /** Rejects with the system's error when the address cannot be had. */
+  /** Rejects with PortTakenError, or the system's error when the address cannot be had. */
   listen(host: string, port: number): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#server.once('error', reject)
-      this.#server.listen(port, host, () => {
-        this.#server.off('error', reject)
-        this.#server.on('error', (error) =>
-          this.#services.logger.error('http listener failed', { error: error.message }),
-        )
-        resolve()
-      })
-    })
+    return listen(this.#server, { host, port, option: 'http-port' }, this.#services.logger)
   }
 
   get address(): { host: string; port: number } {
@@ -85,11 +79,19 @@ export class HttpListener {
       this.#services.logger.warn('origin refused', { origin: String(request.headers.origin).slice(0, 200) })
       return refuse(socket, '403 Forbidden', 'pages of this origin may not connect; see allow-origins')
     }
-    if (!this.#door.hasRoomFor(request.socket.remoteAddress ?? 'unknown')) {
-      this.#door.countRefused()
+    if (!this.#services.limits.hasRoomFor(request.socket.remoteAddress ?? 'unknown')) {
       return refuse(socket, '503 Service Unavailable', 'too many connections', 'Retry-After: 5\r\n')
     }
     this.#door.accept(request, socket, head)
+  }
+
+  /** Bytes that are no HTTP. Whose they are is said where that is plain; others are only sent away. */
+  #onClientError(error: Error & { rawPacket?: Buffer }, socket: Duplex): void {
+    const kafka = this.#services.advertised.kafka()
+    const says = error.rawPacket && atHttpPort(error.rawPacket, kafka && hostAndPort(kafka))
+    const { remoteAddress: remote } = socket as Socket
+    if (says) this.#services.noise.warn('wrong protocol', { remote, reason: says })
+    socket.destroy()
   }
 
   #onRequest(request: IncomingMessage, response: ServerResponse): void {

@@ -15,6 +15,7 @@ import type { Frame } from '../fan-out/frame.ts'
 import { UNSENT_BYTES_MAX } from '../fan-out/subscription.ts'
 import type { Services } from '../services.ts'
 import type { Address } from './peer-socket.ts'
+import { UnsentWatch } from './unsent-watch.ts'
 import { webSocketHeaderBytes, writeWebSocketHeader } from './websocket-frame.ts'
 
 const SWEEP_MS = 1_000
@@ -33,19 +34,13 @@ class RelaySocket extends WebSocket {
 
 export class WebSocketDoor {
   readonly #services: Services
-  readonly #advertised: () => Address
   readonly #server: WebSocketServer
   readonly #connections = new Set<WebSocketConnection>()
-  readonly #perAddress = new Map<string, number>()
   #sweepTimer: Timer | undefined
-  /** Since the last sweep. */
-  #refusedCount = 0
   #now: number
 
-  /** `advertised` is where Metadata sends clients that came through this door. */
-  constructor(services: Services, advertised: () => Address) {
+  constructor(services: Services) {
     this.#services = services
-    this.#advertised = advertised
     this.#now = services.clock.monotonic()
     this.#server = new WebSocketServer({
       noServer: true,
@@ -60,39 +55,17 @@ export class WebSocketDoor {
     this.#scheduleSweep()
   }
 
-  get advertised(): Address {
-    return this.#advertised()
-  }
-
-  get connectionCount(): number {
-    return this.#connections.size
-  }
-
-  /** True when one more connection from this address is within the limits. */
-  hasRoomFor(address: string): boolean {
-    const { maxConnections, maxConnectionsPerIp } = this.#services.config
-    return this.#connections.size < maxConnections && (this.#perAddress.get(address) ?? 0) < maxConnectionsPerIp
-  }
-
-  /** One line a sweep says how many, not one line each. */
-  countRefused(): void {
-    this.#refusedCount++
-  }
-
   accept(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     this.#server.handleUpgrade(request, socket, head, (webSocket) => {
       const address = request.socket.remoteAddress ?? 'unknown'
       const connection = new WebSocketConnection(this.#services, webSocket as RelaySocket, socket, address, this)
+      this.#services.limits.enter(address)
       this.#connections.add(connection)
-      this.#perAddress.set(address, (this.#perAddress.get(address) ?? 0) + 1)
     })
   }
 
   forget(connection: WebSocketConnection): void {
-    if (!this.#connections.delete(connection)) return
-    const left = (this.#perAddress.get(connection.remoteAddress) ?? 1) - 1
-    if (left > 0) this.#perAddress.set(connection.remoteAddress, left)
-    else this.#perAddress.delete(connection.remoteAddress)
+    if (this.#connections.delete(connection)) this.#services.limits.leave(connection.remoteAddress)
   }
 
   /** Coarse, so that reading it costs nothing; right to within one sweep. */
@@ -118,10 +91,6 @@ export class WebSocketDoor {
   #sweep(): void {
     const { clock, config } = this.#services
     this.#now = clock.monotonic()
-    if (this.#refusedCount > 0) {
-      this.#services.logger.warn('connections refused', { count: this.#refusedCount, open: this.#connections.size })
-      this.#refusedCount = 0
-    }
     const beat = encodePush(heartbeat, { serverTimeMs: clock.now() }, { headroom: 2 })
     writeWebSocketHeader(beat, beat.length - 2)
     for (const connection of this.#connections) connection.onSweep(this.#now, config.heartbeatMs, beat)
@@ -129,17 +98,17 @@ export class WebSocketDoor {
 }
 
 class WebSocketConnection extends Connection {
-  /** What waited for the network at the last sweep. */
-  #queuedBytes = 0
   readonly #webSocket: RelaySocket
   readonly #socket: Duplex
   readonly #door: WebSocketDoor
+  readonly #unsent: UnsentWatch
 
   constructor(services: Services, webSocket: RelaySocket, socket: Duplex, remoteAddress: string, door: WebSocketDoor) {
     super(services, remoteAddress, door.now)
     this.#webSocket = webSocket
     this.#socket = socket
     this.#door = door
+    this.#unsent = new UnsentWatch(socket)
     webSocket.connection = this
     webSocket.on('error', onError)
     webSocket.on('message', onMessage)
@@ -150,7 +119,7 @@ class WebSocketConnection extends Connection {
   }
 
   get advertised(): Address {
-    return this.#door.advertised
+    return this.services.advertised.http()
   }
 
   get unsentBytes(): number {
@@ -191,7 +160,8 @@ class WebSocketConnection extends Connection {
 
   onSweep(now: number, pingMs: number, beat: Uint8Array): void {
     const heartbeatMs = this.heartbeatMs || pingMs
-    if (this.#isTaking()) {
+    // The answer to a ping waits behind a message that takes long; that it moves is a sign of life.
+    if (this.#unsent.isMoving()) {
       this.lastReceivedAt = now
       this.congestedSince = 0
     }
@@ -208,17 +178,6 @@ class WebSocketConnection extends Connection {
     if (this.heartbeatMs > 0 && now - this.lastSentAt >= heartbeatMs) this.#write(beat)
     // The browser itself answers a ping, so this works while the page's own timers sleep.
     if (silentMs >= heartbeatMs) this.#webSocket.ping()
-  }
-
-  /**
-   * On a bad line one message may take minutes, and the answer to a ping waits behind it. Bytes that the other side takes
-   * are a sign of life. The stream counts only whole writes; the handle below it knows how much of one is gone.
-   */
-  #isTaking(): boolean {
-    const before = this.#queuedBytes
-    const handle = (this.#socket as Duplex & { _handle?: { writeQueueSize?: number } | null })._handle
-    this.#queuedBytes = this.unsentBytes === 0 ? 0 : (handle?.writeQueueSize ?? this.unsentBytes)
-    return before > 0 && this.#queuedBytes !== before
   }
 
   protected pauseReading(): void {

@@ -1,12 +1,23 @@
 /** `ottla serve` as a process: the ready line, stopping, one relay per folder and port, configuration. */
 
+import { execFile } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { afterEach, describe, expect, test } from 'vitest'
 import { eventually } from '../support/eventually.ts'
-import { endAll, runOttla, startOttla, startRelay, temporaryFolder } from '../support/ottla-process.ts'
+import {
+  endAll,
+  type OttlaProcess,
+  runOttla,
+  startOttla,
+  startRelay,
+  temporaryFolder,
+} from '../support/ottla-process.ts'
+
+const run = promisify(execFile)
 
 afterEach(endAll)
 
@@ -73,8 +84,50 @@ describe('[OPS-1] what another process holds is refused with one clear line and 
     const { code, stderr } = await runOttla(['serve', '--http-port', String(port), '--data', data])
     server.close()
     expect(code).toBe(1)
-    expect(stderr).toBe(`ottla: port ${port} is already in use; choose another --http-port, or 0 for a free one\n`)
+    expect(stderr).toMatch(
+      new RegExp(`^ottla: port ${port} is already in use.*; choose another --http-port, or 0 for a free one\n$`),
+    )
     await startRelay(['--data', data])
+  })
+})
+
+describe('[OPS-6] the Kafka door', () => {
+  /** Everything of 127.0.0.0/8 is this machine, so port 9092 is free at most of these addresses. */
+  const ownHost = () => `127.${[0, 0, 0].map(() => 1 + Math.floor(Math.random() * 250)).join('.')}`
+  const serve = (...flags: string[]) => ['serve', '--http-port', '0', '--data', temporaryFolder(), ...flags]
+  const readyLine = (relay: OttlaProcess) => eventually(() => /^.*\n/.exec(relay.stdout())?.[0], { withinMs: 10_000 })
+
+  test('is open at 9092 without a word, and named in the ready line', async () => {
+    const host = ownHost()
+    const relay = startOttla(serve('--host', host))
+    expect(await readyLine(relay)).toContain(`Kafka clients ${host}:9092,`)
+    const listed = await run('kcat', ['-b', `${host}:9092`, '-L'], { timeout: 20_000 })
+    expect(listed.stdout).toContain(`broker 1 at ${host}:9092`)
+  })
+
+  test('taken by another program: the relay starts without, and says who has it and what to do', async () => {
+    const host = ownHost()
+    const first = startOttla(serve('--host', host))
+    await readyLine(first)
+    const second = startOttla(serve('--host', host))
+    const missing = `port 9092 is already in use by node, process ${first.process.pid}; --kafka-port chooses another, off keeps the door closed`
+    expect(await readyLine(second)).toContain(`no Kafka clients (${missing})`)
+    expect(second.stderr()).toMatch(/warn +kafka port taken/)
+  })
+
+  test('asked for by its number and taken: the relay does not start', async () => {
+    const host = ownHost()
+    const first = startOttla(serve('--host', host))
+    await readyLine(first)
+    const { code, stdout, stderr } = await runOttla(serve('--host', host, '--kafka-port', '9092'))
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
+    const taken = `port 9092 is already in use by node, process ${first.process.pid}`
+    expect(stderr).toBe(`ottla: ${taken}; choose another --kafka-port, or 0 for a free one\n`)
+  })
+
+  test.each(['off', '-1'])('%s keeps it closed', async (word) => {
+    const relay = startOttla(serve('--kafka-port', word))
+    expect(await readyLine(relay)).not.toContain('Kafka')
   })
 })
 

@@ -41,10 +41,24 @@ describe('[CFG-2] a value that cannot be used is refused by key, value, source a
     [{ flags: { 'http-port': '' } }, '--http-port', "''", '0 to 65535'],
     [{ flags: { 'log-format': 'xml' } }, '--log-format', "'xml'", 'text or json'],
     [{ flags: { 'data-dir': ' ' } }, '--data-dir', "' '", 'not empty'],
+    [{ flags: { 'kafka-port': 'on' } }, '--kafka-port', "'on'", '0 to 65535; auto: 9092 unless another program has it'],
+    [{ file: file('advertised.listeners=kafka:9092') }, 'advertised.listeners', "'kafka:9092'", 'PLAINTEXT://'],
+    [{ file: file('advertised.listeners=PLAINTEXT://0.0.0.0:9092') }, 'advertised.listeners', '0.0.0.0', 'no client'],
   ])('%j', (sources, ...parts) => {
     const resolve = () => resolveRelayConfig(sources)
     expect(resolve).toThrow(ConfigError)
     for (const part of parts) expect(resolve).toThrow(part)
+  })
+
+  test.each([
+    ['auto', 'auto'],
+    ['OFF', 'off'],
+    ['-1', 'off'],
+    [-1, 'off'],
+    ['0', 0],
+    [9093, 9093],
+  ])('kafka-port %s', (given, means) => {
+    expect(resolveRelayConfig({ flags: { 'kafka-port': given } }).config.kafkaPort).toBe(means)
   })
 
   test('a batch limit that no request could carry', () => {
@@ -68,6 +82,9 @@ describe("[CFG-3] Kafka's server.properties is understood as far as it means som
         'log.segment.bytes=1048576',
         '! another comment',
         'socket.request.max.bytes=104857600',
+        'advertised.listeners=SSL://secure.example.org:9093,PLAINTEXT://[2001:db8::1]:19092',
+        'connections.max.idle.ms=540000',
+        'max.connections.per.ip=7',
         'log.retention.byte=1',
       ].join('\r\n'),
     ),
@@ -75,6 +92,8 @@ describe("[CFG-3] Kafka's server.properties is understood as far as it means som
 
   test('known keys take effect, hours become milliseconds', () => {
     expect(config).toMatchObject({ dataDir: '/tmp/kafka-logs', numPartitions: 3, maxRequestBytes: 104_857_600 })
+    expect(config).toMatchObject({ advertisedHost: '2001:db8::1', advertisedPort: 19_092 })
+    expect(config).toMatchObject({ connectionsMaxIdleMs: 540_000, maxConnectionsPerIp: 7 })
     expect(config.topicDefaults).toMatchObject({ retentionMs: 168 * 3_600_000, segmentBytes: 1_048_576 })
   })
 

@@ -2,11 +2,16 @@ import { execFile } from 'node:child_process'
 import { connect, type Socket } from 'node:net'
 import { promisify } from 'node:util'
 import { expect, onTestFinished, test } from 'vitest'
-import { encodeRequest } from '../../protocol/api.ts'
+import { decodeResponse, encodeRequest } from '../../protocol/api.ts'
 import { Reader } from '../../protocol/bytes/reader.ts'
 import { FrameCutter } from '../../protocol/frame.ts'
+import { HandClock, systemClock } from '../../protocol/lib/clock.ts'
+import { fetch as fetch_ } from '../../protocol/messages/fetch.ts'
+import { metadata } from '../../protocol/messages/metadata.ts'
 import { FROM_START } from '../../protocol/messages/offset-protocol.ts'
 import { apiVersions } from '../../protocol/messages/versions.ts'
+import { LimitedLog } from '../../server/limited-log.ts'
+import { createLogger } from '../../server/logger.ts'
 import { eventually } from '../support/eventually.ts'
 import { recordsIn } from '../support/read-values.ts'
 import { startRelay } from '../support/relay.ts'
@@ -24,7 +29,8 @@ async function open(address: string): Promise<{ socket: Socket; frames: Uint8Arr
   const [host, port] = address.split(':')
   const socket = connect(Number(port), host)
   const frames: Uint8Array[] = []
-  const cutter = new FrameCutter(1_000_000)
+  // An answer in HTTP is no frame, and looks like the beginning of a huge one.
+  const cutter = new FrameCutter(2 ** 31 - 1)
   let closed = false
   socket.on('data', (chunk: Buffer) => frames.push(...cutter.push(chunk)))
   socket.on('error', () => {})
@@ -40,6 +46,38 @@ function framed(message: Uint8Array): Buffer {
   const size = Buffer.alloc(4)
   size.writeInt32BE(message.length)
   return Buffer.concat([size, message])
+}
+
+function versionsRequest(correlationId: number): Buffer {
+  const software = { clientSoftwareName: 'x', clientSoftwareVersion: '1' }
+  return framed(encodeRequest(apiVersions, 3, { correlationId, clientId: null }, software))
+}
+
+/** Of an empty partition: answered when its time is over. */
+function longFetch(topicId: string, maxWaitMs: number): Buffer {
+  const partition = { partition: 0, fetchOffset: 0, partitionMaxBytes: 1000 }
+  const topics = [{ topic: '', topicId, partitions: [partition] }]
+  const body = { maxWaitMs, minBytes: 1, maxBytes: 1000, isolationLevel: 0, topics, forgottenTopicsData: [] }
+  return framed(encodeRequest(fetch_, 13, { correlationId: 1, clientId: null }, body as never))
+}
+
+async function brokersSeenFrom(address: string): Promise<string[]> {
+  const { socket, frames } = await open(address)
+  const body = { topics: [] }
+  socket.write(framed(encodeRequest(metadata, 12, { correlationId: 1, clientId: null }, body)))
+  const frame = await eventually(() => frames[0])
+  const reader = new Reader(frame)
+  reader.int32()
+  return decodeResponse(metadata, 12, reader).brokers.map(({ host, port }) => `${host}:${port}`)
+}
+
+function listeningLogger() {
+  const warnings: Array<Record<string, unknown>> = []
+  const write = (line: string) => {
+    const { level, ...fields } = JSON.parse(line)
+    if (level === 'warn') warnings.push(fields)
+  }
+  return { logger: createLogger({ format: 'json', clock: systemClock, write }), warnings }
 }
 
 const relayWithKafka = () => startRelay({ config: { kafkaPort: 0, autoCreateTopics: true } })
@@ -62,40 +100,143 @@ test('[KAF-1] kcat writes what a WebSocket subscriber reads, and the other way r
 test('[KAF-2] requests in one chunk, and one byte at a time, are answered in order', async () => {
   const relay = await relayWithKafka()
   const { socket, frames } = await open(relay.kafka!.address)
-  const request = (correlationId: number) =>
-    framed(
-      encodeRequest(
-        apiVersions,
-        3,
-        { correlationId, clientId: null },
-        { clientSoftwareName: 'x', clientSoftwareVersion: '1' },
-      ),
-    )
-  socket.write(Buffer.concat([request(1), request(2)]))
-  for (const byte of request(3)) socket.write(Uint8Array.of(byte))
+  socket.write(Buffer.concat([versionsRequest(1), versionsRequest(2)]))
+  for (const byte of versionsRequest(3)) socket.write(Uint8Array.of(byte))
   await eventually(() => frames.length === 3)
   expect(frames.map((frame) => new Reader(frame).int32())).toEqual([1, 2, 3])
 })
 
-test('[KAF-3] HTTP and TLS on the Kafka port are closed; others are not disturbed', async () => {
+const STRANGERS: Array<[name: string, start: Buffer, says: RegExp]> = [
+  [
+    'HTTP',
+    Buffer.from('GET / HTTP/1.1\r\n\r\n'),
+    /HTTP request arrived on the Kafka port; .* http:\/\/127\.0\.0\.1:\d+/,
+  ],
+  ['HTTP/2', Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), /HTTP request/],
+  ['TLS', Buffer.from([0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc]), /TLS client hello .* security\.protocol=PLAINTEXT/],
+  ['SSH', Buffer.from('SSH-2.0-OpenSSH_9.2\r\n'), /SSH client/],
+  ['a PROXY header', Buffer.from('PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n'), /PROXY protocol/],
+  ['random bytes', Buffer.from('9f3a11c0de', 'hex'), /no Kafka request .* 9f3a11c0/],
+]
+
+test.each(STRANGERS)(
+  '[KAF-3] %s on the Kafka port is closed with one line that says what came',
+  async (...stranger) => {
+    const [, start, says] = stranger
+    const { logger, warnings } = listeningLogger()
+    const relay = await startRelay({ config: { kafkaPort: 0 }, logger })
+    const other = await open(relay.kafka!.address)
+    const whole = await open(relay.kafka!.address)
+    whole.socket.write(start)
+    await eventually(whole.isClosed)
+    const inBytes = await open(relay.kafka!.address)
+    for (const byte of start.subarray(0, 4)) inBytes.socket.write(Uint8Array.of(byte))
+    await eventually(inBytes.isClosed)
+    expect(warnings).toEqual([
+      expect.objectContaining({ event: 'wrong protocol', reason: expect.stringMatching(says) }),
+      expect.objectContaining({ event: 'wrong protocol', reason: expect.stringMatching(says) }),
+    ])
+    other.socket.write(versionsRequest(5))
+    await eventually(() => other.frames.length === 1)
+  },
+)
+
+test('[KAF-3] a browser that opens the Kafka port is told where the page is', async () => {
   const relay = await relayWithKafka()
-  const other = await open(relay.kafka!.address)
-  for (const start of [Buffer.from('GET / HTTP/1.1\r\n\r\n'), Buffer.from([0x16, 3, 1, 2, 0, 1])]) {
+  const answer = await fetch(`http://${relay.kafka!.address}/`)
+  expect({ status: answer.status, text: await answer.text() }).toEqual({
+    status: 400,
+    text: `an HTTP request arrived on the Kafka port; pages and WebSockets are served at ${relay.http.url}\n`,
+  })
+})
+
+test('[KAF-3] a frame that is too large, behind good ones, is called that', async () => {
+  const { logger, warnings } = listeningLogger()
+  const relay = await startRelay({ config: { kafkaPort: 0 }, logger })
+  const { socket, frames, isClosed } = await open(relay.kafka!.address)
+  socket.write(Buffer.concat([versionsRequest(1), Buffer.from([0x7f, 0xff, 0xff, 0xff])]))
+  await eventually(isClosed)
+  expect(frames.length).toBe(1)
+  expect(warnings).toEqual([
+    expect.objectContaining({ event: 'malformed request', reason: expect.stringContaining('at most 8388608') }),
+  ])
+})
+
+test.each([
+  ['a Kafka request', () => versionsRequest(1), /Kafka clients connect to 127\.0\.0\.1:\d+/],
+  ['TLS', () => STRANGERS[2]![1], /TLS client hello arrived on the plain HTTP port/],
+])('[KAF-5] %s on the HTTP port is closed with one line that says where to go', async (_name, start, says) => {
+  const { logger, warnings } = listeningLogger()
+  const relay = await startRelay({ config: { kafkaPort: 0 }, logger })
+  const { socket, isClosed } = await open(new URL(relay.http.url).host)
+  socket.write(start())
+  await eventually(isClosed)
+  expect(warnings).toEqual([expect.objectContaining({ event: 'wrong protocol', reason: expect.stringMatching(says) })])
+})
+
+test('[KAF-6] a scanner fills no log: few lines a minute, then how many there were', async () => {
+  const { logger, warnings } = listeningLogger()
+  const relay = await startRelay({ config: { kafkaPort: 0 }, logger })
+  for (let count = 0; count < 40; count++) {
     const { socket, isClosed } = await open(relay.kafka!.address)
-    socket.write(start)
+    socket.write(STRANGERS[count % STRANGERS.length]![1])
     await eventually(isClosed)
   }
-  other.socket.write(
-    framed(
-      encodeRequest(
-        apiVersions,
-        0,
-        { correlationId: 5, clientId: null },
-        { clientSoftwareName: '', clientSoftwareVersion: '' },
-      ),
-    ),
-  )
-  await eventually(() => other.frames.length === 1)
+  expect(warnings.length).toBe(5)
+  await relay.close()
+  expect(warnings.slice(5)).toEqual([expect.objectContaining({ event: 'wrong protocol', count: 35 })])
+})
+
+test('[KAF-6] a minute later lines are written again', () => {
+  const { logger, warnings } = listeningLogger()
+  const clock = new HandClock()
+  const noise = new LimitedLog(logger, clock)
+  const warn = (times: number) => {
+    for (let count = 0; count < times; count++) noise.warn('knock', { count })
+  }
+  warn(5)
+  clock.advance(60_000)
+  expect(warnings.length).toBe(5)
+  warn(7)
+  expect(warnings.length).toBe(10)
+  clock.advance(60_000)
+  expect(warnings[10]).toMatchObject({ event: 'knock', count: 2 })
+})
+
+test('[KAF-7] a connection over which nothing goes is closed, half a frame or none; one that waits for an answer is not', async () => {
+  const relay = await startRelay({ config: { kafkaPort: 0, connectionsMaxIdleMs: 300 } })
+  const client = await RelayClient.open(relay.websocket.url)
+  const topicId = await client.createTopic('quiet')
+  const silent = await open(relay.kafka!.address)
+  const half = await open(relay.kafka!.address)
+  half.socket.write(versionsRequest(1).subarray(0, 10))
+  const waiting = await open(relay.kafka!.address)
+  waiting.socket.write(longFetch(topicId, 1_500))
+  await eventually(() => silent.isClosed() && half.isClosed())
+  expect({ closed: waiting.isClosed(), answers: waiting.frames.length }).toEqual({ closed: false, answers: 0 })
+  await eventually(() => waiting.frames.length === 1)
+  await eventually(waiting.isClosed)
+})
+
+test('[KAF-8] clients are told the address by which they came, or the one that is advertised', async () => {
+  const relay = await startRelay({ config: { kafkaPort: 0, host: '0.0.0.0' } })
+  const [, port] = relay.kafka!.address.split(':')
+  expect(await brokersSeenFrom(`127.0.0.1:${port}`)).toEqual([`127.0.0.1:${port}`])
+  expect(await brokersSeenFrom(`127.0.0.2:${port}`)).toEqual([`127.0.0.2:${port}`])
+  const config = { kafkaPort: 0, advertisedHost: 'logs.example.org', advertisedPort: 19_092 }
+  const proxied = await startRelay({ config })
+  expect(await brokersSeenFrom(proxied.kafka!.address)).toEqual(['logs.example.org:19092'])
+})
+
+test('[RPC-17] both doors count towards one limit', async () => {
+  const relay = await startRelay({ config: { kafkaPort: 0, maxConnections: 2 } })
+  await RelayClient.open(relay.websocket.url)
+  const second = await open(relay.kafka!.address)
+  const third = await open(relay.kafka!.address)
+  await eventually(third.isClosed)
+  await expect(RelayClient.open(relay.websocket.url)).rejects.toThrow('503')
+  second.socket.destroy()
+  await eventually(() => RelayClient.open(relay.websocket.url))
 })
 
 test('[KAF-4] a declared size takes no memory: only what has come is held', () => {

@@ -35,7 +35,7 @@ export interface OttlaProcess {
 }
 
 export interface RelayProcess extends OttlaProcess {
-  ready: { event: string; http: string; websocket: string; dataDir: string }
+  ready: { event: string; http: string; websocket: string; kafka?: string; dataDir: string }
   url: string
 }
 
@@ -81,7 +81,8 @@ export async function runOttla(args: readonly string[], options: RunOptions = {}
 
 /** A relay on a free port and a folder of its own, unless the arguments say otherwise. */
 export async function startRelay(args: readonly string[] = [], options: RunOptions = {}): Promise<RelayProcess> {
-  const defaults = ['--http-port', '0', '--log-format', 'json']
+  const kafka = args.includes('--kafka-port') ? [] : ['--kafka-port', 'off']
+  const defaults = ['--http-port', '0', ...kafka, '--log-format', 'json']
   const data = args.includes('--data') ? [] : ['--data', temporaryFolder()]
   const ottla = startOttla(['serve', ...defaults, ...data, ...args], options)
   const ready = await new Promise<RelayProcess['ready']>((resolve, reject) => {

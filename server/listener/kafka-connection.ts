@@ -1,0 +1,164 @@
+/**
+ * One connection through the Kafka door: frames out of a byte stream, and a look at who it is that speaks.
+ *
+ * TCP has no close codes and no pings of its own. A dead machine is noticed by the system's keep-alive; a connection over
+ * which nothing goes is closed after `connections.max.idle.ms`, unless it waits for an answer. A client that has said
+ * Hello hears from the relay as often as it asked for.
+ */
+import { FRAME_SIZE_BYTES, FrameCutter, FrameSizeError } from '../../protocol/frame.ts'
+import { Connection } from '../connection.ts'
+import type { Frame } from '../fan-out/frame.ts'
+import type { Services } from '../services.ts'
+import { atKafkaPort, type OtherProtocol } from './other-protocol.ts'
+import type { Address, PeerSocket } from './peer-socket.ts'
+import { UnsentWatch } from './unsent-watch.ts'
+
+/** What a connection asks of its door. */
+interface Door {
+  readonly now: number
+  forget(connection: KafkaConnection): void
+}
+
+export class KafkaConnection extends Connection {
+  /** Bytes free in front of a message that `sendMessage` is given. */
+  static readonly headroom = FRAME_SIZE_BYTES
+  readonly advertised: Address
+  readonly #socket: PeerSocket
+  readonly #door: Door
+  readonly #cutter: FrameCutter
+  readonly #unsent: UnsentWatch
+  /** The first bytes, at most four, until a whole frame has come. */
+  #start: Uint8Array | undefined = new Uint8Array(0)
+
+  constructor(services: Services, socket: PeerSocket, remoteAddress: string, door: Door) {
+    super(services, remoteAddress, door.now)
+    this.advertised = advertisedAddress(services, socket)
+    this.#socket = socket
+    this.#door = door
+    this.#cutter = new FrameCutter(services.config.maxRequestBytes)
+    this.#unsent = new UnsentWatch(socket)
+    socket.on('error', () => socket.destroy())
+    socket.on('data', (chunk: Buffer) => this.#onData(chunk))
+    socket.on('drain', () => this.onDrained())
+    socket.on('close', () => this.#end())
+  }
+
+  get unsentBytes(): number {
+    return this.#socket.writableLength
+  }
+
+  sendFrame(frame: Frame): void {
+    if (this.isClosed) return
+    const size = Buffer.allocUnsafe(FRAME_SIZE_BYTES)
+    size.writeInt32BE(frame.bytes.length - frame.payloadAt)
+    this.lastSentAt = this.#door.now
+    this.#socket.cork()
+    this.#socket.write(size)
+    this.#socket.write(frame.bytes.subarray(frame.payloadAt))
+    this.#socket.uncork()
+  }
+
+  sendMessage(bytes: Uint8Array, headroom: number): void {
+    if (this.isClosed) return
+    const from = headroom - FRAME_SIZE_BYTES
+    new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).setInt32(from, bytes.length - headroom)
+    this.lastSentAt = this.#door.now
+    this.#socket.write(bytes.subarray(from))
+  }
+
+  /** The reason is in the relay's log only. Answers already given still go out. */
+  close(_code: number, reason: string): void {
+    if (this.isClosed) return
+    this.services.logger.debug('kafka connection closed', { remote: this.remoteAddress, reason })
+    this.#end()
+    this.#socket.destroySoon()
+  }
+
+  onSweep(now: number, beat: () => Uint8Array): void {
+    if (this.#unsent.isMoving()) this.lastSentAt = now
+    const { heartbeatMs } = this
+    if (heartbeatMs > 0 && this.unsentBytes === 0 && now - this.lastSentAt >= heartbeatMs)
+      this.sendMessage(beat(), KafkaConnection.headroom)
+    const idleMs = now - Math.max(this.lastReceivedAt, this.lastSentAt)
+    if (idleMs < this.services.config.connectionsMaxIdleMs) return
+    if (this.isAnswering && this.unsentBytes === 0) return
+    this.close(0, `nothing went over it for ${Math.round(idleMs)} ms`)
+    // What it would not take for so long it will not take now.
+    this.#socket.destroy()
+  }
+
+  protected pauseReading(): void {
+    this.#socket.pause()
+  }
+
+  protected resumeReading(): void {
+    this.#socket.resume()
+  }
+
+  #onData(chunk: Buffer): void {
+    if (this.isClosed) return
+    this.lastReceivedAt = this.#door.now
+    if (this.#start && this.#isTurnedAway(this.#start, chunk)) return
+    try {
+      for (const frame of this.#cutter.push(chunk)) {
+        this.#start = undefined
+        this.receive(frame)
+        if (this.isClosed) return
+      }
+    } catch (error) {
+      const isFirst = this.#start !== undefined && error instanceof FrameSizeError
+      if (isFirst && error.start[0] !== 0) this.#turnAway(unknownProtocol(error))
+      else this.fail(error)
+    }
+  }
+
+  /** The first four bytes tell other protocols from Kafka's. */
+  #isTurnedAway(known: Uint8Array, chunk: Buffer): boolean {
+    if (known.length === FRAME_SIZE_BYTES) return false
+    const start = Buffer.concat([known, chunk.subarray(0, FRAME_SIZE_BYTES - known.length)])
+    this.#start = start
+    if (start.length < FRAME_SIZE_BYTES) return false
+    const { host, port } = this.services.advertised.http()
+    const other = atKafkaPort(start, `http://${host}:${port}`)
+    if (other) this.#turnAway(other)
+    return other !== undefined
+  }
+
+  #turnAway({ says, isHttp }: OtherProtocol): void {
+    this.services.noise.warn('wrong protocol', { remote: this.remoteAddress, reason: says })
+    if (isHttp) this.#socket.write(httpRefusal(says))
+    this.close(0, says)
+  }
+
+  #end(): void {
+    this.onClosed()
+    this.#door.forget(this)
+  }
+}
+
+/** For whoever opened the Kafka port in a browser. */
+function httpRefusal(says: string): string {
+  const body = `${says}\n`
+  const headers = `Connection: close\r\nContent-Type: text/plain\r\nContent-Length: ${Buffer.byteLength(body)}`
+  return `HTTP/1.1 400 Bad Request\r\n${headers}\r\n\r\n${body}`
+}
+
+function unknownProtocol(error: FrameSizeError): OtherProtocol {
+  const bytes = Buffer.from(error.start).toString('hex')
+  const says = `bytes that are no Kafka request arrived on the Kafka port; they begin with ${bytes}`
+  return { isHttp: false, says }
+}
+
+/** What was configured, else the address by which this client came. */
+function advertisedAddress({ config, advertised }: Services, { localAddress, localPort }: PeerSocket): Address {
+  const own = advertised.kafka() ?? { host: '', port: 0 }
+  return {
+    host: config.advertisedHost || ipv4InIpv6(localAddress ?? own.host),
+    port: config.advertisedPort || (localPort ?? own.port),
+  }
+}
+
+/** An IPv4 client of a listener for both kinds reached `::ffff:192.0.2.1`, which it would not understand. */
+function ipv4InIpv6(address: string): string {
+  return address.replace(/^::ffff:(?=\d+\.)/i, '')
+}
