@@ -47,8 +47,8 @@ const AT_RECORD_COUNT = 57
 
 const CODEC_MASK = 0x07
 const LOG_APPEND_TIME_FLAG = 0x08
-const TRANSACTIONAL_FLAG = 0x10
-const CONTROL_FLAG = 0x20
+export const TRANSACTIONAL_FLAG = 0x10
+export const CONTROL_FLAG = 0x20
 const TWO_TO_32 = 4_294_967_296
 const SEQUENCE_SPAN = 2_147_483_648
 
@@ -120,6 +120,9 @@ export const lastOffsetOf = (header: BatchHeader): number => header.baseOffset +
 export const nextOffsetOf = (header: BatchHeader): number => header.baseOffset + header.lastOffsetDelta + 1
 export const codecOf = (header: BatchHeader): CodecId => (header.attributes & CODEC_MASK) as CodecId
 export const isTransactional = (header: BatchHeader): boolean => (header.attributes & TRANSACTIONAL_FLAG) !== 0
+/** The same of a batch that nobody has checked yet. */
+export const saysTransactional = (batch: Uint8Array): boolean =>
+  batch.length >= BATCH_HEADER_BYTES && (viewOf(batch).getInt16(AT_ATTRIBUTES) & TRANSACTIONAL_FLAG) !== 0
 export const isControl = (header: BatchHeader): boolean => (header.attributes & CONTROL_FLAG) !== 0
 export const hasLogAppendTime = (header: BatchHeader): boolean => (header.attributes & LOG_APPEND_TIME_FLAG) !== 0
 export const hasProducer = (header: BatchHeader): boolean => header.producerId >= 0
@@ -154,13 +157,17 @@ export function sealBatch(batch: Uint8Array, crc32c: Crc32c = crc32cInScript): v
   viewOf(batch).setUint32(AT_CRC, crc32c(batch, CRC_COVERS_FROM, batch.length))
 }
 
-/** Makes a batch idempotent: the triple by which a log recognises it when it comes a second time (KIP-98). */
+/**
+ * Makes a batch idempotent: the triple by which a log recognises it when it comes a second time (KIP-98). With
+ * `isTransactional` it becomes part of the producer's transaction.
+ */
 export function stampProducer(
   batch: Uint8Array,
-  stamp: { producerId: number; producerEpoch: number; baseSequence: number },
+  stamp: { producerId: number; producerEpoch: number; baseSequence: number; isTransactional?: boolean },
   crc32c: Crc32c = crc32cInScript,
 ): void {
   const view = viewOf(batch)
+  if (stamp.isTransactional) view.setInt16(AT_ATTRIBUTES, view.getInt16(AT_ATTRIBUTES) | TRANSACTIONAL_FLAG)
   writeInt64(view, AT_PRODUCER_ID, stamp.producerId)
   view.setInt16(AT_PRODUCER_EPOCH, stamp.producerEpoch)
   view.setInt32(AT_BASE_SEQUENCE, stamp.baseSequence)

@@ -10,6 +10,7 @@
 import { ErrorCode, errorName, KafkaError } from '../../protocol/errors.ts'
 import { CloseCode } from '../../protocol/messages/offset-protocol.ts'
 import { produce } from '../../protocol/messages/produce.ts'
+import { saysTransactional } from '../../protocol/record-batch.ts'
 import type { Topic } from '../engine.ts'
 import { entry, NO_REPLY, type RequestContext } from '../handler.ts'
 import { errorFields } from './error-fields.ts'
@@ -79,6 +80,9 @@ function append(
     )
   try {
     if (!records) throw new KafkaError('INVALID_RECORD', 'no record batch')
+    if (saysTransactional(records)) {
+      throw new KafkaError('INVALID_TXN_STATE', 'this partition is in no transaction of that producer')
+    }
     const { baseOffset, logAppendTimeMs, durable } = log.append(records)
     return durable.then(
       () => ({ index, errorCode: 0, baseOffset, logAppendTimeMs, logStartOffset: log.startOffset, errorMessage: null }),

@@ -53,11 +53,8 @@ function producersOf(name: string, partition: number, context: RequestContext) {
     throw new KafkaError('TOPIC_AUTHORIZATION_FAILED', `not allowed to read ${name}`)
   const log = context.services.engine.topicByName(name)?.partitions[partition]
   if (!log) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `there is no partition ${partition} of ${name}`)
-  return log.producers().map(({ producerId, producerEpoch, lastSequence, lastTimestamp }) => ({
-    producerId,
-    producerEpoch,
-    lastSequence,
-    lastTimestamp,
-    coordinatorEpoch: -1,
+  return log.producers().map(({ currentTransactionStartOffset: currentTxnStartOffset, ...known }) => ({
+    ...known,
+    currentTxnStartOffset,
   }))
 }

@@ -11,6 +11,8 @@ import {
   writeBaseOffset,
   writeLeaderEpoch,
 } from '../../protocol/record-batch.ts'
+import type { TransactionMarker } from '../../protocol/transaction-marker.ts'
+import { encodeMarker } from '../../protocol/transaction-marker.ts'
 import type { Files } from '../storage/files.ts'
 import { checkBatch } from './batch-check.ts'
 import { logCrc32c } from './checksum.ts'
@@ -83,28 +85,46 @@ export class Appender {
     if (repeated) return this.#answerDuplicate(repeated.baseOffset, repeated.lastOffset)
     const stampsTime = config.messageTimestampType === 'LogAppendTime'
     const bytes = recent.own(batch)
-    const view = viewOf(bytes)
     if (stampsTime) stampLogAppendTime(bytes, nowMs, logCrc32c)
-    writeBaseOffset(view, 0, state.endOffset)
-    writeLeaderEpoch(view, 0, state.epochs.latest)
-    const round = this.#place(bytes, stampsTime ? readBatchHeader(view) : header, config, nowMs)
+    const placed = stampsTime ? readBatchHeader(viewOf(bytes)) : header
+    const round = this.#place(bytes, placed, config)
+    if (placed.producerId >= 0) state.producers.record(placed, nowMs)
     return {
-      baseOffset: header.baseOffset,
+      baseOffset: placed.baseOffset,
       logAppendTimeMs: stampsTime ? nowMs : -1,
       duplicate: false,
       durable: round.committed,
     }
   }
 
-  #place(bytes: Uint8Array, header: BatchHeader, config: LogConfig, nowMs: number): Round {
+  /** Ends a producer's transaction here. A marker that came before is not written again. */
+  appendMarker(marker: TransactionMarker): AppendResult {
+    const { clock, state, recent } = this.#options
+    const { producers } = state
+    producers.checkMarker(marker)
+    const markerOffset = producers.endedAt(marker)
+    if (markerOffset !== undefined) return this.#answerDuplicate(markerOffset, markerOffset)
+    const nowMs = clock.now()
+    const bytes = recent.own(encodeMarker(marker, nowMs, logCrc32c))
+    const header = readBatchHeader(viewOf(bytes))
+    const round = this.#place(bytes, header, this.#options.config())
+    const ended = producers.end(marker, header.baseOffset, nowMs)
+    if (ended && marker.outcome === 'abort') this.#segment!.index!.aborted.add(ended)
+    return { baseOffset: header.baseOffset, logAppendTimeMs: -1, duplicate: false, durable: round.committed }
+  }
+
+  /** Writes the offset into bytes and header, and queues the batch. */
+  #place(bytes: Uint8Array, header: BatchHeader, config: LogConfig): Round {
     const { state, recent, loop } = this.#options
     const baseOffset = state.endOffset
     const nextOffset = baseOffset + header.lastOffsetDelta + 1
+    const view = viewOf(bytes)
+    writeBaseOffset(view, 0, baseOffset)
+    writeLeaderEpoch(view, 0, state.epochs.latest)
     header.baseOffset = baseOffset
     const boundary = this.#boundaryBefore(header, config)
     this.#segment!.index!.add(baseOffset, this.#position, header.maxTimestamp)
     this.#position += bytes.length
-    if (header.producerId >= 0) state.producers.record(header, nowMs)
     state.endOffset = nextOffset
     recent.add(baseOffset, nextOffset, bytes)
     return loop.add(bytes, baseOffset, nextOffset, boundary)

@@ -61,8 +61,8 @@ function checkContent(header: BatchHeader): void {
     )
   }
   if (isControl(header)) throw new KafkaError('INVALID_RECORD', 'control batches are written by the relay alone')
-  if (isTransactional(header)) {
-    throw new KafkaError('INVALID_TXN_STATE', 'this partition is in no transaction of that producer')
+  if (isTransactional(header) && header.producerId < 0) {
+    throw new KafkaError('INVALID_RECORD', 'a transactional batch needs a producer id')
   }
   if (header.producerId >= 0 && (header.baseSequence < 0 || header.producerEpoch < 0)) {
     throw new KafkaError(

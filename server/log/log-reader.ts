@@ -20,7 +20,9 @@ import { clearCommitMark } from './commit-mark.ts'
 import type { LogFault } from './log-fault.ts'
 import { makeFault, storageRefusal } from './log-fault.ts'
 import type { LogState } from './log-state.ts'
+import { ProducerReplay } from './producer-replay.ts'
 import type { Segment } from './segment.ts'
+import type { OnBatch } from './segment-scan.ts'
 import { scanSegment } from './segment-scan.ts'
 import { INDEX_INTERVAL_BYTES, SparseIndex } from './sparse-index.ts'
 
@@ -37,12 +39,14 @@ const HINTS_MAX = 256
 
 export interface LogReaderOptions {
   files: Files
+  dir: string
   state: LogState
   onDamage: (fault: LogFault) => void
 }
 
 export class LogReader {
   readonly #files: Files
+  readonly #dir: string
   readonly #state: LogState
   readonly #onDamage: (fault: LogFault) => void
   /** Where the batch with this base offset begins. Oldest first. */
@@ -50,6 +54,7 @@ export class LogReader {
 
   constructor(options: LogReaderOptions) {
     this.#files = options.files
+    this.#dir = options.dir
     this.#state = options.state
     this.#onDamage = options.onDamage
   }
@@ -180,18 +185,39 @@ export class LogReader {
   async loadIndex(segment: Segment): Promise<SparseIndex> {
     const bytes = await readWholeFile(this.#files, segment.indexPath)
     const loaded = bytes && SparseIndex.decode(bytes, segment.bounds)
-    segment.index ??= loaded ?? (await this.#rebuildIndex(segment))
+    const isTrue = loaded && loaded.aborted.from === segment.abortedFrom
+    segment.index ??= isTrue ? loaded : await this.#rebuildIndex(segment)
     return segment.index
   }
 
   async #rebuildIndex(segment: Segment): Promise<SparseIndex> {
     const index = new SparseIndex()
-    const range = { fromPosition: 0, fromOffset: segment.baseOffset, toPosition: segment.sizeBytes }
-    const result = await segment.use((file) =>
-      scanSegment(file, range, (header, position) => index.add(header.baseOffset, position, header.maxTimestamp)),
-    )
-    if (result.stop) throw this.#damaged(segment, result.stop.position, result.endOffset, result.stop.reason)
+    const producers = await this.#producersAt(segment.baseOffset)
+    await this.#scanWhole(segment, (header, position, bytes, at) => {
+      index.add(header.baseOffset, position, header.maxTimestamp)
+      const aborted = producers.replay(header, bytes, at)
+      if (aborted) index.aborted.add(aborted)
+    })
     return index
+  }
+
+  /** Which transactions were open there: of the snapshot at the segment's beginning, or of what lies before it. */
+  async #producersAt(offset: number): Promise<ProducerReplay> {
+    const { snapshots, segments } = this.#state
+    const producers = new ProducerReplay({ files: this.#files, dir: this.#dir, snapshots })
+    await producers.loadUpTo(offset)
+    for (const segment of segments.filter(
+      ({ baseOffset, endOffset }) => baseOffset < offset && endOffset > producers.from,
+    )) {
+      await this.#scanWhole(segment, (header, _position, bytes, at) => void producers.replay(header, bytes, at))
+    }
+    return producers
+  }
+
+  async #scanWhole(segment: Segment, onBatch: OnBatch): Promise<void> {
+    const range = { fromPosition: 0, fromOffset: segment.baseOffset, toPosition: segment.sizeBytes }
+    const result = await segment.use((file) => scanSegment(file, range, onBatch))
+    if (result.stop) throw this.#damaged(segment, result.stop.position, result.endOffset, result.stop.reason)
   }
 
   forgetHints(): void {

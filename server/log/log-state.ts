@@ -4,6 +4,7 @@
  *   startOffset      first offset that may be read; rises with retention and deletion
  *   highWatermark    offset after the last durable record: what readers see
  *   endOffset        offset after the last assigned one: what the next append gets
+ *   lastStableOffset first offset of the oldest transaction that is not durably ended, else the high watermark
  */
 import { Emitter } from '../../protocol/lib/events.ts'
 import type { EpochTable } from './epoch-table.ts'
@@ -70,6 +71,12 @@ export class LogState {
       : this.highWatermark
   }
 
+  get lastStableOffset(): number {
+    const open = this.producers.transactions.firstOffset
+    // Deleted records decide nothing any more.
+    return open === undefined ? this.highWatermark : Math.min(Math.max(open, this.startOffset), this.highWatermark)
+  }
+
   segmentFor(offset: number): Segment | undefined {
     let low = 0
     let high = this.segments.length
@@ -92,14 +99,7 @@ export class LogState {
       version: 1,
       startOffset: this.startOffset,
       epochs: this.epochs.entries,
-      sealed: this.segments
-        .filter((segment) => segment.isSealed)
-        .map(({ baseOffset, endOffset, sizeBytes, maxTimestamp }) => ({
-          baseOffset,
-          endOffset,
-          sizeBytes,
-          maxTimestamp,
-        })),
+      sealed: this.segments.filter((segment) => segment.isSealed).map((segment) => segment.sealedEntry()),
       active: active?.baseOffset ?? null,
       checkpoint: isCurrent ? { position: checkpoint.position, endOffset: checkpoint.endOffset } : null,
       truncateTo: null,

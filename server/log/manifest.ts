@@ -17,6 +17,8 @@ export interface SealedSegment {
   endOffset: number
   sizeBytes: number
   maxTimestamp: number
+  /** The least first offset of transactions whose abort marker lies in it; left out when there is none. */
+  abortedFrom?: number
 }
 
 export interface Manifest {

@@ -3,7 +3,8 @@
  *
  * Invariants
  *  - An offset that was acknowledged names that record for ever. Nothing is acknowledged or readable before it is synced.
- *  - startOffset <= highWatermark <= endOffset. The first two never fall, but for `truncateTo`, which cuts whole batches.
+ *  - startOffset <= lastStableOffset <= highWatermark <= endOffset. But for the last, which a failed write sets back, they
+ *    never fall, unless by `truncateTo`, which cuts whole batches.
  *  - Batches are opaque; only base offset and leader epoch, both outside the checksum, are written into them.
  *  - After a failed sync nothing is ever written to that file again by this process.
  *
@@ -14,6 +15,7 @@
 import type { CodecRegistry } from '../../protocol/compression.ts'
 import { KafkaError } from '../../protocol/errors.ts'
 import type { Clock, Timer } from '../../protocol/lib/clock.ts'
+import type { TransactionMarker } from '../../protocol/transaction-marker.ts'
 import type { Files } from '../storage/files.ts'
 import { isNoSpace } from '../storage/files.ts'
 import { AppendGate, QUEUED_BYTES_MAX } from './append-gate.ts'
@@ -30,6 +32,7 @@ import { LogStart } from './log-start.ts'
 import { LogState } from './log-state.ts'
 import { LogWriter, SyncFailure } from './log-writer.ts'
 import type { OpenFileLimit } from './open-file-limit.ts'
+import type { OpenTransaction } from './open-transactions.ts'
 import type { ProducerDescription } from './producer-state.ts'
 import type { RecentSlice } from './recent-batches.ts'
 import { RecentBatches, RecentBudget } from './recent-batches.ts'
@@ -38,7 +41,7 @@ import { recoverLog } from './recovery.ts'
 import type { TimedOffset } from './time-lookup.ts'
 import { TimeLookup } from './time-lookup.ts'
 
-export type { AppendResult, LogConfig, LogFault, ReadResult, RecentSlice, RecoveryReport, TimedOffset }
+export type { AppendResult, LogConfig, LogFault, OpenTransaction, ReadResult, RecentSlice, RecoveryReport, TimedOffset }
 
 export { QUEUED_BYTES_MAX }
 
@@ -99,7 +102,7 @@ export class PartitionLog {
     this.#state = state
     const warn = (message: string) => options.logger?.warn(message)
     this.#writer = new LogWriter({ files, dir, state, limit, syncCounter: recovered.syncCounter, warn })
-    this.#reader = new LogReader({ files, state, onDamage: (fault) => this.#goOffline(fault) })
+    this.#reader = new LogReader({ files, dir, state, onDamage: (fault) => this.#goOffline(fault) })
     const commits = {
       write: (round: Round) => this.#writer.write(round),
       committed: (round: Round, isLast: boolean) => this.#committed(round, isLast),
@@ -140,6 +143,14 @@ export class PartitionLog {
     return this.#state.highWatermark
   }
 
+  /**
+   * The first offset of the oldest open transaction, or the high watermark: what readers of committed records see. A
+   * transaction counts as open until its marker is durable.
+   */
+  get lastStableOffset(): number {
+    return this.#state.lastStableOffset
+  }
+
   get leaderEpoch(): number {
     return this.#state.epochs.latest
   }
@@ -171,10 +182,26 @@ export class PartitionLog {
    *
    * Throws KafkaError: what is wrong with the batch (see batch-check.ts), with its sequence (producer-state.ts),
    * KAFKA_STORAGE_ERROR when the log is offline or the disk full, REQUEST_TIMED_OUT when too much is queued already.
+   *
+   * A transactional batch opens its producer's transaction, or goes on with it. Whether the producer has added this
+   * partition to a transaction is for the caller to know.
    */
   append(batch: Uint8Array): AppendResult {
     this.#gate.check(batch.length, this.#loop.queuedBytes)
     return this.#appender.append(batch)
+  }
+
+  /**
+   * Ends a producer's transaction here; all its batches are committed, or aborted, once the marker is durable. A marker
+   * with a higher epoch fences the older ones, and sequences begin anew at 0; it is written even if no transaction is
+   * open. One that repeats the producer's last is not written again (`duplicate`).
+   *
+   * Throws KafkaError: INVALID_PRODUCER_EPOCH for an older epoch than the log knows, TRANSACTION_COORDINATOR_FENCED for an
+   * older coordinator, and what `append` throws for a log that takes nothing.
+   */
+  appendMarker(marker: TransactionMarker): AppendResult {
+    this.#gate.check(0, this.#loop.queuedBytes)
+    return this.#appender.appendMarker(marker)
   }
 
   /**
@@ -226,6 +253,11 @@ export class PartitionLog {
     return this.#state.producers.describe(this.#state.highWatermark)
   }
 
+  /** Transactions that no marker has ended yet, oldest first. */
+  openTransactions(): OpenTransaction[] {
+    return this.#state.producers.transactions.list()
+  }
+
   #committed(round: Round, isLast: boolean): void {
     const { active } = this.#state
     if (active && round.sizeBytes > 0) {
@@ -233,6 +265,7 @@ export class PartitionLog {
       active.endOffset = round.endOffset
       active.maxTimestamp = active.index!.maxTimestamp
       this.#state.highWatermark = round.endOffset
+      this.#state.producers.transactions.settle(round.endOffset)
     }
     if (isLast) this.#noteSyncPointSoon()
     this.#tellChange()

@@ -14,12 +14,12 @@ import { readWholeFile } from '../storage/files.ts'
 import { EpochTable } from './epoch-table.ts'
 import type { RecoveryReport } from './log-fault.ts'
 import { makeFault } from './log-fault.ts'
-import { indexName, segmentName, segmentOffsets, snapshotName, snapshotOffsets } from './log-names.ts'
+import { indexName, segmentName, segmentOffsets, snapshotOffsets } from './log-names.ts'
 import type { CleanMarker, Manifest } from './manifest.ts'
 import { readCleanMarker, readManifest } from './manifest.ts'
 import type { OpenFileLimit } from './open-file-limit.ts'
-import { decodeProducerSnapshot } from './producer-snapshot.ts'
-import { ProducerTable } from './producer-state.ts'
+import { ProducerReplay } from './producer-replay.ts'
+import type { EndedTransaction, ProducerTable } from './producer-state.ts'
 import { Segment } from './segment.ts'
 import { scanSegment } from './segment-scan.ts'
 import { SparseIndex } from './sparse-index.ts'
@@ -59,6 +59,13 @@ const EMPTY_MANIFEST: Manifest = {
   truncateTo: null,
 }
 
+/** Where the first unsealed segment is scanned from, and its index up to there. */
+interface ScanStart {
+  fromPosition: number
+  fromOffset: number
+  index: SparseIndex
+}
+
 export async function recoverLog(context: RecoveryContext): Promise<RecoveredLog> {
   return new Recovery(context).run()
 }
@@ -80,9 +87,7 @@ class Recovery {
   #marker: CleanMarker | undefined
   #segments: Segment[] = []
   #epochs = new EpochTable()
-  #producers = new ProducerTable()
-  /** The table holds everything below this offset. */
-  #producersFrom = 0
+  #producers!: ProducerReplay
   /** The log must not end before this: it was durable. */
   #knownEnd = 0
   #knownPosition = { baseOffset: -1, position: 0 }
@@ -101,11 +106,14 @@ class Recovery {
     this.#epochs = new EpochTable(this.#manifest.epochs)
     await this.#removeLeftOvers()
     await this.#openSealed()
-    await this.#loadProducers()
+    this.#producers = this.#newReplay()
+    await this.#producers.loadNewest()
     const isClean = await this.#openClean()
     if (!isClean) {
+      const start = (await this.#resumeAtCheckpoint()) ?? this.#fromStartOf(this.#manifest.active ?? this.#sealedEnd)
+      await this.#producers.loadUpTo(start.fromOffset)
       await this.#replaySealed()
-      await this.#scanUnsealed()
+      await this.#scanUnsealed(start)
     }
     return this.#finish(isClean)
   }
@@ -165,12 +173,7 @@ class Recovery {
     )
     this.#manifest.sealed.forEach((sealed, index) => {
       const segment = this.#newSegment(sealed.baseOffset)
-      Object.assign(segment, {
-        endOffset: sealed.endOffset,
-        sizeBytes: sealed.sizeBytes,
-        maxTimestamp: sealed.maxTimestamp,
-        isSealed: true,
-      })
+      segment.seal(sealed)
       this.#segments.push(segment)
       const sizeBytes = found[index]?.sizeBytes
       if (sizeBytes === sealed.sizeBytes) return
@@ -191,28 +194,17 @@ class Recovery {
     return this.#segments.at(-1)?.endOffset ?? this.#manifest.active ?? this.#manifest.startOffset
   }
 
-  /** The newest snapshot that can be read. An empty table is right where nothing can have come before. */
-  async #loadProducers(): Promise<void> {
-    const { files, dir } = this.#context
-    for (const offset of snapshotOffsets(this.#names).reverse()) {
-      const bytes = await readWholeFile(files, `${dir}/${snapshotName(offset)}`)
-      const table = bytes && decodeProducerSnapshot(bytes, offset)
-      if (!table) {
-        this.#report.rebuilt.push(snapshotName(offset))
-        continue
-      }
-      this.#producers = table
-      this.#producersFrom = offset
-      return
-    }
-    this.#producersFrom = 0
+  #newReplay(): ProducerReplay {
+    const { files, dir, nowMs } = this.#context
+    const onDamaged = (name: string) => this.#report.rebuilt.push(name)
+    return new ProducerReplay({ files, dir, nowMs, snapshots: snapshotOffsets(this.#names), onDamaged })
   }
 
   /** Closed in order, and what was written at closing is all there: nothing is scanned. */
   async #openClean(): Promise<boolean> {
     const marker = this.#marker
     if (!marker || marker.active !== this.#manifest.active || this.#report.fault) return false
-    if (this.#producersFrom !== marker.endOffset && marker.endOffset > 0) return false
+    if (this.#producers.from !== marker.endOffset && marker.endOffset > 0) return false
     if (marker.active === null) return marker.endOffset === this.#sealedEnd
     const segment = this.#newSegment(marker.active)
     const bounds = { baseOffset: marker.active, endOffset: marker.endOffset, sizeBytes: marker.sizeBytes }
@@ -239,7 +231,7 @@ class Recovery {
     return bytes && SparseIndex.decode(bytes, bounds)
   }
 
-  async #scanUnsealed(): Promise<void> {
+  async #scanUnsealed(start: ScanStart): Promise<void> {
     const { active } = this.#manifest
     const sealedEnd = this.#sealedEnd
     const chain = segmentOffsets(this.#names).filter((offset) => offset >= (active ?? sealedEnd))
@@ -257,7 +249,8 @@ class Recovery {
       }
       const segment = this.#newSegment(baseOffset)
       this.#segments.push(segment)
-      const isWhole = await this.#scan(segment, index === chain.length - 1)
+      const from = index === 0 ? start : this.#fromStartOf(baseOffset)
+      const isWhole = await this.#scan(segment, from, index === chain.length - 1)
       if (!isWhole) return
       segment.isSealed = index < chain.length - 1
       expected = segment.endOffset
@@ -265,15 +258,15 @@ class Recovery {
   }
 
   /** Returns false when the segment has a fault. */
-  async #scan(segment: Segment, isLast: boolean): Promise<boolean> {
+  async #scan(segment: Segment, from: ScanStart, isLast: boolean): Promise<boolean> {
     const sizeBytes = (await this.#context.files.stat(segment.path))?.sizeBytes ?? 0
-    const range = await this.#resumeAtCheckpoint(segment, sizeBytes)
-    const index = segment.index ?? new SparseIndex()
+    const { index, ...range } = from
     segment.index = index
     return segment.use(async (file) => {
-      const result = await scanSegment(file, { ...range, toPosition: sizeBytes }, (header, position) => {
+      const result = await scanSegment(file, { ...range, toPosition: sizeBytes }, (header, position, bytes, at) => {
         index.add(header.baseOffset, position, header.maxTimestamp)
-        this.#replay(header)
+        const aborted = this.#replay(header, bytes, at)
+        if (aborted) index.aborted.add(aborted)
       })
       this.#report.scannedBytes += result.position - range.fromPosition
       Object.assign(segment, {
@@ -294,43 +287,41 @@ class Recovery {
     })
   }
 
-  async #resumeAtCheckpoint(
-    segment: Segment,
-    sizeBytes: number,
-  ): Promise<{ fromPosition: number; fromOffset: number }> {
-    const fromStart = { fromPosition: 0, fromOffset: segment.baseOffset }
-    const { checkpoint, active } = this.#manifest
-    if (!checkpoint || active !== segment.baseOffset || this.#producersFrom < checkpoint.endOffset) return fromStart
-    if (sizeBytes < checkpoint.position) return fromStart
-    const bounds = {
-      baseOffset: segment.baseOffset,
-      endOffset: checkpoint.endOffset,
-      sizeBytes: checkpoint.position,
-    }
-    segment.index = await this.#readIndex(segment, bounds)
-    if (segment.index) {
-      this.#checkpoint = { baseOffset: segment.baseOffset, ...checkpoint }
-      return { fromPosition: checkpoint.position, fromOffset: checkpoint.endOffset }
-    }
-    this.#report.rebuilt.push(indexName(segment.baseOffset))
-    return fromStart
+  #fromStartOf(baseOffset: number): ScanStart {
+    return { fromPosition: 0, fromOffset: baseOffset, index: new SparseIndex() }
   }
 
-  #replay(header: BatchHeader): void {
-    this.#epochs.begin(header.leaderEpoch, header.baseOffset)
-    // The wall clock of now, not the record's time: a replay of old data must not make its producer look expired.
-    if (header.producerId >= 0 && header.baseOffset >= this.#producersFrom) {
-      this.#producers.record(header, this.#context.nowMs)
+  /** Needs index and producer snapshot as they were there; with one of them lost the whole segment is scanned. */
+  async #resumeAtCheckpoint(): Promise<ScanStart | undefined> {
+    const { checkpoint, active } = this.#manifest
+    if (!checkpoint || active === null) return undefined
+    const segment = this.#newSegment(active)
+    const { position, endOffset } = checkpoint
+    const sizeBytes = (await this.#context.files.stat(segment.path))?.sizeBytes ?? 0
+    if (sizeBytes < position || !(await this.#producers.loadAt(endOffset))) return undefined
+    const index = await this.#readIndex(segment, { baseOffset: active, endOffset, sizeBytes: position })
+    if (!index) {
+      this.#report.rebuilt.push(indexName(active))
+      return undefined
     }
+    this.#checkpoint = { baseOffset: active, ...checkpoint }
+    return { fromPosition: position, fromOffset: endOffset, index }
+  }
+
+  #replay(header: BatchHeader, bytes: Uint8Array, at: number): EndedTransaction | undefined {
+    this.#epochs.begin(header.leaderEpoch, header.baseOffset)
+    return this.#producers.replay(header, bytes, at)
   }
 
   /** No snapshot reaches up to where the scan will begin: the sealed segments in between are read as well. */
   async #replaySealed(): Promise<void> {
     for (const segment of this.#segments) {
-      if (segment.endOffset <= this.#producersFrom || this.#report.fault) continue
+      if (segment.endOffset <= this.#producers.from || this.#report.fault) continue
       if (!this.#report.rebuilt.includes('producer state')) this.#report.rebuilt.push('producer state')
       const range = { fromPosition: 0, fromOffset: segment.baseOffset, toPosition: segment.sizeBytes }
-      const result = await segment.use((file) => scanSegment(file, range, (header) => this.#replay(header)))
+      const result = await segment.use((file) =>
+        scanSegment(file, range, (header, _position, bytes, at) => void this.#replay(header, bytes, at)),
+      )
       this.#report.scannedBytes += result.position
       if (!result.stop) continue
       const what = `a damaged batch (${result.stop.reason})`
@@ -355,7 +346,7 @@ class Recovery {
       // A damaged log doesn't look shorter than it was: what is missing is refused as damage, not as out of range.
       endOffset: report.fault ? Math.max(endOffset, this.#knownEnd) : endOffset,
       epochs: this.#epochs,
-      producers: this.#producers,
+      producers: this.#producers.finish(endOffset),
       snapshots: snapshotOffsets(this.#names),
       checkpoint: this.#checkpoint,
       syncCounter: this.#syncCounter,

@@ -38,7 +38,8 @@ export interface ScanResult {
   stop: ScanStop | undefined
 }
 
-type OnBatch = (header: BatchHeader, position: number) => void
+/** The batch's bytes begin at `at`; they are overwritten afterwards. */
+export type OnBatch = (header: BatchHeader, position: number, bytes: Uint8Array, at: number) => void
 
 /** Walks from a batch boundary on. `onBatch` sees each good batch; its leader epoch comes without the commit mark. */
 export async function scanSegment(file: OpenFile, range: ScanRange, onBatch: OnBatch): Promise<ScanResult> {
@@ -62,7 +63,7 @@ export async function scanSegment(file: OpenFile, range: ScanRange, onBatch: OnB
       if (header.baseOffset !== expected) {
         return { position: position + at, endOffset: expected, stop: { reason: 'offset', position: position + at } }
       }
-      onBatch(header, position + at)
+      onBatch(header, position + at, chunk, at)
       expected = nextOffsetOf(header)
       at += header.sizeBytes
     }

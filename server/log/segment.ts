@@ -7,6 +7,7 @@
  */
 import type { Files, OpenFile } from '../storage/files.ts'
 import { indexName, segmentName } from './log-names.ts'
+import type { SealedSegment } from './manifest.ts'
 import type { Closable, OpenFileLimit } from './open-file-limit.ts'
 import type { SparseIndex } from './sparse-index.ts'
 
@@ -29,6 +30,8 @@ export class Segment implements Closable {
   isSealed = false
   /** Present while loaded; always present for the segment that is written to. */
   index: SparseIndex | undefined
+  /** What the index would say, while it is not loaded. */
+  #abortedFrom = Number.POSITIVE_INFINITY
   #opening: Promise<OpenFile> | undefined
   #users = 0
   #whenUnused: (() => void) | undefined
@@ -52,6 +55,24 @@ export class Segment implements Closable {
 
   get bounds() {
     return { baseOffset: this.baseOffset, endOffset: this.endOffset, sizeBytes: this.sizeBytes }
+  }
+
+  /** The least first offset of transactions that were aborted here; infinite when there is none. */
+  get abortedFrom(): number {
+    return this.index?.aborted.from ?? this.#abortedFrom
+  }
+
+  /** What the manifest says of it once it is sealed. */
+  sealedEntry(): SealedSegment {
+    const { baseOffset, endOffset, sizeBytes, maxTimestamp, abortedFrom } = this
+    const entry = { baseOffset, endOffset, sizeBytes, maxTimestamp }
+    return abortedFrom === Number.POSITIVE_INFINITY ? entry : { ...entry, abortedFrom }
+  }
+
+  /** Becomes what the manifest says. */
+  seal({ endOffset, sizeBytes, maxTimestamp, abortedFrom = Number.POSITIVE_INFINITY }: SealedSegment): void {
+    Object.assign(this, { endOffset, sizeBytes, maxTimestamp, isSealed: true })
+    this.#abortedFrom = abortedFrom
   }
 
   /** Opens the file if need be and keeps it from being closed or deleted until `task` is done. */
@@ -87,6 +108,7 @@ export class Segment implements Closable {
   closeIdle(): boolean {
     if (this.#users > 0) return false
     this.#close().catch(() => {})
+    this.#abortedFrom = this.abortedFrom
     this.index = undefined
     return true
   }

@@ -6,11 +6,16 @@
  *
  *   u32 "OTIX", u32 count, f64 base offset, f64 end offset, f64 segment bytes, f64 largest timestamp,
  *   count x (f64 offset, f64 position, f64 largest timestamp before), u32 CRC-32C
+ *
+ * A segment with aborted transactions has "OTIA" in front, and before the checksum for each of them:
+ *   f64 producer id, f64 first offset, f64 marker's offset
  */
+import { ABORTED_ENTRY_BYTES, AbortedTransactions } from './aborted-transactions.ts'
 import { logCrc32c } from './checksum.ts'
 
 export const INDEX_INTERVAL_BYTES = 16 * 1024
 const MAGIC = 0x4f544958
+const MAGIC_WITH_ABORTED = 0x4f544941
 const HEADER_BYTES = 40
 const ENTRY_BYTES = 24
 
@@ -26,6 +31,7 @@ export class SparseIndex {
   #timestampsBefore = new Float64Array(16)
   count = 0
   maxTimestamp = -1
+  readonly aborted = new AbortedTransactions()
 
   /** Tells of a batch. They come in order; every batch must be told, since any may carry the largest timestamp. */
   add(offset: number, position: number, batchMaxTimestamp: number): void {
@@ -70,21 +76,24 @@ export class SparseIndex {
   }
 
   encode(bounds: IndexBounds): Uint8Array {
-    const bytes = new Uint8Array(HEADER_BYTES + this.count * ENTRY_BYTES + 4)
+    const { aborted, count } = this
+    const bytes = new Uint8Array(HEADER_BYTES + count * ENTRY_BYTES + aborted.count * ABORTED_ENTRY_BYTES + 4)
     const view = new DataView(bytes.buffer)
-    view.setUint32(0, MAGIC)
-    view.setUint32(4, this.count)
+    view.setUint32(0, aborted.count > 0 ? MAGIC_WITH_ABORTED : MAGIC)
+    view.setUint32(4, count)
     view.setFloat64(8, bounds.baseOffset)
     view.setFloat64(16, bounds.endOffset)
     view.setFloat64(24, bounds.sizeBytes)
     view.setFloat64(32, this.maxTimestamp)
     let at = HEADER_BYTES
-    for (const entry of this.entries()) {
-      view.setFloat64(at, entry.offset)
-      view.setFloat64(at + 8, entry.position)
-      view.setFloat64(at + 16, entry.timestampBefore)
-      at += ENTRY_BYTES
+    const put = (...fields: number[]) => {
+      for (const field of fields) {
+        view.setFloat64(at, field)
+        at += 8
+      }
     }
+    for (const entry of this.entries()) put(entry.offset, entry.position, entry.timestampBefore)
+    for (const entry of aborted.entries()) put(entry.producerId, entry.firstOffset, entry.lastOffset)
     view.setUint32(at, logCrc32c(bytes, 0, at))
     return bytes
   }
@@ -93,17 +102,25 @@ export class SparseIndex {
   static decode(bytes: Uint8Array, bounds: IndexBounds): SparseIndex | undefined {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     const end = bytes.length - 4
-    if (end < HEADER_BYTES || view.getUint32(0) !== MAGIC) return undefined
-    const count = view.getUint32(4)
-    if (HEADER_BYTES + count * ENTRY_BYTES !== end || view.getUint32(end) !== logCrc32c(bytes, 0, end)) return undefined
+    if (end < HEADER_BYTES || view.getUint32(end) !== logCrc32c(bytes, 0, end)) return undefined
+    const magic = view.getUint32(0)
+    const abortedFrom = HEADER_BYTES + view.getUint32(4) * ENTRY_BYTES
+    const isWhole =
+      magic === MAGIC_WITH_ABORTED
+        ? abortedFrom < end && (end - abortedFrom) % ABORTED_ENTRY_BYTES === 0
+        : magic === MAGIC && abortedFrom === end
     const matches =
       view.getFloat64(8) === bounds.baseOffset &&
       view.getFloat64(16) === bounds.endOffset &&
       view.getFloat64(24) === bounds.sizeBytes
-    if (!matches) return undefined
+    if (!isWhole || !matches) return undefined
     const index = new SparseIndex()
-    for (let at = HEADER_BYTES; at < end; at += ENTRY_BYTES) {
+    for (let at = HEADER_BYTES; at < abortedFrom; at += ENTRY_BYTES) {
       index.#push(view.getFloat64(at), view.getFloat64(at + 8), view.getFloat64(at + 16))
+    }
+    for (let at = abortedFrom; at < end; at += ABORTED_ENTRY_BYTES) {
+      const [producerId, firstOffset] = [view.getFloat64(at), view.getFloat64(at + 8)]
+      index.aborted.add({ producerId, firstOffset, lastOffset: view.getFloat64(at + 16) })
     }
     index.maxTimestamp = view.getFloat64(32)
     return index

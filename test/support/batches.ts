@@ -12,7 +12,7 @@ export const TEST_TIMESTAMP = 1_699_999_000_000
 export interface TestBatchOptions {
   /** Of the first record; each further one is a millisecond later. */
   timestamp?: number
-  producer?: { id: number; epoch?: number; sequence: number }
+  producer?: { id: number; epoch?: number; sequence: number; isTransactional?: boolean }
 }
 
 /** One batch with a record per value, keys null. */
@@ -22,8 +22,8 @@ export function batchOf(values: readonly string[], options: TestBatchOptions = {
     values.map((value, index) => ({ key: null, value: encoder.encode(value), timestamp: timestamp + index })),
   )
   if (options.producer) {
-    const { id, epoch = 0, sequence } = options.producer
-    stampProducer(batch, { producerId: id, producerEpoch: epoch, baseSequence: sequence })
+    const { id, epoch = 0, sequence, isTransactional = false } = options.producer
+    stampProducer(batch, { producerId: id, producerEpoch: epoch, baseSequence: sequence, isTransactional })
   }
   return batch
 }

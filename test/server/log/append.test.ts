@@ -48,7 +48,7 @@ const REFUSED: Array<[what: string, batch: Uint8Array, code: number]> = [
   ['another record count', changed(sealed((view) => view.setInt32(57, 3))), ErrorCode.INVALID_RECORD],
   ['no records', changed(sealed((view) => setInt32s(view, [57, 0], [23, -1]))), ErrorCode.INVALID_RECORD],
   ['a control batch', changed(sealed((view) => view.setInt16(21, 0x20))), ErrorCode.INVALID_RECORD],
-  ['a transactional batch', changed(sealed((view) => view.setInt16(21, 0x10))), ErrorCode.INVALID_TXN_STATE],
+  ['a transaction of nobody', changed(sealed((view) => view.setInt16(21, 0x10))), ErrorCode.INVALID_RECORD],
   [
     'a producer without sequence',
     changed(sealed((view) => setInt32s(view, [43, 0], [47, 9]))),
