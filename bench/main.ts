@@ -17,6 +17,7 @@ import { browserScenarios } from './scenarios/browser.ts'
 import { catchUp } from './scenarios/catch-up.ts'
 import { durableStream, fanOutScenarios } from './scenarios/fan-out.ts'
 import { idleMemory } from './scenarios/idle.ts'
+import { kafkaScenarios } from './scenarios/kafka.ts'
 import { produceLatency, produceThroughput } from './scenarios/produce.ts'
 import { processStart } from './scenarios/start.ts'
 
@@ -28,6 +29,7 @@ const scenarios: Scenario[] = [
   idleMemory,
   processStart,
   catchUp,
+  ...kafkaScenarios,
   ...browserScenarios,
 ]
 

@@ -8,6 +8,8 @@ export interface Server {
   readonly pid: number
   /** Of the WebSocket door. */
   readonly port: number
+  /** Of the Kafka door, while it is open. */
+  readonly kafkaPort?: number
   readonly startedNs: bigint
   /** `SIGKILL` leaves the data as a crash would. */
   stop(signal?: NodeJS.Signals): Promise<void>
@@ -24,7 +26,14 @@ function portOf(url: string): number {
 async function listening(child: Child, wanted: RegExp): Promise<Server> {
   try {
     const line = await child.line((candidate) => wanted.test(candidate), READY_WITHIN_MS)
-    return { pid: child.pid, port: portOf(line.match(wanted)![1]!), startedNs: child.startedNs, stop: child.stop }
+    const kafkaPort = line.match(/"kafka":"[^"]*:(\d+)"/)?.[1]
+    return {
+      pid: child.pid,
+      port: portOf(line.match(wanted)![1]!),
+      ...(kafkaPort === undefined ? {} : { kafkaPort: Number(kafkaPort) }),
+      startedNs: child.startedNs,
+      stop: child.stop,
+    }
   } catch (error) {
     await child.stop('SIGKILL')
     throw error
