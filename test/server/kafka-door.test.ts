@@ -165,7 +165,7 @@ test('[KAF-3] a frame that is too large, behind good ones, is called that', asyn
 test.each([
   ['a Kafka request', () => versionsRequest(1), /Kafka clients connect to 127\.0\.0\.1:\d+/],
   ['TLS', () => STRANGERS[2]![1], /TLS client hello arrived on the plain HTTP port/],
-])('[KAF-5] %s on the HTTP port is closed with one line that says where to go', async (_name, start, says) => {
+])('[KAF-35] %s on the HTTP port is closed with one line that says where to go', async (_name, start, says) => {
   const { logger, warnings } = listeningLogger()
   const relay = await startRelay({ config: { kafkaPort: 0 }, logger })
   const { socket, isClosed } = await open(new URL(relay.http.url).host)
@@ -174,7 +174,7 @@ test.each([
   expect(warnings).toEqual([expect.objectContaining({ event: 'wrong protocol', reason: expect.stringMatching(says) })])
 })
 
-test('[KAF-6] a scanner fills no log: few lines a minute, then how many there were', async () => {
+test('[KAF-36] a scanner fills no log: few lines a minute, then how many there were', async () => {
   const { logger, warnings } = listeningLogger()
   const relay = await startRelay({ config: { kafkaPort: 0 }, logger })
   for (let count = 0; count < 40; count++) {
@@ -187,7 +187,7 @@ test('[KAF-6] a scanner fills no log: few lines a minute, then how many there we
   expect(warnings.slice(5)).toEqual([expect.objectContaining({ event: 'wrong protocol', count: 35 })])
 })
 
-test('[KAF-6] a minute later lines are written again', () => {
+test('[KAF-36] a minute later lines are written again', () => {
   const { logger, warnings } = listeningLogger()
   const clock = new HandClock()
   const noise = new LimitedLog(logger, clock)
@@ -203,7 +203,7 @@ test('[KAF-6] a minute later lines are written again', () => {
   expect(warnings[10]).toMatchObject({ event: 'knock', count: 2 })
 })
 
-test('[KAF-7] a connection over which nothing goes is closed, half a frame or none; one that waits for an answer is not', async () => {
+test('[KAF-37] a connection over which nothing goes is closed, half a frame or none; one that waits for an answer is not', async () => {
   const relay = await startRelay({ config: { kafkaPort: 0, connectionsMaxIdleMs: 300 } })
   const client = await RelayClient.open(relay.websocket.url)
   const topicId = await client.createTopic('quiet')
@@ -218,7 +218,7 @@ test('[KAF-7] a connection over which nothing goes is closed, half a frame or no
   await eventually(waiting.isClosed)
 })
 
-test('[KAF-8] clients are told the address by which they came, or the one that is advertised', async () => {
+test('[KAF-38] clients are told the address by which they came, or the one that is advertised', async () => {
   const relay = await startRelay({ config: { kafkaPort: 0, host: '0.0.0.0' } })
   const [, port] = relay.kafka!.address.split(':')
   expect(await brokersSeenFrom(`127.0.0.1:${port}`)).toEqual([`127.0.0.1:${port}`])
