@@ -33,6 +33,8 @@ export interface CheckedTopic extends Pick<Topic, 'id' | 'name' | 'configOverrid
 export interface Engine {
   /** The same for the life of the data folder. */
   readonly clusterId: string
+  /** How far the log of topics and other metadata is. */
+  readonly metadataPosition: { leaderEpoch: number; highWatermark: number }
   topics(): Iterable<Topic>
   topicByName(name: string): Topic | undefined
   topicById(id: string): Topic | undefined

@@ -124,6 +124,10 @@ export class EmbeddedEngine implements Engine {
     )
   }
 
+  get metadataPosition(): { leaderEpoch: number; highWatermark: number } {
+    return this.#metadata.position
+  }
+
   topics(): Iterable<Topic> {
     return this.#byId.values()
   }

@@ -35,6 +35,11 @@ export class MetadataLog {
     this.#clock = clock
   }
 
+  get position(): { leaderEpoch: number; highWatermark: number } {
+    const { leaderEpoch, highWatermark } = this.#log
+    return { leaderEpoch, highWatermark }
+  }
+
   /** All changes in the order in which they were made. Throws when the log is damaged: guessing would lose topics. */
   async replay(apply: (change: MetadataChange) => void): Promise<void> {
     const { state, fault } = this.#log

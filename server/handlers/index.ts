@@ -14,6 +14,7 @@ import { grantHandler, helloHandler, pingHandler, subscribeHandler, unsubscribeH
 import { deleteRecordsHandler, listOffsetsHandler, offsetForLeaderEpochHandler } from './offsets.ts'
 import { produceHandler } from './produce.ts'
 import { describeProducersHandler, initProducerIdHandler } from './producers.ts'
+import { describeQuorumHandler } from './quorum.ts'
 import { alterClientQuotasHandler, describeClientQuotasHandler } from './quotas.ts'
 import {
   alterPartitionReassignmentsHandler,
@@ -59,6 +60,7 @@ export const handlers: readonly HandlerEntry[] = [
   offsetDeleteHandler,
   describeClientQuotasHandler,
   alterClientQuotasHandler,
+  describeQuorumHandler,
   describeClusterHandler,
   describeProducersHandler,
   listConfigResourcesHandler,

@@ -26,6 +26,7 @@ const TOOLS = {
   apiVersions: 'org.apache.kafka.tools.BrokerApiVersionsCommand',
   acls: 'kafka.admin.AclCommand',
   election: 'org.apache.kafka.tools.LeaderElectionCommand',
+  quorum: 'org.apache.kafka.tools.MetadataQuorumCommand',
   reassign: 'org.apache.kafka.tools.reassign.ReassignPartitionsCommand',
 } as const
 /** Moved out of Scala in 4.x. */
@@ -57,6 +58,7 @@ for (const version of Object.keys(MOVED)) {
       const described = await tool('topics', [...at, '--describe', '--topic', 't'])
       expect(described).toMatch(/Topic: t\s+TopicId: \S+\s+PartitionCount: 2\s+ReplicationFactor: 1/)
       expect(described).toMatch(/Partition: 1\s+Leader: 1\s+Replicas: 1\s+Isr: 1/)
+      expect(await tool('quorum', [...at, 'describe', '--status'])).toMatch(/LeaderId:\s+1[\s\S]*MaxFollowerLag:\s+0/)
       await tool('topics', [...at, '--alter', '--topic', 't', '--partitions', '3'])
       expect(relay.engine.topicByName('t')!.partitions).toHaveLength(3)
 

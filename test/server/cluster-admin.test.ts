@@ -6,6 +6,7 @@ import { ErrorCode } from '../../protocol/errors.ts'
 import { createAcls, deleteAcls, describeAcls } from '../../protocol/messages/acls.ts'
 import { alterConfigs, listConfigResources } from '../../protocol/messages/config-resources.ts'
 import { describeCluster, metadata } from '../../protocol/messages/metadata.ts'
+import { describeQuorum } from '../../protocol/messages/quorum.ts'
 import { alterClientQuotas, describeClientQuotas } from '../../protocol/messages/quotas.ts'
 import {
   alterPartitionReassignments,
@@ -252,4 +253,21 @@ test('[KAF-12] the authorizer is asked before anything about the cluster is told
   ])
   const { topics } = await client.call(describeTopicPartitions, { topics: [{ name: 't' }] })
   expect(topics).toMatchObject([{ errorCode: ErrorCode.UNKNOWN_TOPIC_OR_PARTITION }])
+})
+
+test('[KAF-14] DescribeQuorum tells of one voter, this relay, that is as far as the log of its metadata', async () => {
+  const relay = await startRelay()
+  const client = await RelayClient.open(relay.websocket.url)
+  await client.createTopic('t')
+  const partitions = [{ partitionIndex: 0 }, { partitionIndex: 1 }]
+  const ask = () => client.call(describeQuorum, { topics: [{ topicName: '__cluster_metadata', partitions }] })
+  const { topics, nodes, errorCode } = await ask()
+  expect(errorCode).toBe(0)
+  const [quorum, other] = topics[0]!.partitions
+  expect(quorum).toMatchObject({ errorCode: 0, leaderId: 1, currentVoters: [{ replicaId: 1 }], observers: [] })
+  expect(quorum!.currentVoters[0]!.logEndOffset).toBe(quorum!.highWatermark)
+  expect(other!.errorCode).toBe(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+  expect(nodes).toMatchObject([{ nodeId: 1, listeners: [{ host: '127.0.0.1' }] }])
+  await client.createTopic('another')
+  expect((await ask()).topics[0]!.partitions[0]!.highWatermark).toBeGreaterThan(quorum!.highWatermark)
 })

@@ -9,6 +9,7 @@ import { grant, hello, ping, subscribe, unsubscribe } from '../../../protocol/me
 import { deleteRecords, listOffsets, offsetForLeaderEpoch } from '../../../protocol/messages/offsets.ts'
 import { produce } from '../../../protocol/messages/produce.ts'
 import { describeProducers, initProducerId } from '../../../protocol/messages/producers.ts'
+import { describeQuorum } from '../../../protocol/messages/quorum.ts'
 import { alterClientQuotas, describeClientQuotas } from '../../../protocol/messages/quotas.ts'
 import {
   alterPartitionReassignments,
@@ -77,6 +78,7 @@ export function validRequests({ name, topicId }: { name: string; topicId: string
       ],
       validateOnly: true,
     }),
+    request(describeQuorum, { topics: [{ topicName: '__cluster_metadata', partitions: [{ partitionIndex: 0 }] }] }),
     request(describeCluster, { includeClusterAuthorizedOperations: false }),
     request(describeProducers, { topics: [{ name, partitionIndexes: [0] }] }),
     request(describeAcls, { operation: 1, permissionType: 1, resourceTypeFilter: 1 }),
