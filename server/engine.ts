@@ -35,6 +35,8 @@ export interface Engine {
   readonly clusterId: string
   /** How far the log of topics and other metadata is. */
   readonly metadataPosition: { leaderEpoch: number; highWatermark: number }
+  /** Another number after each topic that was made, grown or deleted. */
+  readonly topicsVersion: number
   topics(): Iterable<Topic>
   topicByName(name: string): Topic | undefined
   topicById(id: string): Topic | undefined

@@ -59,6 +59,7 @@ export type MemberSnapshot = Pick<
 >
 
 export class ClassicGroup {
+  readonly type = 'classic'
   readonly #state: GroupState
   readonly #limits: () => GroupLimits
 
@@ -130,9 +131,18 @@ export class ClassicGroup {
     return size
   }
 
+  get isEmpty(): boolean {
+    return this.#state.phase === 'Empty'
+  }
+
+  /** It never had a generation. */
+  get wasNeverUsed(): boolean {
+    return this.#state.generationId === 0
+  }
+
   /** Nobody is in it, nobody is about to be, and nobody ever was. */
   get isUntouched(): boolean {
-    return this.#state.phase === 'Empty' && this.#state.generationId === 0 && this.#state.pendingMembers.size === 0
+    return this.isEmpty && this.wasNeverUsed && this.#state.pendingMembers.size === 0
   }
 
   /** Monotonic; undefined when nothing will happen by itself. */

@@ -2,12 +2,14 @@
  * Groups and commits as records of the coordinator's log. Keys are JSON arrays, values JSON objects, bytes in them base64.
  *
  *     ["group", GROUP]                        generation and members; null: the group and all its commits are gone
+ *     ["consumer-...", GROUP, ...]            the same in parts, for a group of the next protocol: consumer-records.ts
  *     ["offset", GROUP, TOPIC ID, PARTITION]  a committed offset; null: none any more
  *     ["pending", GROUP, TOPIC ID, PARTITION, PRODUCER ID]  an offset in a transaction; null: it is decided, or void
  *
  * The newest record of a key holds.
  */
 import type { GroupSnapshot } from './classic-group.ts'
+import { type ConsumerRecord, decodeConsumerRecord, encodeConsumerRecord } from './consumer/consumer-records.ts'
 import type { KeyedRecord } from './keyed-log.ts'
 import type { CommittedOffset, TopicPartition } from './offsets.ts'
 import type { PendingOffset } from './pending-offsets.ts'
@@ -16,6 +18,7 @@ export type GroupRecord =
   | { kind: 'group'; groupId: string; value: GroupSnapshot | null }
   | { kind: 'offset'; groupId: string; at: TopicPartition; value: CommittedOffset | null }
   | { kind: 'pending'; groupId: string; at: TopicPartition; producerId: number; value: PendingOffset | null }
+  | ConsumerRecord
 
 interface StoredMember {
   id: string
@@ -35,6 +38,7 @@ export function encodeRecord(record: GroupRecord): KeyedRecord {
     const value = record.value && JSON.stringify(storedGroup(record.value))
     return { key: JSON.stringify(['group', record.groupId]), value }
   }
+  if (record.kind !== 'offset' && record.kind !== 'pending') return encodeConsumerRecord(record)
   const { kind, groupId, at, value } = record
   const key = [kind, groupId, at.topicId, at.partition, ...(kind === 'pending' ? [record.producerId] : [])]
   return { key: JSON.stringify(key), value: value && JSON.stringify(value) }
@@ -42,13 +46,13 @@ export function encodeRecord(record: GroupRecord): KeyedRecord {
 
 /** undefined for kinds that a later version has added. */
 export function decodeRecord({ key, value }: KeyedRecord): GroupRecord | undefined {
-  const [kind, groupId, topicId, partition, producerId] = JSON.parse(key) as [string, string, string, number, number]
+  const [kind, groupId, id, partition, producerId] = JSON.parse(key) as [string, string, string, number, number]
   const stored: unknown = value === null ? null : JSON.parse(value)
   if (kind === 'group') return { kind, groupId, value: stored === null ? null : groupOf(stored as StoredGroup) }
-  const at = { topicId, partition }
+  const at = { topicId: id, partition }
   if (kind === 'offset') return { kind, groupId, at, value: stored as CommittedOffset | null }
   if (kind === 'pending') return { kind, groupId, at, producerId, value: stored as PendingOffset | null }
-  return undefined
+  return decodeConsumerRecord(kind, groupId, id, stored)
 }
 
 function storedGroup(group: GroupSnapshot): StoredGroup {

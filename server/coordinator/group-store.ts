@@ -9,10 +9,13 @@
 import { ErrorCode, KafkaError } from '../../protocol/errors.ts'
 import type { Clock, Timer } from '../../protocol/lib/clock.ts'
 import type { Logger } from '../logger.ts'
-import { ClassicGroup } from './classic-group.ts'
+import { ClassicGroup, type GroupSnapshot } from './classic-group.ts'
+import { ConsumerGroup } from './consumer/consumer-group.ts'
+import type { ConsumerLimits } from './consumer/consumer-state.ts'
+import type { TopicCatalog } from './consumer/topics.ts'
 import { decodeRecord, encodeRecord, type GroupRecord } from './group-records.ts'
 import type { GroupLimits, Instant } from './group-state.ts'
-import { type HeldGroup, holdGroup, liveRecords } from './held-group.ts'
+import { type GroupMachine, type HeldGroup, holdGroup, liveRecords } from './held-group.ts'
 import type { KeyedLog, KeyedRecord } from './keyed-log.ts'
 import type { PendingBytes } from './pending-offsets.ts'
 
@@ -24,6 +27,8 @@ export interface GroupStoreOptions {
   clock: Clock
   logger: Logger
   limits: () => GroupLimits
+  consumerLimits: (groupId: string) => ConsumerLimits
+  topics: TopicCatalog
   /** The state is that of the log; called after each loading. */
   onLoaded: () => void
   /** The state is about to be dropped. */
@@ -85,20 +90,30 @@ export class GroupStore {
       return
     }
     if (this.#isClosed || epoch !== this.#epoch) return
+    for (const { machine } of groups.values()) if (machine.type === 'consumer') machine.resume(this.#now())
     this.#groups = groups
     this.#refusal = ErrorCode.NONE
     this.#options.onLoaded()
   }
 
-  /** A group that nothing is known of yet; it lasts from its first record on. */
-  add(groupId: string): HeldGroup {
-    return this.#newGroup(this.#groups, groupId)
+  newClassicGroup(groupId: string): ClassicGroup {
+    return new ClassicGroup(groupId, this.#options.limits, this.#now())
+  }
+
+  newConsumerGroup(groupId: string): ConsumerGroup {
+    const { consumerLimits, topics } = this.#options
+    return new ConsumerGroup(groupId, () => consumerLimits(groupId), topics, this.#now())
+  }
+
+  /** A group that nothing is known of yet, or one without members that goes on with others. It lasts from its first record on. */
+  put(machine: GroupMachine): HeldGroup {
+    return this.#hold(this.#groups, machine)
   }
 
   /** For a group that has no records. */
   drop(group: HeldGroup): void {
     group.timer?.cancel()
-    this.#groups.delete(group.classic.groupId)
+    this.#groups.delete(group.machine.groupId)
   }
 
   /**
@@ -163,35 +178,55 @@ export class GroupStore {
   #apply(groups: Map<string, HeldGroup>, record: GroupRecord): void {
     const { groupId } = record
     const held = groups.get(groupId)
+    // While in service the machines are ahead of their records.
+    const isInService = groups === this.#groups
     if (record.kind === 'offset') {
-      if (record.value) (held ?? this.#newGroup(groups, groupId)).offsets.set(record.at, record.value)
+      if (record.value) this.#heldOrNew(groups, groupId).offsets.set(record.at, record.value)
       else held?.offsets.remove(record.at)
-      return
-    }
-    if (record.kind === 'pending') {
+    } else if (record.kind === 'pending') {
       const { at, producerId, value } = record
-      if (value) (held ?? this.#newGroup(groups, groupId)).pending.set(at, producerId, value)
+      if (value) this.#heldOrNew(groups, groupId).pending.set(at, producerId, value)
       else held?.pending.remove(at, producerId)
-      return
-    }
-    if (record.value === null) {
+    } else if (record.kind !== 'group') {
+      if (!isInService) this.#consumerGroup(groups, groupId).restore(record)
+    } else if (record.value === null) {
       held?.timer?.cancel()
       held?.pending.clear()
-      held?.classic.die(this.#now())
+      if (held?.machine.type === 'classic') held.machine.die(this.#now())
       groups.delete(groupId)
-      return
+    } else {
+      const machine = isInService ? held!.machine : this.#restoreClassic(groupId, record.value)
+      this.#hold(groups, machine).kept = encodeRecord(record)
     }
-    const group = held ?? this.#newGroup(groups, groupId)
-    group.kept = encodeRecord(record)
-    // While in service the machine is ahead of its record.
-    if (groups === this.#groups) return
-    group.classic = ClassicGroup.restore(groupId, record.value, this.#options.limits, this.#now())
   }
 
-  #newGroup(groups: Map<string, HeldGroup>, groupId: string): HeldGroup {
-    const group = holdGroup(new ClassicGroup(groupId, this.#options.limits, this.#now()), this.#pendingBytes)
-    groups.set(groupId, group)
-    return group
+  #restoreClassic(groupId: string, snapshot: GroupSnapshot): ClassicGroup {
+    return ClassicGroup.restore(groupId, snapshot, this.#options.limits, this.#now())
+  }
+
+  #consumerGroup(groups: Map<string, HeldGroup>, groupId: string): ConsumerGroup {
+    const known = groups.get(groupId)?.machine
+    if (known?.type === 'consumer') return known
+    const machine = this.newConsumerGroup(groupId)
+    this.#hold(groups, machine)
+    return machine
+  }
+
+  #heldOrNew(groups: Map<string, HeldGroup>, groupId: string): HeldGroup {
+    return groups.get(groupId) ?? this.#hold(groups, this.newClassicGroup(groupId))
+  }
+
+  /** In place of the machine that the group had, if it is known. */
+  #hold(groups: Map<string, HeldGroup>, machine: GroupMachine): HeldGroup {
+    const known = groups.get(machine.groupId)
+    if (!known) {
+      const group = holdGroup(machine, this.#pendingBytes)
+      groups.set(machine.groupId, group)
+      return group
+    }
+    if (known.machine !== machine) known.kept = undefined
+    known.machine = machine
+    return known
   }
 
   #rewriteIfDue(epoch: number): void {

@@ -5,8 +5,6 @@
  * An offset is forgotten `offsets.retention.minutes` after the later of its commit and the end of the group's last
  * member; in a group that has members, only those of topics that nobody reads any more are.
  */
-import type { GroupPhase } from './group-state.ts'
-
 export interface CommittedOffset {
   offset: number
   /** Of the last record read; -1 unknown. */
@@ -26,9 +24,10 @@ export type NewOffset = TopicPartition & Omit<CommittedOffset, 'committedAtMs'>
 
 /** What the expiry needs to know of the group. */
 export interface GroupView {
-  phase: GroupPhase
+  /** Its offsets may be those of readers that assign partitions themselves. */
+  everHadMembers: boolean
+  isEmpty: boolean
   phaseSinceMs: number
-  protocolType: string | null
   /** Ids of the topics that members read; null when all must be taken for read. */
   readTopicIds: ReadonlySet<string> | null
 }
@@ -97,9 +96,8 @@ function isPastItsTime(
 
 /** From when on retention counts; null while the offset is in use. */
 function keptSince(group: GroupView, { topicId }: TopicPartition, { committedAtMs }: CommittedOffset): number | null {
-  // Never had members: readers that assign partitions themselves.
-  if (group.protocolType === null) return committedAtMs
-  if (group.phase === 'Empty') return Math.max(group.phaseSinceMs, committedAtMs)
+  if (!group.everHadMembers) return committedAtMs
+  if (group.isEmpty) return Math.max(group.phaseSinceMs, committedAtMs)
   const { readTopicIds } = group
-  return group.phase === 'Stable' && readTopicIds !== null && !readTopicIds.has(topicId) ? committedAtMs : null
+  return readTopicIds !== null && !readTopicIds.has(topicId) ? committedAtMs : null
 }

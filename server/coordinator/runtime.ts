@@ -11,7 +11,14 @@ import { randomUuid } from '../../protocol/lib/uuid.ts'
 import type { RelayConfig } from '../config.ts'
 import type { Logger } from '../logger.ts'
 import type { Files } from '../storage/files.ts'
-import { expiredRecords, type TopicIds } from './group-expiry.ts'
+import type { ClassicGroup } from './classic-group.ts'
+import type { EpochClaim, HeartbeatReply } from './consumer/consumer-group.ts'
+import { ConsumerRequests } from './consumer/consumer-requests.ts'
+import type { ConsumerLimits } from './consumer/consumer-state.ts'
+import { sizeOfSubscription } from './consumer/member.ts'
+import type { HeartbeatCommand } from './consumer/membership.ts'
+import type { TopicCatalog } from './consumer/topics.ts'
+import { expiredRecords } from './group-expiry.ts'
 import { sizeOfMember } from './group-member.ts'
 import type { GroupRecord } from './group-records.ts'
 import {
@@ -51,6 +58,10 @@ export type CoordinatorConfig = Pick<
   | 'groupMinSessionTimeoutMs'
   | 'groupMaxSessionTimeoutMs'
   | 'groupMaxSize'
+  | 'groupConsumerSessionTimeoutMs'
+  | 'groupConsumerHeartbeatIntervalMs'
+  | 'groupConsumerMaxSize'
+  | 'groupConsumerAssignors'
   | 'offsetsRetentionMinutes'
   | 'offsetsRetentionCheckIntervalMs'
 >
@@ -63,7 +74,14 @@ export interface GroupCoordinatorOptions extends Pick<KeyedLogOptions, 'deadByte
   clock: Clock
   random: Random
   logger: Logger
-  topics: TopicIds
+  topics: TopicCatalog
+}
+
+/** Generation or member epoch, as the group has it. */
+export interface CommitClaim extends MemberClaim {
+  /** OffsetCommit 9 and later. */
+  knowsEpochs?: boolean
+  isTransactional?: boolean
 }
 
 export type JoinRequest = Omit<JoinCommand, 'ticket' | 'newMemberId'>
@@ -81,6 +99,7 @@ export class GroupCoordinator {
   readonly #log: KeyedLog
   readonly #store: GroupStore
   readonly #waiting = new WaitingReplies()
+  readonly #consumers: ConsumerRequests
   #memberBytes = 0
   #cleanUpTimer: Timer | undefined
   #closing: Promise<void> | undefined
@@ -89,12 +108,22 @@ export class GroupCoordinator {
   constructor(options: GroupCoordinatorOptions, log: KeyedLog) {
     this.#options = options
     this.#log = log
-    const { config, clock, logger } = options
+    const { config, clock, logger, topics } = options
     this.#store = new GroupStore({
-      ...{ log, clock, logger },
+      ...{ log, clock, logger, topics },
       limits: () => limitsOf(config),
+      consumerLimits: () => consumerLimitsOf(config),
       onLoaded: () => this.#onLoaded(),
       onDropping: () => this.#onDropping(),
+    })
+    this.#consumers = new ConsumerRequests({
+      store: this.#store,
+      now: () => this.#now(),
+      checkRoom: (group, command) => this.#checkRoom(group, command),
+      resolve: async () => {
+        throw new KafkaError('INVALID_REGULAR_EXPRESSION', 'regular expressions are not served yet')
+      },
+      onChanged: (group) => this.#onChanged(group),
     })
   }
 
@@ -122,48 +151,76 @@ export class GroupCoordinator {
     if (!known && request.memberId !== '') return refused(ErrorCode.UNKNOWN_MEMBER_ID)
     const isTooMuch = this.#memberBytes + sizeOfMember({ ...request, memberId: '' }) > MEMBER_BYTES_MAX
     if (isTooMuch || (!known && this.#store.groups.size >= GROUPS_MAX)) return refused(ErrorCode.POLICY_VIOLATION)
-    const group = known ?? this.#store.add(groupId)
+    const isOther = known?.machine.type === 'consumer'
+    if (isOther && !known.machine.isEmpty) return refused(ErrorCode.INCONSISTENT_GROUP_PROTOCOL)
+    const classic = this.#classic(groupId) ?? this.#store.newClassicGroup(groupId)
+    const group = this.#store.put(classic)
     const newMemberId = `${request.groupInstanceId ?? request.clientId}-${randomUuid(this.#options.random)}`
     const { ticket, answered } = this.#waiting.join(onceClosed)
-    this.#carryOut(group, group.classic.join({ ...request, newMemberId, ticket }, this.#now()))
+    this.#carryOut(group, classic, classic.join({ ...request, newMemberId, ticket }, this.#now()))
     return answered
   }
 
   /** Resolves when the leader has handed in the assignments, or with an error. Never when the connection closes before. */
   sync(groupId: string, request: SyncRequest, onceClosed: OnceClosed): Promise<SyncReply> {
-    const { refusal, groups } = this.#store
-    const group = groups.get(groupId)
-    if (!group) return Promise.resolve(syncRefusal(refusal === ErrorCode.NONE ? ErrorCode.UNKNOWN_MEMBER_ID : refusal))
+    const { refusal } = this.#store
+    const classic = this.#classic(groupId)
+    if (!classic)
+      return Promise.resolve(syncRefusal(refusal === ErrorCode.NONE ? ErrorCode.UNKNOWN_MEMBER_ID : refusal))
     const { ticket, answered } = this.#waiting.sync(onceClosed)
-    this.#carryOut(group, group.classic.sync({ ...request, ticket }, this.#now()))
+    this.#carryOut(this.#store.put(classic), classic, classic.sync({ ...request, ticket }, this.#now()))
     return answered
   }
 
   /** An error code. */
   heartbeat(groupId: string, claim: MemberClaim): number {
-    const { refusal, groups } = this.#store
+    const { refusal } = this.#store
     if (refusal !== ErrorCode.NONE) return refusal
-    return groups.get(groupId)?.classic.heartbeat(claim, this.#now()) ?? ErrorCode.UNKNOWN_MEMBER_ID
+    return this.#classic(groupId)?.heartbeat(claim, this.#now()) ?? ErrorCode.UNKNOWN_MEMBER_ID
   }
 
   /** An error code for each. Throws KafkaError for all: UNKNOWN_MEMBER_ID when there is no such group. */
   leave(groupId: string, leavers: readonly Leaver[]): number[] {
     this.#store.checkReady()
-    const group = this.#store.groups.get(groupId)
-    if (!group) throw new KafkaError('UNKNOWN_MEMBER_ID', `there is no group ${groupId}`)
-    const { outcome, errorCodes } = group.classic.leave(leavers, this.#now())
-    this.#carryOut(group, outcome)
+    const classic = this.#classic(groupId)
+    if (!classic) throw new KafkaError('UNKNOWN_MEMBER_ID', `there is no group ${groupId}`)
+    const { outcome, errorCodes } = classic.leave(leavers, this.#now())
+    this.#carryOut(this.#store.put(classic), classic, outcome)
     return errorCodes
+  }
+
+  /** Joins, stays, hears what to read. Rejects with KafkaError. */
+  consumerHeartbeat(
+    groupId: string,
+    command: HeartbeatCommand,
+    isVisible: (topic: string) => boolean,
+  ): Promise<HeartbeatReply> {
+    const memberId = command.memberId === '' ? randomUuid(this.#options.random) : command.memberId
+    return this.#consumers.heartbeat(groupId, { ...command, memberId }, isVisible)
+  }
+
+  /** Rejects with KafkaError. */
+  consumerLeave(
+    groupId: string,
+    command: Pick<HeartbeatCommand, 'memberId' | 'memberEpoch' | 'instanceId'>,
+  ): Promise<HeartbeatReply> {
+    return this.#consumers.leave(groupId, command)
+  }
+
+  #classic(groupId: string): ClassicGroup | undefined {
+    const machine = this.#store.groups.get(groupId)?.machine
+    return machine?.type === 'classic' ? machine : undefined
   }
 
   // --- offsets ---------------------------------------------------------------------------------------------------
 
   /**
    * Resolves when the offsets are on disk. Rejects with KafkaError when the claim is not good for the group
-   * (ILLEGAL_GENERATION, UNKNOWN_MEMBER_ID, FENCED_INSTANCE_ID, REBALANCE_IN_PROGRESS), or nothing can be written.
+   * (ILLEGAL_GENERATION, UNKNOWN_MEMBER_ID, FENCED_INSTANCE_ID, REBALANCE_IN_PROGRESS, STALE_MEMBER_EPOCH), or nothing
+   * can be written.
    */
-  async commit(groupId: string, claim: MemberClaim, offsets: readonly NewOffset[]): Promise<void> {
-    this.#checkCommit(groupId, claim)
+  async commit(groupId: string, claim: CommitClaim, offsets: readonly NewOffset[]): Promise<void> {
+    this.#checkCommit(groupId, claim, offsets)
     if (offsets.length === 0) return
     const committedAtMs = this.#options.clock.now()
     const pending = this.#store.groups.get(groupId)?.pending
@@ -187,7 +244,7 @@ export class GroupCoordinator {
     producer: ProducerIdentity,
     offsets: readonly NewOffset[],
   ): Promise<void> {
-    this.#checkCommit(groupId, claim, true)
+    this.#checkCommit(groupId, { ...claim, isTransactional: true }, offsets)
     const addedBytes = offsets.reduce((sum, offset) => sum + sizeOfPending(offset), 0)
     if (this.#store.pendingBytes + addedBytes > PENDING_BYTES_MAX)
       throw new KafkaError('POLICY_VIOLATION', `open transactions hold ${PENDING_BYTES_MAX} bytes of offsets already`)
@@ -220,17 +277,31 @@ export class GroupCoordinator {
     }
   }
 
-  #checkCommit(groupId: string, claim: MemberClaim, isTransactional = false): void {
+  #checkCommit(groupId: string, claim: CommitClaim, offsets: readonly NewOffset[]): void {
     this.#store.checkReady()
-    const group = this.#store.groups.get(groupId)
-    if (!group) {
-      if (claim.generationId >= 0) throw new KafkaError('ILLEGAL_GENERATION', `there is no group ${groupId}`)
+    const machine = this.#store.groups.get(groupId)?.machine
+    if (!machine) {
+      const code = claim.knowsEpochs ? 'GROUP_ID_NOT_FOUND' : 'ILLEGAL_GENERATION'
+      if (claim.generationId >= 0) throw new KafkaError(code, `there is no group ${groupId}`)
       if (this.#store.groups.size < GROUPS_MAX) return
       throw new KafkaError('POLICY_VIOLATION', `there are ${GROUPS_MAX} groups already; delete some`)
     }
-    const errorCode = group.classic.commitError(claim, this.#now(), isTransactional)
+    const errorCode =
+      machine.type === 'classic'
+        ? machine.commitError(claim, this.#now(), claim.isTransactional)
+        : machine.commitError({ ...claim, memberEpoch: claim.generationId }, offsets)
     if (errorCode !== ErrorCode.NONE)
       throw new KafkaError(errorCode, `group ${groupId} takes no commit of member ${claim.memberId}`)
+  }
+
+  /** Throws KafkaError when who asks says that it is a member, and is not, or not in this epoch. */
+  checkFetch(groupId: string, claim: EpochClaim | undefined): void {
+    this.#store.checkReady()
+    const machine = this.#store.groups.get(groupId)?.machine
+    if (!claim || machine?.type !== 'consumer') return
+    const errorCode = machine.fetchError(claim)
+    if (errorCode !== ErrorCode.NONE)
+      throw new KafkaError(errorCode, `group ${groupId} tells nothing to member ${claim.memberId}`)
   }
 
   /** What is committed, and on disk; undefined where nothing is. Unstable is what an open transaction may yet change. */
@@ -254,11 +325,11 @@ export class GroupCoordinator {
    * for all: GROUP_ID_NOT_FOUND, and NON_EMPTY_GROUP when its members are no consumers.
    */
   async deleteOffsets(groupId: string, asked: ReadonlyArray<TopicPartition & { name: string }>): Promise<number[]> {
-    const { classic, offsets } = this.#existing(groupId)
-    const isEmpty = classic.phase === 'Empty'
-    if (!isEmpty && classic.protocolType !== 'consumer')
+    const { machine, offsets } = this.#existing(groupId)
+    const { isEmpty, protocolType } = machine
+    if (!isEmpty && protocolType !== 'consumer')
       throw new KafkaError('NON_EMPTY_GROUP', `${groupId} has members that are no consumers`)
-    const topics = isEmpty ? new Set<string>() : classic.subscribedTopics()
+    const topics = isEmpty ? new Set<string>() : machine.subscribedTopics()
     const isRead = (name: string) => topics === null || topics.has(name)
     const doomed = asked.filter((at) => !isRead(at.name) && offsets.get(at) !== undefined)
     const each = new Map(doomed.map((at) => [`${at.topicId}/${at.partition}`, noOffset(groupId, at)]))
@@ -284,7 +355,7 @@ export class GroupCoordinator {
   /** Rejects with KafkaError GROUP_ID_NOT_FOUND, NON_EMPTY_GROUP. */
   async deleteGroup(groupId: string): Promise<void> {
     const group = this.#existing(groupId)
-    if (group.classic.phase !== 'Empty') throw new KafkaError('NON_EMPTY_GROUP', `${groupId} has members`)
+    if (!group.machine.isEmpty) throw new KafkaError('NON_EMPTY_GROUP', `${groupId} has members`)
     const durable = this.#store.change([{ kind: 'group', groupId, value: null }])
     this.#countBytes(group)
     await durable
@@ -310,15 +381,14 @@ export class GroupCoordinator {
   // --- effects ---------------------------------------------------------------------------------------------------
 
   /** Sends replies, when need be after the record; sets the timer. */
-  #carryOut(group: HeldGroup, outcome: Outcome): void {
-    if (outcome.mustPersist) this.#persist(group, outcome)
+  #carryOut(group: HeldGroup, classic: ClassicGroup, outcome: Outcome): void {
+    if (outcome.mustPersist) this.#persist(classic, outcome)
     else for (const reply of outcome.replies) this.#waiting.answer(reply)
-    this.#countBytes(group)
-    if (isNothing(group) && group.classic.isUntouched) this.#store.drop(group)
-    else this.#arm(group)
+    if (isNothing(group) && classic.isUntouched) this.#store.drop(group)
+    this.#onChanged(group)
   }
 
-  #persist({ classic }: HeldGroup, { replies }: Outcome): void {
+  #persist(classic: ClassicGroup, { replies }: Outcome): void {
     const { epoch } = this.#store
     this.#store.change([{ kind: 'group', groupId: classic.groupId, value: classic.snapshot() }]).then(
       () => {
@@ -329,11 +399,16 @@ export class GroupCoordinator {
     )
   }
 
+  #onChanged(group: HeldGroup): void {
+    this.#countBytes(group)
+    this.#arm(group)
+  }
+
   /** Heartbeats only move deadlines on, so a timer may fire early and is set again then. */
   #arm(group: HeldGroup): void {
     const { clock } = this.#options
-    const deadline = group.classic.nextDeadline
-    if (deadline === undefined || this.#store.groups.get(group.classic.groupId) !== group) {
+    const { groupId, nextDeadline: deadline } = group.machine
+    if (deadline === undefined || this.#store.groups.get(groupId) !== group) {
       group.timer?.cancel()
       group.timer = undefined
       return
@@ -343,14 +418,29 @@ export class GroupCoordinator {
     group.timerAt = deadline
     group.timer = clock.setTimer(Math.max(0, deadline - clock.monotonic()), () => {
       group.timer = undefined
-      this.#carryOut(group, group.classic.expire(this.#now()))
+      this.#expire(group)
     })
   }
 
+  #expire(group: HeldGroup): void {
+    const { machine } = group
+    if (machine.type === 'classic') this.#carryOut(group, machine, machine.expire(this.#now()))
+    else this.#consumers.expire(group, machine)
+  }
+
   #countBytes(group: HeldGroup): void {
-    const { sizeBytes } = group.classic
+    const { sizeBytes } = group.machine
     this.#memberBytes += sizeBytes - group.memberBytes
     group.memberBytes = sizeBytes
+  }
+
+  #checkRoom(group: HeldGroup | undefined, { subscribedNames, subscribedRegex, memberId }: HeartbeatCommand): void {
+    if (!group && this.#store.groups.size >= GROUPS_MAX)
+      throw new KafkaError('POLICY_VIOLATION', `there are ${GROUPS_MAX} groups already; delete some`)
+    if (subscribedNames === null && subscribedRegex === null) return
+    const size = sizeOfSubscription(memberId, subscribedNames ?? [], subscribedRegex)
+    if (this.#memberBytes + size > MEMBER_BYTES_MAX)
+      throw new KafkaError('POLICY_VIOLATION', 'the members of all groups subscribe to more than the relay can hold')
   }
 
   #onLoaded(): void {
@@ -390,6 +480,15 @@ export class GroupCoordinator {
   #now(): Instant {
     const { clock } = this.#options
     return { monotonicMs: clock.monotonic(), wallMs: clock.now() }
+  }
+}
+
+function consumerLimitsOf(config: CoordinatorConfig): ConsumerLimits {
+  return {
+    sessionTimeoutMs: config.groupConsumerSessionTimeoutMs,
+    heartbeatIntervalMs: config.groupConsumerHeartbeatIntervalMs,
+    membersMax: config.groupConsumerMaxSize,
+    assignors: config.groupConsumerAssignors,
   }
 }
 

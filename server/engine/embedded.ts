@@ -69,6 +69,7 @@ const metadataConfig: TopicConfig = { ...topicConfigDefaults, retentionMs: -1, r
 
 export class EmbeddedEngine implements Engine {
   clusterId = ''
+  topicsVersion = 0
   readonly #options: EmbeddedEngineOptions
   readonly #metadata: MetadataLog
   readonly #byId = new Map<string, OpenTopic>()
@@ -184,6 +185,7 @@ export class EmbeddedEngine implements Engine {
       await this.#metadata.append({ key: `topic/${id}`, value: null })
       this.#byId.delete(id)
       this.#byName.delete(topic.name)
+      this.topicsVersion++
       this.#nameByCollisionKey.delete(collisionKey(topic.name))
       this.#deleted.emit(topic)
       await Promise.all(topic.partitions.map((log) => log.close()))
@@ -201,6 +203,7 @@ export class EmbeddedEngine implements Engine {
         await this.#metadata.append({ key: `topic/${id}`, value: recordOf(opened) })
       })
       topic.partitions = opened.partitions
+      this.topicsVersion++
     })
   }
 
@@ -320,6 +323,7 @@ export class EmbeddedEngine implements Engine {
   #publish(topic: OpenTopic): void {
     this.#byId.set(topic.id, topic)
     this.#byName.set(topic.name, topic)
+    this.topicsVersion++
     this.#nameByCollisionKey.set(collisionKey(topic.name), topic.name)
   }
 

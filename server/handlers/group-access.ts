@@ -2,6 +2,7 @@
 import { ErrorCode } from '../../protocol/errors.ts'
 import type { Operation } from '../authorizer.ts'
 import type { RequestContext } from '../handler.ts'
+import { OPERATIONS_NOT_ASKED_FOR } from './authorized-operations.ts'
 
 /** What a string can have in Kafka's own encoding of old. */
 const GROUP_ID_LENGTH_MAX = 32_767
@@ -12,4 +13,21 @@ export function groupError(context: RequestContext, operation: Operation, groupI
   return context.allows(operation, { type: 'group', name: groupId })
     ? ErrorCode.NONE
     : ErrorCode.GROUP_AUTHORIZATION_FAILED
+}
+
+/** Bits are Kafka's operation codes. */
+const OPERATION_BITS: ReadonlyArray<[Operation, number]> = [
+  ['read', 3],
+  ['delete', 6],
+  ['describe', 8],
+]
+
+/** What the client may do to the group, when it asks. */
+export function allowedOperations(groupId: string, context: RequestContext, isAsked: boolean): number {
+  if (!isAsked) return OPERATIONS_NOT_ASKED_FOR
+  let bits = 0
+  for (const [operation, bit] of OPERATION_BITS) {
+    if (context.allows(operation, { type: 'group', name: groupId })) bits |= 1 << bit
+  }
+  return bits
 }

@@ -7,7 +7,9 @@
 import { ErrorCode, KafkaError } from '../../protocol/errors.ts'
 import { NULL_UUID } from '../../protocol/lib/uuid.ts'
 import { offsetCommit, offsetDelete, offsetFetch } from '../../protocol/messages/group-offsets.ts'
+import type { EpochClaim } from '../coordinator/consumer/consumer-group.ts'
 import type { CommittedOffset, NewOffset, TopicPartition } from '../coordinator/offsets.ts'
+import type { CommitClaim } from '../coordinator/runtime.ts'
 import type { Topic } from '../engine.ts'
 import { entry, type RequestContext } from '../handler.ts'
 import { findTopic } from './find-topic.ts'
@@ -15,6 +17,7 @@ import { groupError } from './group-access.ts'
 
 const TOPIC_IDS_FROM = 10
 const GROUPS_FROM = 8
+const EPOCHS_FROM = 9
 
 interface AskedTopic {
   name: string
@@ -32,7 +35,7 @@ interface AskedCommit {
 
 export const offsetCommitHandler = entry(offsetCommit, 'each', async (request, context) => {
   const { groupId, memberId, groupInstanceId, generationIdOrMemberEpoch: generationId, retentionTimeMs } = request
-  const claim = { memberId, groupInstanceId, generationId }
+  const claim = { memberId, groupInstanceId, generationId, knowsEpochs: context.apiVersion >= EPOCHS_FROM }
   const expiresAtMs = retentionTimeMs < 0 ? null : context.services.clock.now() + retentionTimeMs
   const offsets: NewOffset[] = []
   const topics = request.topics.map(({ name, topicId, partitions }) => {
@@ -58,7 +61,7 @@ export const offsetCommitHandler = entry(offsetCommit, 'each', async (request, c
 async function commit(
   context: RequestContext,
   groupId: string,
-  claim: { memberId: string; groupInstanceId: string | null; generationId: number },
+  claim: CommitClaim,
   offsets: readonly NewOffset[],
 ): Promise<number> {
   try {
@@ -106,15 +109,17 @@ type AskedOffsets = ReadonlyArray<AskedTopic & { partitionIndexes: readonly numb
 interface AskedGroup {
   groupId: string
   mustBeStable: boolean
+  /** Who asks, when it says so. */
+  claim?: EpochClaim
 }
 
 export const offsetFetchHandler = entry(offsetFetch, 'each', async (request, context) => {
   const { requireStable: mustBeStable } = request
   if (context.apiVersion >= GROUPS_FROM) {
-    const groups = new Map(request.groups.map((group) => [group.groupId, group.topics]))
-    const found = [...groups].map(async ([groupId, topics]) => ({
+    const groups = new Map(request.groups.map((group) => [group.groupId, group]))
+    const found = [...groups.values()].map(async ({ groupId, topics, memberId, memberEpoch }) => ({
       groupId,
-      ...(await fetchOfGroup(context, { groupId, mustBeStable }, topics)),
+      ...(await fetchOfGroup(context, { groupId, mustBeStable, claim: claimOf(memberId, memberEpoch) }, topics)),
     }))
     return { groups: await Promise.all(found) }
   }
@@ -126,6 +131,11 @@ export const offsetFetchHandler = entry(offsetFetch, 'each', async (request, con
   return { topics: refused, errorCode }
 })
 
+/** Members of the next protocol say who they are; tools and classic members do not. */
+function claimOf(memberId: string | null, memberEpoch: number): EpochClaim | undefined {
+  return memberEpoch < 0 ? undefined : { memberId: memberId ?? '', memberEpoch }
+}
+
 async function fetchOfGroup(
   context: RequestContext,
   group: AskedGroup,
@@ -134,6 +144,7 @@ async function fetchOfGroup(
   const errorCode = groupError(context, 'describe', group.groupId)
   if (errorCode !== ErrorCode.NONE) return { topics: [], errorCode }
   try {
+    context.services.groups.checkFetch(group.groupId, group.claim)
     const topics = await (asked === null ? fetchAll(context, group) : fetchSome(context, group, eachOnce(asked)))
     return { topics, errorCode }
   } catch (error) {

@@ -3,6 +3,7 @@ import type { HandlerEntry } from '../handler.ts'
 import { createAclsHandler, deleteAclsHandler, describeAclsHandler } from './acls.ts'
 import { alterConfigsHandler, listConfigResourcesHandler } from './config-resources.ts'
 import { describeConfigsHandler, incrementalAlterConfigsHandler } from './configs.ts'
+import { consumerGroupDescribeHandler, consumerGroupHeartbeatHandler } from './consumer-groups.ts'
 import { findCoordinatorHandler } from './coordinators.ts'
 import { fetchHandler } from './fetch.ts'
 import { deleteGroupsHandler, describeGroupsHandler, listGroupsHandler } from './group-admin.ts'
@@ -63,6 +64,8 @@ export const handlers: readonly HandlerEntry[] = [
   describeQuorumHandler,
   describeClusterHandler,
   describeProducersHandler,
+  consumerGroupHeartbeatHandler,
+  consumerGroupDescribeHandler,
   listConfigResourcesHandler,
   describeTopicPartitionsHandler,
   helloHandler,

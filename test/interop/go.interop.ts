@@ -5,7 +5,6 @@ import { cacheFolder, programDriver } from './support/driver.ts'
 testClient({
   client: 'franz-go',
   start: () => programDriver(`${cacheFolder}/franz-go`, []),
-  withoutConsumerProtocol: 'not served yet (docs/GAPS.md)',
 })
 
 testClient({

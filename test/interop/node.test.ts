@@ -21,5 +21,4 @@ testClient({
   start: () => platformaticDriver(versionOf('@platformatic/kafka')),
   // Node has it from 22.15 on; the tests run on what there is.
   withoutCodecs: { zstd: 'the client has it only on Node 22.15 and newer' },
-  withoutConsumerProtocol: 'not served yet (docs/GAPS.md)',
 })

@@ -2,6 +2,7 @@
 import { expect } from 'vitest'
 import { CODEC_NAMES } from '../../../protocol/compression.ts'
 import { fetch } from '../../../protocol/messages/fetch.ts'
+import { listGroups } from '../../../protocol/messages/group-admin.ts'
 import { batchesIn, codecOf } from '../../../protocol/record-batch.ts'
 import type { Relay } from '../../../server/relay.ts'
 import { startRelay } from '../../support/relay.ts'
@@ -26,8 +27,8 @@ export interface ClientTraits {
   writesNullHeaders?: boolean
   /** Records as the client gives them, where that differs from what was written. */
   asRead?: (record: PlainRecord) => PlainRecord
-  /** Reason why it has no consumer of the new group protocol. */
-  withoutConsumerProtocol: string
+  /** Reason why it has no consumer of the new group protocol, where it has none. */
+  withoutConsumerProtocol?: string
   withoutAdmin?: string
   withoutIdempotence?: string
 }
@@ -96,18 +97,32 @@ export function testClient(traits: ClientTraits): void {
     await expect(driver.transaction(address, 'administered')).rejects.toThrow(REFUSED)
   })
 
-  clientTest(client, 'goes on from what its group has committed', async (show) => {
-    const { relay, address, url } = await relayForClients()
-    await relay.engine.createTopic({ name: 'shared', partitionCount: 1, configs: {} })
-    await writeByOttla(url, 'shared', RECORDS)
-    const driver = start()
-    const expected = readBack([...RECORDS])
-    expect(await driver.group(address, 'shared', 'g', RECORDS.length, 'classic')).toEqual(expected)
-    await writeByOttla(url, 'shared', RECORDS.slice(0, 2))
-    const [first, second] = await driver.group(address, 'shared', 'g', 2, 'classic')
-    expect([first!.offset, second!.offset]).toEqual([RECORDS.length, RECORDS.length + 1])
-    show(await driver.version(), 'classic groups', ['KIP-848 groups', traits.withoutConsumerProtocol])
-  })
+  for (const protocol of ['classic', 'consumer'] as const) {
+    const feature = protocol === 'classic' ? 'classic groups' : 'KIP-848 groups'
+    clientTest(client, `goes on from what its group has committed (${protocol} protocol)`, async (show) => {
+      const { relay, address, url } = await relayForClients()
+      const driver = start()
+      const version = await driver.version()
+      const reason = protocol === 'consumer' ? traits.withoutConsumerProtocol : undefined
+      if (reason !== undefined) return show(version, [feature, reason])
+      await relay.engine.createTopic({ name: 'shared', partitionCount: 1, configs: {} })
+      await writeByOttla(url, 'shared', RECORDS)
+      const expected = readBack([...RECORDS])
+      expect(await driver.group(address, 'shared', 'g', RECORDS.length, protocol)).toEqual(expected)
+      expect(await typeOfGroup(url, 'g')).toBe(protocol)
+      await writeByOttla(url, 'shared', RECORDS.slice(0, 2))
+      const [first, second] = await driver.group(address, 'shared', 'g', 2, protocol)
+      expect([first!.offset, second!.offset]).toEqual([RECORDS.length, RECORDS.length + 1])
+      show(version, feature)
+    })
+  }
+}
+
+/** Some clients fall back to the classic protocol without a word. */
+async function typeOfGroup(url: string, groupId: string): Promise<string | undefined> {
+  const client = await RelayClient.open(url)
+  const { groups } = await client.call(listGroups, {})
+  return groups.find((group) => group.groupId === groupId)?.groupType
 }
 
 export async function relayForClients(): Promise<{ relay: Relay; address: string; url: string }> {

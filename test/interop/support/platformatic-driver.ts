@@ -7,7 +7,7 @@ import {
   type Message,
   Producer,
 } from '@platformatic/kafka'
-import type { AdminOutcome, Driver } from './driver.ts'
+import type { AdminOutcome, Driver, GroupProtocol } from './driver.ts'
 import type { PlainRecord, ReadRecord } from './records.ts'
 
 const TOPIC = 2
@@ -22,7 +22,7 @@ export function platformaticDriver(version: string): Driver {
     version: async () => version,
     produce,
     consume: (address, topic, count) => read(address, topic, `reader-${groups++}`, count),
-    group: (address, topic, group, count) => read(address, topic, group, count),
+    group: (address, topic, group, count, protocol) => read(address, topic, group, count, protocol),
     admin: administer,
     async transaction(address) {
       const producer = new Producer({ ...baseOf(address), transactionalId: 't', idempotent: true, retries: 0 })
@@ -54,8 +54,14 @@ async function produce(address: string, topic: string, codec: string, idempotent
   }
 }
 
-async function read(address: string, topic: string, groupId: string, count: number): Promise<ReadRecord[]> {
-  const consumer = new Consumer({ ...baseOf(address), groupId, maxWaitTime: 100 })
+async function read(
+  address: string,
+  topic: string,
+  groupId: string,
+  count: number,
+  groupProtocol: GroupProtocol = 'classic',
+): Promise<ReadRecord[]> {
+  const consumer = new Consumer({ ...baseOf(address), groupId, groupProtocol, maxWaitTime: 100 })
   const records: ReadRecord[] = []
   try {
     const options = {

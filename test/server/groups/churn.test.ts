@@ -73,7 +73,7 @@ class Churn implements Observer {
   }
 
   get isSettled(): boolean {
-    const classic = this.#coordinator.group(GROUP)?.classic
+    const classic = this.#coordinator.group(GROUP)?.machine
     if (classic?.phase !== 'Stable') return false
     const ids = [...classic.members].map(({ memberId }) => memberId).sort()
     const expected = this.live.map(({ memberId }) => memberId).sort()

@@ -37,11 +37,15 @@ export function openCoordinator(fixture: CoordinatorFixture = {}): Promise<Group
     ...fixture,
     config: { ...relayConfigDefaults, groupInitialRebalanceDelayMs: 0, ...fixture.config },
     topics: {
-      topicByName: (name) => (topics.has(name) ? { id: topics.get(name)! } : undefined),
-      topicById: (id) => ([...topics.values()].includes(id) ? id : undefined),
+      topicsVersion: 0,
+      topics: () => [...topics].map(([name, id]) => topicOf(name, id)),
+      topicByName: (name) => (topics.has(name) ? topicOf(name, topics.get(name)!) : undefined),
+      topicById: (id) => [...topics].map(([name, each]) => topicOf(name, each)).find((topic) => topic.id === id),
     },
   })
 }
+
+const topicOf = (name: string, id: string) => ({ name, id, partitions: { length: 1 } })
 
 /** Of a consumer that reads these topics. */
 export function subscription(...topics: readonly string[]): Uint8Array {

@@ -36,7 +36,7 @@ test('[GRP-10] after a power cut acknowledged commits, generations and static me
   const request = { ...claim, memberId: back.memberId, protocolType: null, protocolName: null, assignments: [] }
   expect(text((await again.sync('g', request, stays)).assignment)).toBe('all')
   await clock.advanceAsync(10_000)
-  expect(again.group('g')!.classic.phase).toBe('Empty')
+  expect(again.group('g')!.machine.phase).toBe('Empty')
 })
 
 test('[GRP-10] an answer waits for the disk', async () => {

@@ -1,0 +1,132 @@
+/**
+ * Uniform: everybody gets as many partitions as the others, as far as subscriptions allow, and keeps what it has.
+ *
+ *   1. Keep what members had and still read.
+ *   2. Give what nobody has to the reader with least to do.
+ *   3. Move single partitions from those with most to those with at least two fewer, until there is no such pair.
+ *
+ * The third step is what costs; it ends with its budget, and leaves a valid if less even assignment.
+ */
+import { type Assignor, type Candidate, Shares, type Subscribers } from './assignor.ts'
+import { LeastLoaded, LoadClass, type Loaded } from './least-loaded.ts'
+
+const BALANCE_STEPS_MAX = 1_000_000
+
+interface Worker extends Loaded {
+  readonly memberId: string
+  /** By topic: partitions in the order in which it got them. */
+  readonly partitions: Map<string, number[]>
+  readonly peers: LoadClass<Worker>
+}
+
+export const uniform: Assignor = (subscribers, partitionCounts) => {
+  const { workers, readers } = keep(subscribers, partitionCounts)
+  giveOut(workers, readers, partitionCounts)
+  balance(workers, readers)
+  const shares = new Shares()
+  for (const { memberId, partitions } of workers) {
+    for (const [topicId, list] of partitions) for (const partition of list) shares.add(memberId, topicId, partition)
+  }
+  return shares.finish()
+}
+
+type Readers = ReadonlyMap<string, ReadonlyArray<LoadClass<Worker>>>
+
+function keep(subscribers: readonly Subscribers[], partitionCounts: ReadonlyMap<string, number>) {
+  const order = orderOf(subscribers)
+  const workers: Worker[] = []
+  const readers = new Map<string, LoadClass<Worker>[]>()
+  for (const { topicIds, members } of subscribers) {
+    const peers = new LoadClass<Worker>([])
+    for (const { memberId, target } of members) {
+      const partitions = new Map<string, number[]>()
+      let load = 0
+      for (const [topicId, list] of target) {
+        const count = topicIds.has(topicId) ? (partitionCounts.get(topicId) ?? 0) : 0
+        const kept = list.filter((partition) => partition < count)
+        if (kept.length > 0) partitions.set(topicId, kept)
+        load += kept.length
+      }
+      const worker: Worker = { memberId, partitions, peers, load, order: order.get(memberId)! }
+      peers.changed(worker)
+      workers.push(worker)
+    }
+    for (const topicId of topicIds) {
+      const classes = readers.get(topicId)
+      if (classes) classes.push(peers)
+      else readers.set(topicId, [peers])
+    }
+  }
+  return { workers, readers }
+}
+
+/** By id, so that who gets what does not depend on who came first. */
+function orderOf(subscribers: readonly Subscribers[]): ReadonlyMap<string, number> {
+  const ids = subscribers.flatMap(({ members }) => members.map(({ memberId }: Candidate) => memberId))
+  return new Map(ids.sort().map((memberId, index) => [memberId, index]))
+}
+
+/** Topics with few readers first: others have more choice. */
+function giveOut(workers: readonly Worker[], readers: Readers, partitionCounts: ReadonlyMap<string, number>): void {
+  const taken = new Map<string, Set<number>>()
+  for (const { partitions } of workers) {
+    for (const [topicId, list] of partitions) {
+      const set = taken.get(topicId) ?? new Set()
+      taken.set(topicId, set)
+      for (const partition of list) set.add(partition)
+    }
+  }
+  const topics = [...readers].sort(
+    ([a, classesA], [b, classesB]) => classesA.length - classesB.length || (a < b ? -1 : 1),
+  )
+  for (const [topicId, classes] of topics) {
+    const has = taken.get(topicId)
+    const idlest = new LeastLoaded(classes)
+    for (let partition = 0; partition < partitionCounts.get(topicId)!; partition++) {
+      if (!has?.has(partition)) take(idlest.least(), topicId, partition)
+    }
+  }
+}
+
+function balance(workers: readonly Worker[], readers: Readers): void {
+  let stepsLeft = BALANCE_STEPS_MAX
+  const bestMove = (giver: Worker): { topicId: string; taker: Worker } | undefined => {
+    let best: { topicId: string; taker: Worker } | undefined
+    for (const topicId of giver.partitions.keys()) {
+      for (const peers of readers.get(topicId)!) {
+        const taker = peers.least()
+        if (!best || taker.load < best.taker.load) best = { topicId, taker }
+        stepsLeft--
+      }
+    }
+    return best && giver.load - best.taker.load > 1 ? best : undefined
+  }
+  // Who had nothing to give may have something after others have given.
+  for (let hasMoved = true; hasMoved && stepsLeft > 0; ) {
+    hasMoved = false
+    for (const giver of [...workers].sort((a, b) => b.load - a.load || a.order - b.order)) {
+      for (let move = bestMove(giver); move && stepsLeft > 0; move = bestMove(giver)) {
+        take(move.taker, move.topicId, give(giver, move.topicId))
+        hasMoved = true
+      }
+    }
+  }
+}
+
+function take(worker: Worker, topicId: string, partition: number): void {
+  const list = worker.partitions.get(topicId)
+  if (list) list.push(partition)
+  else worker.partitions.set(topicId, [partition])
+  worker.load++
+  worker.peers.changed(worker)
+}
+
+/** What came last goes first: it is least likely to have been read for long. */
+function give(worker: Worker, topicId: string): number {
+  const list = worker.partitions.get(topicId)!
+  const partition = list.pop()!
+  if (list.length === 0) worker.partitions.delete(topicId)
+  worker.load--
+  worker.peers.changed(worker)
+  return partition
+}

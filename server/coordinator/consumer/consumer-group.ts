@@ -1,0 +1,266 @@
+/**
+ * The next consumer group protocol (KIP-848) as a state machine: heartbeats at given instants in, a reply and records to
+ * keep out. It has no clock and does no I/O; `nextDeadline` says when `expire` must be called at the latest.
+ *
+ * Coming and going is in membership.ts, who shall read what in target.ts, the way there in reconcile.ts.
+ */
+import { ErrorCode } from '../../../protocol/errors.ts'
+import type { Instant } from '../group-state.ts'
+import type { TopicPartition } from '../offsets.ts'
+import { allRecords, type ConsumerRecord, changedRecords } from './consumer-records.ts'
+import {
+  bumpEpoch,
+  Changes,
+  type ConsumerLimits,
+  type ConsumerPhase,
+  type ConsumerState,
+  newConsumerState,
+  phaseOf,
+  type ResolvedPattern,
+  removeMember,
+  wakeBy,
+} from './consumer-state.ts'
+import type { ConsumerMember } from './member.ts'
+import { admit, forgetUnusedPatterns, type HeartbeatCommand, leave } from './membership.ts'
+import { isSame, type Partitions } from './partitions.ts'
+import { reconcile } from './reconcile.ts'
+import { restore, resume } from './restore.ts'
+import { assign, assignorOf, namesOf, noticeTopics } from './target.ts'
+import type { TopicCatalog } from './topics.ts'
+
+export interface HeartbeatReply {
+  memberId: string
+  memberEpoch: number
+  heartbeatIntervalMs: number
+  /** null: as the member knows it. */
+  assignment: Partitions | null
+}
+
+export interface HeartbeatOutcome {
+  reply: HeartbeatReply
+  /** Must be on disk before the reply goes out. */
+  records: ConsumerRecord[]
+}
+
+export interface EpochClaim {
+  memberId: string
+  memberEpoch: number
+}
+
+export interface CommitClaim extends EpochClaim {
+  isTransactional?: boolean
+  /** OffsetCommit 9 and later. */
+  knowsEpochs?: boolean
+}
+
+/** A member that waits for others is asked to look again soon. */
+const SOON_MS = 1000
+const BYTES_PER_PARTITION = 16
+
+export class ConsumerGroup {
+  readonly type = 'consumer'
+  readonly protocolType = 'consumer'
+  readonly #state: ConsumerState
+  readonly #limits: () => ConsumerLimits
+  readonly #topics: TopicCatalog
+
+  constructor(groupId: string, limits: () => ConsumerLimits, topics: TopicCatalog, at: Instant) {
+    this.#state = newConsumerState(groupId, at)
+    this.#limits = limits
+    this.#topics = topics
+  }
+
+  get groupId(): string {
+    return this.#state.groupId
+  }
+
+  get epoch(): number {
+    return this.#state.epoch
+  }
+
+  get assignmentEpoch(): number {
+    return this.#state.assignmentEpoch
+  }
+
+  get assignorName(): string {
+    return assignorOf(this.#state, this.#limits())
+  }
+
+  get phase(): ConsumerPhase {
+    return phaseOf(this.#state)
+  }
+
+  get phaseSinceMs(): number {
+    return this.#state.sinceMs
+  }
+
+  get isEmpty(): boolean {
+    return this.#state.members.size === 0
+  }
+
+  /** It never had a member. */
+  get wasNeverUsed(): boolean {
+    return this.#state.epoch === 0
+  }
+
+  get members(): Iterable<Readonly<ConsumerMember>> {
+    return this.#state.members.values()
+  }
+
+  /** What members said of themselves, and what they are to read. */
+  get sizeBytes(): number {
+    let partitions = 0
+    for (const count of this.#state.targeted.values()) partitions += count
+    return this.#state.profileBytes + partitions * BYTES_PER_PARTITION
+  }
+
+  /** Monotonic; undefined when nothing will happen by itself. May be early: `expire` does what is due, if anything. */
+  get nextDeadline(): number | undefined {
+    return Number.isFinite(this.#state.wakeAt) ? this.#state.wakeAt : undefined
+  }
+
+  /** The regular expression that must be resolved before this heartbeat is handed in. */
+  unresolvedPattern({ memberId, subscribedRegex }: Pick<HeartbeatCommand, 'memberId' | 'subscribedRegex'>) {
+    const regex = subscribedRegex ?? this.#state.members.get(memberId)?.profile.subscribedRegex ?? null
+    if (regex === null || regex === '') return undefined
+    return this.#state.patterns.get(regex)?.topicsVersion === this.#topics.topicsVersion ? undefined : regex
+  }
+
+  /** Throws KafkaError, and changes nothing then. */
+  heartbeat(command: HeartbeatCommand, pattern: ResolvedPattern | undefined, at: Instant): HeartbeatOutcome {
+    const group = this.#state
+    const limits = this.#limits()
+    const changes = new Changes()
+    const wasEmpty = this.isEmpty
+    const before = group.members.get(command.memberId)?.standing
+    const member = admit(group, command, limits, changes)
+    if (wasEmpty) this.#since(at, changes)
+    if (pattern) this.#learn(pattern, changes)
+    noticeTopics(group, this.#topics, changes)
+    assign(group, this.#topics, limits, at, changes)
+    reconcile(group, member, command.owned, at, changes)
+    member.sessionDeadline = at.monotonicMs + limits.sessionTimeoutMs
+    wakeBy(group, member.sessionDeadline)
+    const { epoch, assigned } = member.standing
+    // A member that is behind has lost an answer.
+    const mustTell =
+      command.memberEpoch !== before?.epoch || isFullRequest(command) || !isSame(assigned, before.assigned)
+    const isWaiting = !member.isReconciled || group.epoch > group.assignmentEpoch
+    const reply: HeartbeatReply = {
+      memberId: member.memberId,
+      memberEpoch: epoch,
+      heartbeatIntervalMs: isWaiting ? Math.min(SOON_MS, limits.heartbeatIntervalMs) : limits.heartbeatIntervalMs,
+      assignment: mustTell ? assigned : null,
+    }
+    return { reply, records: changedRecords(group, changes) }
+  }
+
+  /** Throws KafkaError, and changes nothing then. */
+  leave(command: Pick<HeartbeatCommand, 'memberId' | 'memberEpoch' | 'instanceId'>, at: Instant): HeartbeatOutcome {
+    const changes = new Changes()
+    leave(this.#state, command, changes)
+    this.#afterLoss(at, changes)
+    const { memberId, memberEpoch } = command
+    const reply = { memberId, memberEpoch, heartbeatIntervalMs: 0, assignment: null }
+    return { reply, records: changedRecords(this.#state, changes) }
+  }
+
+  /** Everything whose time has come: members that were silent, or did not let go, are out; what can be assigned is. */
+  expire(at: Instant): ConsumerRecord[] {
+    const group = this.#state
+    const changes = new Changes()
+    group.wakeAt = Number.POSITIVE_INFINITY
+    for (const member of [...group.members.values()]) {
+      const deadline = Math.min(member.sessionDeadline, member.revocationDeadline ?? Number.POSITIVE_INFINITY)
+      if (deadline > at.monotonicMs) {
+        wakeBy(group, deadline)
+        continue
+      }
+      removeMember(group, member, changes)
+      bumpEpoch(group, changes)
+    }
+    if (changes.hasNewEpoch) forgetUnusedPatterns(group)
+    this.#afterLoss(at, changes)
+    return changedRecords(group, changes)
+  }
+
+  /**
+   * Whether offsets may be committed by this claim (NONE). A member may commit for what it had in an older epoch of its
+   * own and still has: it may not have heard of the newer.
+   */
+  commitError(claim: CommitClaim, offsets: readonly TopicPartition[]): number {
+    const { memberId, memberEpoch, isTransactional = false, knowsEpochs = false } = claim
+    // A tool; or, in a transaction, a client of the days when those did not name members.
+    if (memberEpoch < 0 && (this.isEmpty || (isTransactional && memberId === ''))) return ErrorCode.NONE
+    const member = this.#state.members.get(memberId)
+    if (!member) return ErrorCode.UNKNOWN_MEMBER_ID
+    if (!isTransactional && !knowsEpochs) return ErrorCode.UNSUPPORTED_VERSION
+    if (this.#isCurrent(member, memberEpoch, offsets)) return ErrorCode.NONE
+    return isTransactional ? ErrorCode.ILLEGAL_GENERATION : ErrorCode.STALE_MEMBER_EPOCH
+  }
+
+  #isCurrent({ memberId, standing }: ConsumerMember, epoch: number, offsets: readonly TopicPartition[]): boolean {
+    if (epoch >= standing.epoch) return epoch === standing.epoch
+    return offsets.every(({ topicId, partition }) => {
+      const holding = this.#state.owners.holding(topicId, partition)
+      return holding?.memberId === memberId && holding.sinceEpoch <= epoch
+    })
+  }
+
+  /** Whether this member may look up offsets. Tools name none. */
+  fetchError({ memberId, memberEpoch }: EpochClaim): number {
+    const member = this.#state.members.get(memberId)
+    if (!member) return ErrorCode.UNKNOWN_MEMBER_ID
+    return member.standing.epoch === memberEpoch ? ErrorCode.NONE : ErrorCode.STALE_MEMBER_EPOCH
+  }
+
+  /** By name; null when that cannot be known yet, so that every topic must be taken for read. */
+  subscribedTopics(): Set<string> | null {
+    const topics = new Set<string>()
+    const seen = new Set<readonly string[]>()
+    for (const { profile } of this.#state.members.values()) {
+      const names = namesOf(this.#state, profile)
+      if (!names) return null
+      if (seen.has(names)) continue
+      seen.add(names)
+      for (const name of names) topics.add(name)
+    }
+    return topics
+  }
+
+  records(): ConsumerRecord[] {
+    return allRecords(this.#state)
+  }
+
+  /** A record that is read again; the newest of each key holds. */
+  restore(record: ConsumerRecord): void {
+    restore(this.#state, record)
+  }
+
+  /** All records have been read: members have a whole session to show up in. */
+  resume(at: Instant): void {
+    resume(this.#state, this.#limits(), at)
+  }
+
+  #afterLoss(at: Instant, changes: Changes): void {
+    if (this.isEmpty && changes.hasNewEpoch) this.#since(at, changes)
+    assign(this.#state, this.#topics, this.#limits(), at, changes)
+  }
+
+  #since(at: Instant, changes: Changes): void {
+    this.#state.sinceMs = at.wallMs
+    changes.hasGroup = true
+  }
+
+  #learn(pattern: ResolvedPattern, changes: Changes): void {
+    const { patterns } = this.#state
+    const known = patterns.get(pattern.regex)?.names
+    patterns.set(pattern.regex, pattern)
+    const isUnchanged = known?.length === pattern.names.length && known.every((name, at) => name === pattern.names[at])
+    if (known && !isUnchanged) bumpEpoch(this.#state, changes)
+  }
+}
+
+function isFullRequest({ subscribedNames, subscribedRegex, rebalanceTimeoutMs, owned }: HeartbeatCommand): boolean {
+  return (subscribedNames ?? subscribedRegex) !== null && rebalanceTimeoutMs !== null && owned !== null
+}

@@ -1,0 +1,123 @@
+/**
+ * The state of one consumer group (KIP-848), and what a command upon it leads to.
+ *
+ * Three numbers say how far things are:
+ *   epoch            grows whenever members, subscriptions or their topics change
+ *   assignmentEpoch  the epoch for which the target was made; all members walk towards the target, each at its own pace
+ *   member epoch     the assignmentEpoch that the member has reached
+ *
+ * Invariants: a partition has one owner at most; member epochs <= assignmentEpoch <= epoch; in an empty group the latter
+ * two are equal.
+ */
+import type { Instant } from '../group-state.ts'
+import { type ConsumerMember, sizeOfProfile } from './member.ts'
+import { PartitionOwners } from './owners.ts'
+import { together } from './partitions.ts'
+
+export type ConsumerPhase = 'Empty' | 'Assigning' | 'Reconciling' | 'Stable'
+
+export interface ConsumerLimits {
+  /** group.consumer.session.timeout.ms, unless the group has its own. */
+  sessionTimeoutMs: number
+  /** group.consumer.heartbeat.interval.ms, unless the group has its own. */
+  heartbeatIntervalMs: number
+  /** group.consumer.max.size */
+  membersMax: number
+  /** group.consumer.assignors, the first is the default. */
+  assignors: readonly string[]
+}
+
+/** What all members of a group may say of themselves together. */
+export const CONSUMER_GROUP_BYTES_MAX = 16 * 1024 * 1024
+/** Different subscriptions by regular expression in one group: each is matched with every topic. */
+export const PATTERNS_MAX = 64
+
+/** The topics that a regular expression matches, when `topicsVersion` was what it says. */
+export interface ResolvedPattern {
+  readonly regex: string
+  /** Sorted. */
+  readonly names: readonly string[]
+  readonly topicsVersion: number
+}
+
+export interface ConsumerState {
+  readonly groupId: string
+  epoch: number
+  assignmentEpoch: number
+  /** Wall clock: since when it has had no members, or has had some. */
+  sinceMs: number
+  readonly members: Map<string, ConsumerMember>
+  /** Member id by group instance id. */
+  readonly staticMembers: Map<string, string>
+  readonly owners: PartitionOwners
+  readonly patterns: Map<string, ResolvedPattern>
+  /** Partitions of each topic that the target was made for. */
+  targeted: ReadonlyMap<string, number>
+  /** For which `targeted` was last compared with the topics there are. */
+  topicsVersion: number
+  /** A large group is not assigned anew with each of many changes. */
+  assignNotBefore: number
+  profileBytes: number
+  /** Nothing happens by itself before. */
+  wakeAt: number
+}
+
+/** What of the state a command has changed, and must be written. */
+export class Changes {
+  hasGroup = false
+  hasNewEpoch = false
+  readonly removed = new Set<string>()
+  readonly profiles = new Set<string>()
+  readonly targets = new Set<string>()
+  readonly standings = new Set<string>()
+}
+
+export function newConsumerState(groupId: string, at: Instant): ConsumerState {
+  return {
+    groupId,
+    epoch: 0,
+    assignmentEpoch: 0,
+    sinceMs: at.wallMs,
+    members: new Map(),
+    staticMembers: new Map(),
+    owners: new PartitionOwners(),
+    patterns: new Map(),
+    targeted: new Map(),
+    topicsVersion: -1,
+    assignNotBefore: Number.NEGATIVE_INFINITY,
+    profileBytes: 0,
+    wakeAt: Number.POSITIVE_INFINITY,
+  }
+}
+
+/** Something has changed that asks for a new target; one command makes one new epoch at most. */
+export function bumpEpoch(group: ConsumerState, changes: Changes): void {
+  if (!changes.hasNewEpoch) group.epoch++
+  changes.hasNewEpoch = true
+  changes.hasGroup = true
+}
+
+export function wakeBy(group: ConsumerState, deadline: number): void {
+  group.wakeAt = Math.min(group.wakeAt, deadline)
+}
+
+export function phaseOf(group: ConsumerState): ConsumerPhase {
+  if (group.members.size === 0) return 'Empty'
+  if (group.epoch > group.assignmentEpoch) return 'Assigning'
+  for (const { isReconciled, standing } of group.members.values()) {
+    if (!isReconciled || standing.epoch !== group.assignmentEpoch) return 'Reconciling'
+  }
+  return 'Stable'
+}
+
+/** Takes a member out of all books. That calls for a new epoch, unless another takes its place. */
+export function removeMember(group: ConsumerState, member: ConsumerMember, changes: Changes): void {
+  const { memberId, profile, standing } = member
+  group.members.delete(memberId)
+  group.profileBytes -= sizeOfProfile(memberId, profile)
+  if (profile.instanceId !== null && group.staticMembers.get(profile.instanceId) === memberId)
+    group.staticMembers.delete(profile.instanceId)
+  group.owners.release(memberId, together(standing.assigned, standing.revoking))
+  for (const set of [changes.profiles, changes.targets, changes.standings]) set.delete(memberId)
+  changes.removed.add(memberId)
+}

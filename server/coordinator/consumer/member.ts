@@ -1,0 +1,94 @@
+/**
+ * One member of a consumer group: what it told of itself, what it shall read (the target) and what it may read by now.
+ *
+ *     target ──reconcile──> assigned ─┬─ told to the member
+ *                           revoking ─┘  until the member says that it has let go
+ *
+ * Times are the caller's monotonic milliseconds.
+ */
+import { STATIC_LEAVE_EPOCH } from '../../../protocol/messages/consumer-groups.ts'
+import { NO_PARTITIONS, type Partitions } from './partitions.ts'
+
+/** What a member says of itself. Names are sorted, each once. */
+export interface Profile {
+  readonly instanceId: string | null
+  readonly rackId: string | null
+  readonly clientId: string
+  readonly clientHost: string
+  readonly rebalanceTimeoutMs: number
+  readonly subscribedNames: readonly string[]
+  readonly subscribedRegex: string | null
+  readonly serverAssignor: string | null
+}
+
+/** What a member has. */
+export interface Standing {
+  /** STATIC_LEAVE_EPOCH while a static member is away. */
+  readonly epoch: number
+  /** A member that comes with this one has not heard of the newer. */
+  readonly previousEpoch: number
+  readonly assigned: Partitions
+  readonly revoking: Partitions
+}
+
+export interface ConsumerMember {
+  readonly memberId: string
+  profile: Profile
+  standing: Standing
+  target: Partitions
+  /** It has all of its target of the newest assignment. */
+  isReconciled: boolean
+  sessionDeadline: number
+  /** By when it must have let go of what it was told to. */
+  revocationDeadline: number | undefined
+}
+
+export const NEWCOMER: Standing = { epoch: 0, previousEpoch: 0, assigned: NO_PARTITIONS, revoking: NO_PARTITIONS }
+
+export function newMember(memberId: string, profile: Profile, standing: Standing = NEWCOMER): ConsumerMember {
+  return {
+    ...{ memberId, profile, standing },
+    target: NO_PARTITIONS,
+    isReconciled: false,
+    sessionDeadline: Number.POSITIVE_INFINITY,
+    revocationDeadline: undefined,
+  }
+}
+
+export const isAway = ({ standing }: ConsumerMember): boolean => standing.epoch === STATIC_LEAVE_EPOCH
+
+export function isSameSubscription(a: Profile, b: Profile): boolean {
+  if (a.subscribedRegex !== b.subscribedRegex || a.subscribedNames.length !== b.subscribedNames.length) return false
+  return a.subscribedNames.every((name, index) => name === b.subscribedNames[index])
+}
+
+export function isSameProfile(a: Profile, b: Profile): boolean {
+  return (
+    isSameSubscription(a, b) &&
+    a.instanceId === b.instanceId &&
+    a.rackId === b.rackId &&
+    a.clientId === b.clientId &&
+    a.clientHost === b.clientHost &&
+    a.rebalanceTimeoutMs === b.rebalanceTimeoutMs &&
+    a.serverAssignor === b.serverAssignor
+  )
+}
+
+/** Characters that JSON writes with six bytes are the worst case. */
+const BYTES_PER_CHARACTER_MAX = 6
+const BYTES_PER_MEMBER = 512
+const BYTES_PER_NAME = 16
+
+/** About what it takes to keep what a member says of itself; never less. */
+export function sizeOfProfile(memberId: string, profile: Profile): number {
+  const { instanceId, rackId, clientId, clientHost, subscribedNames, subscribedRegex, serverAssignor } = profile
+  let characters = clientId.length + clientHost.length
+  for (const text of [instanceId, rackId, serverAssignor]) characters += text?.length ?? 0
+  return sizeOfSubscription(memberId, subscribedNames, subscribedRegex) + characters * BYTES_PER_CHARACTER_MAX
+}
+
+export function sizeOfSubscription(memberId: string, names: readonly string[], regex: string | null): number {
+  let characters = memberId.length + (regex?.length ?? 0)
+  for (const name of names) characters += name.length
+  return BYTES_PER_MEMBER + names.length * BYTES_PER_NAME + characters * BYTES_PER_CHARACTER_MAX
+}

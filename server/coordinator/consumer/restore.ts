@@ -1,0 +1,39 @@
+/** A group read again from its records: what is not in them follows from what is. */
+import type { Instant } from '../group-state.ts'
+import type { ConsumerRecord } from './consumer-records.ts'
+import { type ConsumerLimits, type ConsumerState, wakeBy } from './consumer-state.ts'
+import { newMember, sizeOfProfile } from './member.ts'
+import { isSame, together } from './partitions.ts'
+
+/** The newest record of each key holds. */
+export function restore(group: ConsumerState, record: ConsumerRecord): void {
+  if (record.kind === 'consumer-group') return void Object.assign(group, record.value)
+  const { memberId } = record
+  const member = group.members.get(memberId)
+  if (record.kind === 'consumer-member') {
+    if (!record.value) group.members.delete(memberId)
+    else if (member) member.profile = record.value
+    else group.members.set(memberId, newMember(memberId, record.value))
+  } else if (member && record.kind === 'consumer-target') member.target = record.value
+  else if (member && record.kind === 'consumer-current') member.standing = record.value
+}
+
+/** All records have been read. Members have a whole session to show up in, and to let go of what they must. */
+export function resume(group: ConsumerState, { sessionTimeoutMs }: ConsumerLimits, at: Instant): void {
+  const targeted = new Map<string, number>()
+  for (const member of group.members.values()) {
+    const { memberId, profile, standing, target } = member
+    if (profile.instanceId !== null) group.staticMembers.set(profile.instanceId, memberId)
+    group.profileBytes += sizeOfProfile(memberId, profile)
+    group.owners.take(memberId, together(standing.assigned, standing.revoking), standing.epoch)
+    for (const [topicId, list] of target) targeted.set(topicId, (targeted.get(topicId) ?? 0) + list.length)
+    const isThere = standing.epoch === group.assignmentEpoch && standing.revoking.size === 0
+    member.isReconciled = isThere && isSame(standing.assigned, target)
+    member.sessionDeadline = at.monotonicMs + sessionTimeoutMs
+    wakeBy(group, member.sessionDeadline)
+    if (standing.revoking.size === 0) continue
+    member.revocationDeadline = at.monotonicMs + profile.rebalanceTimeoutMs
+    wakeBy(group, member.revocationDeadline)
+  }
+  group.targeted = targeted
+}

@@ -1,0 +1,121 @@
+/** From what members subscribe to, to who shall read what: the target assignment of an epoch. */
+import type { Instant } from '../group-state.ts'
+import type { Assignor, Candidate, Subscribers } from './assignors/assignor.ts'
+import { range } from './assignors/range.ts'
+import { uniform } from './assignors/uniform.ts'
+import { bumpEpoch, type Changes, type ConsumerLimits, type ConsumerState, wakeBy } from './consumer-state.ts'
+import type { ConsumerMember, Profile } from './member.ts'
+import { isSame, NO_PARTITIONS } from './partitions.ts'
+import type { TopicCatalog } from './topics.ts'
+
+export const ASSIGNORS: ReadonlyMap<string, Assignor> = new Map([
+  ['uniform', uniform],
+  ['range', range],
+])
+
+/** How much there is to assign for each millisecond of rest before the next time. Small groups need no rest. */
+const ITEMS_PER_REST_MS = 500
+
+/** The topics that a member reads by name: undefined while it is not known what its regular expression matches. */
+export function namesOf(group: ConsumerState, profile: Profile): readonly string[] | undefined {
+  const { subscribedNames, subscribedRegex } = profile
+  if (subscribedRegex === null) return subscribedNames
+  const names = group.patterns.get(subscribedRegex)?.names
+  return names && (subscribedNames.length === 0 ? names : [...subscribedNames, ...names])
+}
+
+/** One for each set of members that say the same. undefined as long as it is not known what one of them reads. */
+function subscriptionsOf(group: ConsumerState, topics: TopicCatalog): Subscribers[] | undefined {
+  const bySubscription = new Map<string, { names: readonly string[]; members: ConsumerMember[] }>()
+  for (const member of group.members.values()) {
+    const { subscribedRegex, subscribedNames } = member.profile
+    const key = JSON.stringify([subscribedRegex, subscribedNames])
+    const same = bySubscription.get(key)
+    if (same) same.members.push(member)
+    else {
+      const names = namesOf(group, member.profile)
+      if (!names) return undefined
+      bySubscription.set(key, { names, members: [member] })
+    }
+  }
+  // Different words may mean the same topics.
+  const byTopics = new Map<string, { topicIds: ReadonlySet<string>; members: Candidate[] }>()
+  for (const { names, members } of bySubscription.values()) {
+    const ids = names.map((name) => topics.topicByName(name)?.id).filter((id) => id !== undefined)
+    const topicIds = new Set(ids.sort())
+    const key = [...topicIds].join()
+    const found = byTopics.get(key) ?? { topicIds, members: [] }
+    byTopics.set(key, found)
+    for (const { memberId, profile, target } of members)
+      found.members.push({ memberId, instanceId: profile.instanceId, target })
+  }
+  return [...byTopics.values()]
+}
+
+function countPartitions(subscriptions: readonly Subscribers[], topics: TopicCatalog): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>()
+  for (const { topicIds } of subscriptions) {
+    for (const id of topicIds) if (!counts.has(id)) counts.set(id, topics.topicById(id)!.partitions.length)
+  }
+  return counts
+}
+
+/** Topics may have come, grown or gone since the target was made. */
+export function noticeTopics(group: ConsumerState, topics: TopicCatalog, changes: Changes): void {
+  if (group.topicsVersion === topics.topicsVersion || group.epoch > group.assignmentEpoch) return
+  const subscriptions = subscriptionsOf(group, topics)
+  if (!subscriptions) return
+  group.topicsVersion = topics.topicsVersion
+  const counts = countPartitions(subscriptions, topics)
+  const isUnchanged =
+    counts.size === group.targeted.size && [...counts].every(([id, count]) => group.targeted.get(id) === count)
+  if (!isUnchanged) bumpEpoch(group, changes)
+}
+
+/** Makes the target of the newest epoch, if that is due and it is known what everybody reads. */
+export function assign(
+  group: ConsumerState,
+  topics: TopicCatalog,
+  limits: ConsumerLimits,
+  at: Instant,
+  changes: Changes,
+): void {
+  if (group.epoch === group.assignmentEpoch) return
+  if (group.members.size === 0) return assigned(group, new Map(), changes)
+  if (group.assignNotBefore > at.monotonicMs) return wakeBy(group, group.assignNotBefore)
+  const subscriptions = subscriptionsOf(group, topics)
+  if (!subscriptions) return
+  const counts = countPartitions(subscriptions, topics)
+  group.topicsVersion = topics.topicsVersion
+  const shares = ASSIGNORS.get(assignorOf(group, limits))!(subscriptions, counts)
+  let items = group.members.size
+  for (const count of counts.values()) items += count
+  group.assignNotBefore = at.monotonicMs + Math.floor(items / ITEMS_PER_REST_MS)
+  for (const member of group.members.values()) {
+    const target = shares.get(member.memberId) ?? NO_PARTITIONS
+    member.isReconciled = false
+    if (isSame(target, member.target)) continue
+    member.target = target
+    changes.targets.add(member.memberId)
+  }
+  assigned(group, counts, changes)
+}
+
+function assigned(group: ConsumerState, targeted: ReadonlyMap<string, number>, changes: Changes): void {
+  group.targeted = targeted
+  group.assignmentEpoch = group.epoch
+  changes.hasGroup = true
+}
+
+/** What most of those ask for who ask for one. */
+export function assignorOf(group: ConsumerState, { assignors }: ConsumerLimits): string {
+  const votes = new Map<string, number>()
+  for (const { profile } of group.members.values()) {
+    const { serverAssignor } = profile
+    if (serverAssignor !== null && assignors.includes(serverAssignor))
+      votes.set(serverAssignor, (votes.get(serverAssignor) ?? 0) + 1)
+  }
+  let winner = assignors[0]!
+  for (const [name, count] of votes) if (count > (votes.get(winner) ?? 0)) winner = name
+  return winner
+}
