@@ -5,6 +5,7 @@
 
 import type { Command } from './command.ts'
 import { consumeCommand } from './consume-command.ts'
+import { dumpCommand } from './dump-command.ts'
 import { produceCommand } from './produce-command.ts'
 import { serveCommand } from './serve-command.ts'
 import { topicCommands } from './topic-commands.ts'
@@ -16,4 +17,5 @@ export const commands: readonly Command[] = [
   produceCommand,
   consumeCommand,
   verifyCommand,
+  dumpCommand,
 ]

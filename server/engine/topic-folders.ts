@@ -6,6 +6,8 @@ export const folderOfTopic = ({ name, id }: { name: string; id: string }): strin
 /** An id has no dot, a name may: the id is what follows the last one. */
 export const topicIdOfFolder = (folder: string): string => folder.slice(folder.lastIndexOf('.') + 1)
 
+export const topicNameOfFolder = (folder: string): string => folder.slice(0, Math.max(0, folder.lastIndexOf('.')))
+
 /** Removes a folder and all in it, deepest first. What is gone already is no error: a crash may have begun this. */
 export async function removeFolder(files: Files, dir: string): Promise<void> {
   let names: string[]

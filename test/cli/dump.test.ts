@@ -1,0 +1,80 @@
+/** `ottla dump`: what is in segment files, for a person and for a program, damage included. */
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, describe, expect, test } from 'vitest'
+import { endAll, type RelayProcess, runOttla, startRelay, temporaryFolder } from '../support/ottla-process.ts'
+
+afterEach(endAll)
+
+async function relayWithRecords() {
+  const data = temporaryFolder()
+  const relay = await startRelay(['--data', data])
+  await runOttla(['topic', 'create', 't', '--url', relay.url])
+  for (const input of ['k1:one\nk2:two\n', 'k3:three\n', 'k4:four\n'])
+    await runOttla(['produce', 't', '--key-separator', ':', '--url', relay.url], { input })
+  return { data, relay }
+}
+
+async function stop(relay: RelayProcess): Promise<void> {
+  relay.process.kill('SIGTERM')
+  await relay.exited
+}
+
+const jsonLines = (text: string) =>
+  text
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+
+describe('[OPS-7] dump shows every batch and its records, and goes on behind damage', () => {
+  test('beside a running relay, for a person', async () => {
+    const { data } = await relayWithRecords()
+    const { code, stdout } = await runOttla(['dump', data, '--topic', 't', '--records'])
+    expect(code).toBe(0)
+    expect(stdout).toMatch(
+      /0{20}\.log:\n {2}offsets 0\.\.1, 2 records, \d+ bytes at 0, none, .*producer \d+ epoch 0 sequence 0/,
+    )
+    expect(stdout).toMatch(/\n {4}1 {2}\S+ {2}key "k2" {2}value "two"\n {2}offsets 2\.\.2, 1 records/)
+  })
+
+  test('a range of offsets, for a program', async () => {
+    const { data } = await relayWithRecords()
+    const { stdout } = await runOttla(['dump', data, '-t', 't', '--from', '1', '--to', '2', '-r', '--json'])
+    expect(jsonLines(stdout)).toMatchObject([
+      { kind: 'batch', baseOffset: 0, lastOffset: 1, records: [{ key: 'k1' }, { key: 'k2', value: 'two' }] },
+      { kind: 'batch', baseOffset: 2, lastOffset: 2, records: [{ offset: 2, key: 'k3', value: 'three' }] },
+    ])
+    expect(jsonLines((await runOttla(['dump', data, '-t', 't', '--limit', '1', '--json'])).stdout)).toHaveLength(1)
+  })
+
+  test("the relay's own logs", async () => {
+    const { data } = await relayWithRecords()
+    const { stdout } = await runOttla(['dump', `${data}/metadata`, '--records'])
+    expect(stdout).toMatch(/key "topic\/.*value "\{\\"name\\":\\"t\\"/)
+  })
+
+  test('a flipped bit: the batch is named, those behind it are shown, code 1', async () => {
+    const { data, relay } = await relayWithRecords()
+    await stop(relay)
+    const [topic = ''] = readdirSync(join(data, 'topics'))
+    const path = join(data, 'topics', topic, '0', `${'0'.repeat(20)}.log`)
+    const bytes = readFileSync(path)
+    const [, second] = jsonLines((await runOttla(['dump', path, '--json'])).stdout)
+    bytes[second.position + 65]! ^= 1
+    writeFileSync(path, bytes)
+    const { code, stdout } = await runOttla(['dump', path, '--json'])
+    expect(code).toBe(1)
+    expect(jsonLines(stdout)).toMatchObject([
+      { kind: 'batch', baseOffset: 0 },
+      { kind: 'damage', position: second.position, sizeBytes: second.sizeBytes, reason: 'crc' },
+      { kind: 'batch', baseOffset: 3 },
+    ])
+  })
+
+  test('what is no log is refused in one line', async () => {
+    const folder = temporaryFolder()
+    expect(await runOttla(['dump', folder])).toMatchObject({ code: 1, stderr: expect.stringMatching(/no segments/) })
+    expect(await runOttla(['dump', `${folder}/none`])).toMatchObject({ code: 1 })
+    expect(await runOttla(['dump', folder, '--topic', 't'])).toMatchObject({ code: 1 })
+  })
+})
