@@ -5,10 +5,15 @@
 import { ErrorCode } from '../protocol/errors.ts'
 import type { PartitionLog } from './log/partition-log.ts'
 
-/** The first offset that is damaged or missing; infinity in a whole log. A failed write loses nothing that was readable. */
-export const damagedFrom = ({ fault }: PartitionLog): number =>
-  fault && fault.kind !== 'write' ? fault.offset : Number.POSITIVE_INFINITY
+/**
+ * The first offset that is damaged or missing; infinity in a whole log. A failed write loses nothing that was readable.
+ * Who reads committed records stops at an open transaction: what would have ended it may be lost.
+ */
+export function damagedFrom({ fault, lastStableOffset }: PartitionLog, isCommitted = false): number {
+  if (!fault || fault.kind === 'write') return Number.POSITIVE_INFINITY
+  return isCommitted ? Math.min(fault.offset, lastStableOffset) : fault.offset
+}
 
 /** KAFKA_STORAGE_ERROR when what is said about `offset` would be a guess. */
-export const damageCode = (log: PartitionLog, offset: number): number =>
-  offset >= damagedFrom(log) ? ErrorCode.KAFKA_STORAGE_ERROR : ErrorCode.NONE
+export const damageCode = (log: PartitionLog, offset: number, isCommitted = false): number =>
+  offset >= damagedFrom(log, isCommitted) ? ErrorCode.KAFKA_STORAGE_ERROR : ErrorCode.NONE

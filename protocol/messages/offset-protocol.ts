@@ -153,9 +153,13 @@ const deliverBody = struct({
   logStart: int64(),
   highWatermark: int64(),
   lastStableOffset: int64(),
-  /** The position after this frame. Equal to `highWatermark`: everything that exists has been delivered. */
+  /**
+   * The position after this frame. Equal to `highWatermark`: everything that exists has been delivered. Who subscribed to
+   * committed records has everything at `lastStableOffset`.
+   */
   nextOffset: int64(),
-  aborted: withDefault([], array(struct({ producerId: int64(), firstOffset: int64() }))),
+  /** Aborted transactions with batches in `records`: those of the producer from the first offset to the last. */
+  aborted: withDefault([], array(struct({ producerId: int64(), firstOffset: int64(), lastOffset: int64() }))),
   /** Whole batches; the first may begin below the position, the reader drops its front. */
   records: bytes(),
 })
@@ -182,6 +186,7 @@ export type SubscriptionEnded = Infer<typeof subscriptionEndedBody>
 
 /** Everything up to and including the length of `records`; exact while `aborted` is empty. */
 export const DELIVER_HEADER_BYTES = 72
+export const DELIVER_ABORTED_BYTES = 24
 
 export function encodePush<Out, In>(
   push: Push<Out, In>,

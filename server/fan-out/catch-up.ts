@@ -68,9 +68,10 @@ export class CatchUpReader {
     }
   }
 
-  #frameFor({ fanOut, position, credit, frameBytesMax }: Subscription): Promise<Frame> {
+  #frameFor(subscription: Subscription): Promise<Frame> {
+    const { credit, frameBytesMax } = subscription
     const recordBytesMax = credit >= frameBytesMax ? frameBytesMax : CATCH_UP_BYTES_MIN
-    return this.#cache.get(fanOut, position, recordBytesMax)
+    return this.#cache.get(subscription, recordBytesMax)
   }
 
   /** Sizes are few, so that peers at one offset share frames. */
@@ -95,15 +96,17 @@ class FrameCache {
   readonly #frames = new Map<string, CachedFrame>()
   #sizeBytes = 0
 
-  get(fanOut: PartitionFanOut, offset: number, recordBytesMax: number): Promise<Frame> {
-    const key = `${fanOut.topicId}/${fanOut.partition}/${offset}/${recordBytesMax}`
+  get(subscription: Subscription, recordBytesMax: number): Promise<Frame> {
+    const { fanOut, position } = subscription
+    const kind = fanOut.isStable(position) ? 'decided' : 'open'
+    const key = `${fanOut.topicId}/${fanOut.partition}/${position}/${recordBytesMax}/${kind}`
     const found = this.#frames.get(key)
     if (found) {
       this.#frames.delete(key)
       this.#frames.set(key, found)
       return found.frame
     }
-    const entry: CachedFrame = { fanOut, frame: fanOut.readFrame(offset, recordBytesMax), sizeBytes: 0 }
+    const entry: CachedFrame = { fanOut, frame: fanOut.readFrame(subscription, recordBytesMax), sizeBytes: 0 }
     this.#frames.set(key, entry)
     entry.frame.then(
       (frame) => this.#settle(key, entry, frame, recordBytesMax),

@@ -1,15 +1,21 @@
 /**
  * One delivery, encoded once for everybody who stands at the same offset.
  *
- *   | WebSocket header 2-10 | push header and Deliver fields 72 | record batches |
+ *   | WebSocket header 2-10 | push header and Deliver fields 72 + 24 for each aborted transaction | record batches |
  *
  * The whole is one buffer: a WebSocket door writes it as it is, a door with another framing takes `payload`. A frame is
  * never changed after it has been made, because many sockets hold it at the same time.
  */
 
 import { uuidToBytes } from '../../protocol/lib/uuid.ts'
-import { DELIVER_HEADER_BYTES, deliver, PUSH_CORRELATION_ID } from '../../protocol/messages/offset-protocol.ts'
+import {
+  DELIVER_ABORTED_BYTES,
+  DELIVER_HEADER_BYTES,
+  deliver,
+  PUSH_CORRELATION_ID,
+} from '../../protocol/messages/offset-protocol.ts'
 import { webSocketHeaderBytes, writeWebSocketHeader } from '../listener/websocket-frame.ts'
+import type { AbortedTransaction } from '../log/aborted-transactions.ts'
 
 export interface Frame {
   /** WebSocket header and message. */
@@ -34,17 +40,32 @@ export interface FrameFields {
 }
 
 const TWO_TO_32 = 4_294_967_296
+const NONE: readonly AbortedTransaction[] = []
 
 /** `batches` are whole batches in order; none for a mark that says "you have everything". */
-export function buildFrame(fields: FrameFields, batches: readonly Uint8Array[]): Frame {
+export function buildFrame(
+  fields: FrameFields,
+  batches: readonly Uint8Array[],
+  aborted: readonly AbortedTransaction[] = NONE,
+): Frame {
   let recordBytes = 0
   for (const batch of batches) recordBytes += batch.length
-  const messageBytes = DELIVER_HEADER_BYTES + recordBytes
+  const recordsAt = DELIVER_HEADER_BYTES + aborted.length * DELIVER_ABORTED_BYTES
+  const messageBytes = recordsAt + recordBytes
   const payloadAt = webSocketHeaderBytes(messageBytes)
   const bytes = Buffer.allocUnsafeSlow(payloadAt + messageBytes)
   writeWebSocketHeader(bytes, messageBytes)
-  writeFields(bytes, payloadAt, fields, recordBytes)
-  let at = payloadAt + DELIVER_HEADER_BYTES
+  writeFields(bytes, payloadAt, fields)
+  bytes.writeInt32BE(aborted.length, payloadAt + 64)
+  let at = payloadAt + 68
+  for (const { producerId, firstOffset, lastOffset } of aborted) {
+    writeInt64(bytes, at, producerId)
+    writeInt64(bytes, at + 8, firstOffset)
+    writeInt64(bytes, at + 16, lastOffset)
+    at += DELIVER_ABORTED_BYTES
+  }
+  bytes.writeInt32BE(recordBytes, at)
+  at += 4
   for (const batch of batches) {
     bytes.set(batch, at)
     at += batch.length
@@ -52,8 +73,8 @@ export function buildFrame(fields: FrameFields, batches: readonly Uint8Array[]):
   return { bytes, payloadAt, recordBytes, baseOffset: fields.baseOffset, nextOffset: fields.nextOffset }
 }
 
-/** The fixed part of `Deliver`, without aborted transactions. A test holds it against the schema. */
-function writeFields(bytes: Buffer, from: number, fields: FrameFields, recordBytes: number): void {
+/** The fixed part of `Deliver`. A test holds it against the schema. */
+function writeFields(bytes: Buffer, from: number, fields: FrameFields): void {
   bytes.writeInt32BE(PUSH_CORRELATION_ID, from)
   bytes.writeInt16BE(deliver.key, from + 4)
   bytes.writeInt16BE(deliver.version, from + 6)
@@ -64,8 +85,6 @@ function writeFields(bytes: Buffer, from: number, fields: FrameFields, recordByt
   writeInt64(bytes, from + 40, fields.highWatermark)
   writeInt64(bytes, from + 48, fields.lastStableOffset)
   writeInt64(bytes, from + 56, fields.nextOffset)
-  bytes.writeInt32BE(0, from + 64)
-  bytes.writeInt32BE(recordBytes, from + 68)
 }
 
 function writeInt64(bytes: Buffer, at: number, value: number): void {

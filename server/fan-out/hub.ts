@@ -22,6 +22,7 @@ export interface SubscribePosition {
   offset: number
   leaderEpoch: number
   credit: number
+  isCommitted: boolean
 }
 
 export interface SubscribeOutcome {
@@ -58,7 +59,8 @@ export class Hub {
     const outcome = locate(log, asked)
     if (outcome.errorCode !== ErrorCode.NONE) return outcome
     const credit = Math.min(Math.max(0, asked.credit), CREDIT_BYTES_MAX)
-    const subscription = new Subscription(peer, fanOut, outcome.startOffset, credit)
+    const start = { position: outcome.startOffset, credit, isCommitted: asked.isCommitted }
+    const subscription = new Subscription(peer, fanOut, start)
     peer.subscriptions ??= new Map()
     peer.subscriptions.set(fanOut, subscription)
     return { ...outcome, begin: () => begin(subscription) }
@@ -115,9 +117,7 @@ export class Hub {
 
 function begin(subscription: Subscription): void {
   if (subscription.peer.isClosed || subscription.peer.subscriptions?.get(subscription.fanOut) !== subscription) return
-  const { fanOut } = subscription
-  fanOut.add(subscription)
-  if (subscription.place === 'tail' && fanOut.published === fanOut.log.highWatermark) fanOut.sendMark(subscription)
+  subscription.fanOut.add(subscription)
 }
 
 /**
@@ -125,28 +125,29 @@ function begin(subscription: Subscription): void {
  * that the subscriber holds records that the log does not (KIP-320): it is told from where to cut.
  */
 function locate(log: PartitionLog, asked: SubscribePosition): SubscribeOutcome {
-  const { startOffset: logStart, highWatermark, leaderEpoch } = log
-  const state = { logStart, highWatermark, lastStableOffset: highWatermark, leaderEpoch }
-  const isBeyondDamage =
-    asked.offset === FROM_END ? damagedFrom(log) < Number.POSITIVE_INFINITY : asked.offset >= damagedFrom(log)
-  if (isBeyondDamage) return { ...state, errorCode: ErrorCode.KAFKA_STORAGE_ERROR, startOffset: -1, truncateTo: -1 }
-  if (asked.offset === FROM_END)
-    return { ...state, errorCode: ErrorCode.NONE, startOffset: highWatermark, truncateTo: -1 }
-  if (asked.offset === FROM_START) return { ...state, errorCode: ErrorCode.NONE, startOffset: logStart, truncateTo: -1 }
-  const agreedEnd = agreedEndOf(log, asked.leaderEpoch)
-  if (asked.offset > agreedEnd) {
-    return { ...state, errorCode: ErrorCode.FENCED_LEADER_EPOCH, startOffset: -1, truncateTo: agreedEnd }
-  }
-  if (asked.offset < logStart)
-    return { ...state, errorCode: ErrorCode.OFFSET_OUT_OF_RANGE, startOffset: -1, truncateTo: -1 }
-  return { ...state, errorCode: ErrorCode.NONE, startOffset: asked.offset, truncateTo: -1 }
+  const { startOffset: logStart, highWatermark, lastStableOffset, leaderEpoch } = log
+  const state = { logStart, highWatermark, lastStableOffset, leaderEpoch }
+  const refused = { ...state, startOffset: -1, truncateTo: -1 }
+  const damagedAt = damagedFrom(log, asked.isCommitted)
+  const isBeyondDamage = asked.offset === FROM_END ? damagedAt < Number.POSITIVE_INFINITY : asked.offset >= damagedAt
+  if (isBeyondDamage) return { ...refused, errorCode: ErrorCode.KAFKA_STORAGE_ERROR }
+  const begun = (startOffset: number) => ({ ...state, errorCode: ErrorCode.NONE, startOffset, truncateTo: -1 })
+  if (asked.offset === FROM_END) return begun(asked.isCommitted ? lastStableOffset : highWatermark)
+  if (asked.offset === FROM_START) return begun(logStart)
+  const truncateTo = agreedEndOf(log, asked)
+  if (asked.offset > truncateTo) return { ...refused, errorCode: ErrorCode.FENCED_LEADER_EPOCH, truncateTo }
+  if (asked.offset < logStart) return { ...refused, errorCode: ErrorCode.OFFSET_OUT_OF_RANGE }
+  return begun(asked.offset)
 }
 
 /** Up to where a log and a replica with this epoch agree. An epoch so old that its end is forgotten says nothing. */
-function agreedEndOf(log: PartitionLog, leaderEpoch: number): number {
-  if (leaderEpoch < 0) return log.highWatermark
+function agreedEndOf(log: PartitionLog, { leaderEpoch, isCommitted }: SubscribePosition): number {
+  const { highWatermark, lastStableOffset } = log
+  if (leaderEpoch < 0) return highWatermark
+  // What it was told is committed may be open again: the log lost the end of a transaction.
+  const end = isCommitted && leaderEpoch < log.leaderEpoch ? lastStableOffset : highWatermark
   const { endOffset } = log.endOffsetForEpoch(leaderEpoch)
-  return endOffset < 0 ? log.highWatermark : Math.min(log.highWatermark, endOffset)
+  return endOffset < 0 ? end : Math.min(end, endOffset)
 }
 
 function failed(errorCode: number): SubscribeOutcome {

@@ -1,8 +1,10 @@
 /**
  * All subscribers of one partition, and what has been published to those at its tail.
  *
- * Invariant: every subscription in the tail has `position === published`, and `published` never exceeds the durable end
- * of the log. So one frame, built once from batches that are still in memory, serves them all.
+ * There are two tails (tail.ts): of those who get all records, and of those who get committed ones and stop where a
+ * transaction is open. What is published never exceeds what they may see. One frame, built once from batches that are
+ * still in memory, serves all who stand at its offset, in either tail: no frame reaches across the last stable offset,
+ * and each below it names the aborted transactions in it, for whoever leaves them out.
  *
  * Pace: the first records after a quiet time go out at once; while they keep coming, frames are held back for as long
  * as the last round of writes took, at most FLUSH_INTERVAL_MS_MAX, so that one write carries many records.
@@ -16,6 +18,7 @@ import type { PartitionLog } from '../log/partition-log.ts'
 import type { CatchUpReader } from './catch-up.ts'
 import { buildFrame, type Frame } from './frame.ts'
 import { canTake, type Subscription } from './subscription.ts'
+import { Tail } from './tail.ts'
 
 /** Rows of a replica stay under 64 KiB at the tail; above it Chromium moves a value to a file of its own. */
 const TAIL_RECORD_BYTES_MAX = 60 * 1024
@@ -31,12 +34,11 @@ export class PartitionFanOut {
   readonly #catchUp: CatchUpReader
   readonly #stopListening: () => void
   readonly #all = new Set<Subscription>()
-  readonly #tail: Subscription[] = []
-  #published: number
+  readonly #tails: readonly Tail[]
   #logStart: number
   #nextFlushAt = 0
   #flushTimer: Timer | undefined
-  #mark: Frame | undefined
+  #mark: { frame: Frame; highWatermark: number } | undefined
   /** Why the whole fan-out has ended. */
   #closedWith: number | undefined
 
@@ -46,54 +48,60 @@ export class PartitionFanOut {
     this.log = log
     this.#clock = clock
     this.#catchUp = catchUp
-    this.#published = log.highWatermark
+    this.#tails = [new Tail(false, () => log.highWatermark), new Tail(true, () => log.lastStableOffset)]
     this.#logStart = log.startOffset
     this.#stopListening = log.onAdvance(() => this.#onAdvance())
-  }
-
-  get published(): number {
-    return this.#published
   }
 
   get subscriberCount(): number {
     return this.#all.size
   }
 
+  #tailOf({ isCommitted }: { isCommitted: boolean }): Tail {
+    return this.#tails[isCommitted ? 1 : 0]!
+  }
+
   add(subscription: Subscription): void {
     // Asked for before the topic was deleted, begun after it.
     if (this.#closedWith !== undefined) return this.end(subscription, this.#closedWith)
-    if (this.#all.size === 0) this.#published = this.log.highWatermark
+    if (this.#all.size === 0) for (const tail of this.#tails) tail.published = tail.end
     this.#all.add(subscription)
     // Begun at an end that those in the tail have not been sent yet: they get it now.
-    if (subscription.position > this.#published) this.#flush()
+    const tail = this.#tailOf(subscription)
+    if (subscription.position > tail.published) this.#flush()
     this.arrive(subscription)
+    if (subscription.position >= tail.end && subscription.place !== 'ended') this.#sendMark(subscription)
   }
 
   remove(subscription: Subscription): void {
-    this.#leaveTail(subscription)
+    this.#tailOf(subscription).leave(subscription)
     subscription.place = 'ended'
     this.#all.delete(subscription)
   }
 
-  /** Puts a subscription where its position says: into the tail, or behind it. */
+  /** Puts a subscription where its position says: into its tail, behind or ahead of it. */
   arrive(subscription: Subscription): void {
-    if (subscription.position < this.#published) {
+    const tail = this.#tailOf(subscription)
+    if (subscription.position < tail.published) {
       subscription.place = 'behind'
       this.#catchUp.request(subscription)
       return
     }
     // A damaged log that has been read to its end has no tail: there was more.
-    const code = damageCode(this.log, subscription.position)
+    const code = damageCode(this.log, subscription.position, subscription.isCommitted)
     if (code !== ErrorCode.NONE && this.#closedWith === undefined) return this.end(subscription, code)
-    subscription.place = 'tail'
-    subscription.tailIndex = this.#tail.push(subscription) - 1
+    if (subscription.position > tail.published) tail.addAhead(subscription)
+    else tail.add(subscription)
   }
 
   /** Tells a subscription that has just begun at the end that there is nothing it lacks. */
-  sendMark(subscription: Subscription): void {
-    if (this.#mark?.nextOffset !== this.#published)
-      this.#mark = buildFrame(this.#fields(this.#published, this.#published), [])
-    subscription.peer.sendFrame(this.#mark!)
+  #sendMark(subscription: Subscription): void {
+    const { position, peer } = subscription
+    const { highWatermark } = this.log
+    if (this.#mark?.frame.nextOffset !== position || this.#mark.highWatermark !== highWatermark) {
+      this.#mark = { frame: buildFrame(this.#fields(position, position), []), highWatermark }
+    }
+    peer.sendFrame(this.#mark.frame)
   }
 
   /** More credit, or a drained connection: whoever was left behind for the lack of it may go on. */
@@ -108,10 +116,21 @@ export class PartitionFanOut {
     subscription.peer.sendFrame(frame)
   }
 
-  /** One frame of at most `recordBytesMax` from `offset` on, read from the log, up to what is published. */
-  async readFrame(offset: number, recordBytesMax: number): Promise<Frame> {
-    const slice = await this.log.read(offset, recordBytesMax, this.#published)
-    return buildFrame(this.#fields(slice.baseOffset, slice.nextOffset), [slice.bytes])
+  /** Whether all is decided there. Frames from above are for those who get all records, and name no aborted ones. */
+  isStable(offset: number): boolean {
+    return offset < this.log.lastStableOffset
+  }
+
+  /** A frame of at most `recordBytesMax` from a subscription's position on, read from the log, up to what is published. */
+  async readFrame(subscription: Subscription, recordBytesMax: number): Promise<Frame> {
+    const { published } = this.#tailOf(subscription)
+    const offset = subscription.position
+    if (this.isStable(offset)) {
+      const read = await this.log.readCommitted(offset, recordBytesMax, published)
+      return buildFrame(this.#fields(read.baseOffset, read.nextOffset), [read.bytes], read.aborted)
+    }
+    const read = await this.log.read(offset, recordBytesMax, published)
+    return buildFrame(this.#fields(read.baseOffset, read.nextOffset), [read.bytes])
   }
 
   end(subscription: Subscription, errorCode: number, truncateTo = -1): void {
@@ -137,13 +156,19 @@ export class PartitionFanOut {
 
   #onAdvance(): void {
     if (this.log.startOffset !== this.#logStart) this.#onLogStart()
-    if (this.log.highWatermark < this.#published) this.#onTruncation()
-    if (this.#tail.length === 0) {
+    if (this.#tails.some((tail) => tail.end < tail.published)) this.#onTruncation()
+    let isDue = false
+    for (const tail of this.#tails) {
       // Whoever is behind reads up to `published`, so it follows even when nobody waits there.
-      this.#published = this.log.highWatermark
-      return
+      if (tail.isEmpty) this.#publishAll(tail)
+      else if (tail.published < tail.end) isDue = true
     }
-    if (this.#published < this.log.highWatermark) this.#scheduleFlush()
+    if (isDue) this.#scheduleFlush()
+  }
+
+  #publishAll(tail: Tail): void {
+    tail.published = tail.end
+    for (const subscription of tail.takeReached()) this.arrive(subscription)
   }
 
   #onLogStart(): void {
@@ -155,13 +180,13 @@ export class PartitionFanOut {
     }
   }
 
-  /** The log lost its end: whoever has been sent some of it is told from where to cut. */
+  /** The log lost its end, or the end of a transaction: whoever has been sent some of it is told from where to cut. */
   #onTruncation(): void {
-    const end = this.log.highWatermark
-    this.#published = end
     this.#mark = undefined
     this.#catchUp.forget(this)
+    for (const tail of this.#tails) tail.published = Math.min(tail.published, tail.end)
     for (const subscription of [...this.#all]) {
+      const { end } = this.#tailOf(subscription)
       if (subscription.position > end) this.end(subscription, ErrorCode.FENCED_LEADER_EPOCH, end)
     }
   }
@@ -177,54 +202,61 @@ export class PartitionFanOut {
     this.#flushTimer?.cancel()
     this.#flushTimer = undefined
     const startedAt = this.#clock.monotonic()
-    while (this.#published < this.log.highWatermark && this.#tail.length > 0) {
-      const recent = this.log.recent(this.#published, TAIL_RECORD_BYTES_MAX)
-      if (!recent) {
-        this.#leaveAllBehind()
-        break
-      }
-      const frame = buildFrame(this.#fields(this.#published, recent.nextOffset), recent.pieces)
-      this.#published = recent.nextOffset
-      this.#sendToTail(frame)
-    }
-    if (this.#tail.length === 0) this.#published = this.log.highWatermark
+    for (let due = this.#due(); due.length > 0; due = this.#due()) this.#flushFrame(due)
+    for (const tail of this.#tails) if (tail.isEmpty) this.#publishAll(tail)
     const endedAt = this.#clock.monotonic()
     const tookMs = endedAt - startedAt
     this.#nextFlushAt = tookMs < CHEAP_FLUSH_MS ? 0 : endedAt + Math.min(FLUSH_INTERVAL_MS_MAX, tookMs * 2)
   }
 
-  #sendToTail(frame: Frame): void {
-    const tail = this.#tail
-    for (let index = tail.length - 1; index >= 0; index--) {
-      const subscription = tail[index]!
+  #due(): Tail[] {
+    return this.#tails.filter((tail) => !tail.isEmpty && tail.published < tail.end)
+  }
+
+  /** The next frame for the tail that stands furthest back, and for the other if it stands there too. */
+  #flushFrame(due: readonly Tail[]): void {
+    const offset = Math.min(...due.map((tail) => tail.published))
+    const frame = this.#frameFromMemory(offset)
+    for (const tail of due) {
+      if (tail.published !== offset) continue
+      if (frame) this.#sendToTail(tail, frame)
+      else this.#leaveAllBehind(tail)
+    }
+  }
+
+  #frameFromMemory(offset: number): Frame | undefined {
+    if (this.isStable(offset)) {
+      const held = this.log.recentCommitted(offset, TAIL_RECORD_BYTES_MAX)
+      return held && buildFrame(this.#fields(offset, held.nextOffset), held.pieces, held.aborted)
+    }
+    const held = this.log.recent(offset, TAIL_RECORD_BYTES_MAX)
+    return held && buildFrame(this.#fields(offset, held.nextOffset), held.pieces)
+  }
+
+  #sendToTail(tail: Tail, frame: Frame): void {
+    tail.published = frame.nextOffset
+    const { members } = tail
+    for (let index = members.length - 1; index >= 0; index--) {
+      const subscription = members[index]!
       if (canTake(subscription)) {
         this.deliver(subscription, frame)
       } else {
-        this.#leaveTail(subscription)
+        tail.leave(subscription)
         subscription.place = 'behind'
       }
     }
+    for (const subscription of tail.takeReached()) this.arrive(subscription)
   }
 
-  /** The batches that the tail needs are no longer in memory: everybody reads them from the log. */
-  #leaveAllBehind(): void {
-    this.#published = this.log.highWatermark
-    for (const subscription of [...this.#tail]) {
-      this.#leaveTail(subscription)
+  /** The batches that a tail needs are no longer in memory: everybody reads them from the log. */
+  #leaveAllBehind(tail: Tail): void {
+    const left = [...tail.members]
+    for (const subscription of left) {
+      tail.leave(subscription)
       subscription.place = 'behind'
-      this.#catchUp.request(subscription)
     }
-  }
-
-  #leaveTail(subscription: Subscription): void {
-    const { tailIndex } = subscription
-    if (tailIndex < 0) return
-    const last = this.#tail.pop()!
-    if (last !== subscription) {
-      this.#tail[tailIndex] = last
-      last.tailIndex = tailIndex
-    }
-    subscription.tailIndex = -1
+    this.#publishAll(tail)
+    for (const subscription of left) this.#catchUp.request(subscription)
   }
 
   #fields(baseOffset: number, nextOffset: number) {
@@ -235,7 +267,7 @@ export class PartitionFanOut {
       leaderEpoch: log.leaderEpoch,
       logStart: log.startOffset,
       highWatermark: log.highWatermark,
-      lastStableOffset: log.highWatermark,
+      lastStableOffset: log.lastStableOffset,
       baseOffset,
       nextOffset,
     }

@@ -2,7 +2,8 @@
  * Where one peer stands in one partition. A subscription is in one place at a time:
  *
  *   new      asked for, but its answer is not out yet; nothing may overtake that
- *   tail     position = what the fan-out has published; the next frame goes to it
+ *   tail     position = what the fan-out has published to its tail; the next frame goes to it
+ *   ahead    position > that: it waits until as much has been decided, and published
  *   behind   something between its position and the end must be read from the log; nothing is queued for it
  *   reading  the catch-up reader fetches its next frame
  *   ended    nothing more will be sent
@@ -13,19 +14,21 @@
 import type { Peer } from '../peer.ts'
 import type { PartitionFanOut } from './partition-fan-out.ts'
 
-export type SubscriptionPlace = 'new' | 'tail' | 'behind' | 'reading' | 'ended'
+export type SubscriptionPlace = 'new' | 'tail' | 'ahead' | 'behind' | 'reading' | 'ended'
 
 export const CATCH_UP_BYTES_MIN = 64 * 1024
 
 export class Subscription {
   readonly peer: Peer
   readonly fanOut: PartitionFanOut
+  /** It gets nothing that a transaction holds undecided. */
+  readonly isCommitted: boolean
   /** The next offset to deliver. */
   position: number
   /** Bytes that may still be sent; below 0 after a frame larger than what was left. */
   credit: number
   place: SubscriptionPlace = 'new'
-  /** Index in the fan-out's tail while there. */
+  /** Index in its tail while there. */
   tailIndex = -1
   /** What the next catch-up frame may hold; grows while the peer keeps up, so that no message takes a slow line long. */
   frameBytesMax = CATCH_UP_BYTES_MIN
@@ -34,11 +37,12 @@ export class Subscription {
   /** In the catch-up reader's queue. */
   isQueued = false
 
-  constructor(peer: Peer, fanOut: PartitionFanOut, position: number, credit: number) {
+  constructor(peer: Peer, fanOut: PartitionFanOut, start: { position: number; credit: number; isCommitted: boolean }) {
     this.peer = peer
     this.fanOut = fanOut
-    this.position = position
-    this.credit = credit
+    this.position = start.position
+    this.credit = start.credit
+    this.isCommitted = start.isCommitted
   }
 }
 

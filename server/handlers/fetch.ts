@@ -5,12 +5,16 @@
  * batches as stored; the first may begin below the asked offset; at least one even when larger than the limits. Fetch
  * sessions are declined (session id 0), which is legal: the client goes on with full requests (KIP-227).
  *
+ * With isolation level 1 a partition ends at its last stable offset, and the aborted transactions come with the records;
+ * the client leaves their records out. A level that is not known is taken for 1, which never shows too much.
+ *
  * Reading waits for its turn among the connection's replies, so that one connection never holds two answers in memory.
  */
 
 import type { RequestOf, ResponseInputOf } from '../../protocol/api.ts'
 import { ErrorCode } from '../../protocol/errors.ts'
 import { fetch } from '../../protocol/messages/fetch.ts'
+import { IsolationLevel } from '../../protocol/messages/offset-protocol.ts'
 import { damageCode } from '../damage.ts'
 import type { Topic } from '../engine.ts'
 import { entry, type RequestContext } from '../handler.ts'
@@ -87,12 +91,14 @@ export function leaderEpochError(log: PartitionLog, currentLeaderEpoch: number):
 }
 
 async function readAll(request: Request, wanted: readonly Wanted[], context: RequestContext) {
+  const isCommitted = request.isolationLevel !== IsolationLevel.readUncommitted
   let budget = Math.min(Math.max(0, request.maxBytes), RESPONSE_BYTES_MAX)
   let sizeBytes = 0
   let hasError = false
   const responses: TopicResponse[] = []
   for (const each of wanted) {
-    const read = await readOne(each, Math.min(each.bytesMax, budget), sizeBytes === 0)
+    const limits = { bytesMax: Math.min(each.bytesMax, budget), isFirst: sizeBytes === 0, isCommitted }
+    const read = await readOne(each, limits)
     const goneCode = deletedCode(each, context)
     const partition = goneCode ? emptyResponse(each.partition, goneCode, undefined) : read
     const recordBytes = partition.records?.length ?? 0
@@ -113,20 +119,32 @@ function deletedCode({ topic }: Wanted, { services, apiVersion }: RequestContext
   return apiVersion >= 13 ? ErrorCode.UNKNOWN_TOPIC_ID : ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
 }
 
-async function readOne(wanted: Wanted, bytesMax: number, isFirst: boolean): Promise<PartitionResponse> {
+interface ReadLimits {
+  bytesMax: number
+  /** The first partition with data gives at least one batch; after that the limits hold. */
+  isFirst: boolean
+  isCommitted: boolean
+}
+
+async function readOne(wanted: Wanted, { bytesMax, isFirst, isCommitted }: ReadLimits): Promise<PartitionResponse> {
   const { log, partition: partitionIndex, fetchOffset } = wanted
   if (!log || wanted.errorCode !== ErrorCode.NONE) return emptyResponse(partitionIndex, wanted.errorCode, log)
-  if (damageCode(log, fetchOffset)) return emptyResponse(partitionIndex, ErrorCode.KAFKA_STORAGE_ERROR, log)
+  if (damageCode(log, fetchOffset, isCommitted))
+    return emptyResponse(partitionIndex, ErrorCode.KAFKA_STORAGE_ERROR, log)
   if (fetchOffset < log.startOffset || fetchOffset > log.highWatermark) {
     return emptyResponse(partitionIndex, ErrorCode.OFFSET_OUT_OF_RANGE, log)
   }
-  // The first partition with data gives at least one batch; after that the limits hold.
-  if (fetchOffset === log.highWatermark || (bytesMax <= 0 && !isFirst))
-    return emptyResponse(partitionIndex, ErrorCode.NONE, log)
+  const nothing = () => ({
+    ...emptyResponse(partitionIndex, ErrorCode.NONE, log),
+    abortedTransactions: isCommitted ? [] : null,
+  })
+  const end = isCommitted ? log.lastStableOffset : log.highWatermark
+  if (fetchOffset >= end || (bytesMax <= 0 && !isFirst)) return nothing()
   try {
-    const { bytes } = await log.read(fetchOffset, bytesMax)
-    const empty = emptyResponse(partitionIndex, ErrorCode.NONE, log)
-    return bytes.length > bytesMax && !isFirst ? empty : { ...empty, records: bytes }
+    const { bytes: records, aborted: abortedTransactions } = isCommitted
+      ? await log.readCommitted(fetchOffset, bytesMax)
+      : { ...(await log.read(fetchOffset, bytesMax)), aborted: null }
+    return records.length > bytesMax && !isFirst ? nothing() : { ...nothing(), records, abortedTransactions }
   } catch (error) {
     const { code } = asKafkaError(error)
     return emptyResponse(partitionIndex, code, log)
@@ -138,7 +156,7 @@ function emptyResponse(partitionIndex: number, errorCode: number, log: Partition
     partitionIndex,
     errorCode,
     highWatermark: log?.highWatermark ?? -1,
-    lastStableOffset: log?.highWatermark ?? -1,
+    lastStableOffset: log?.lastStableOffset ?? -1,
     logStartOffset: log?.startOffset ?? -1,
     abortedTransactions: null,
     // Some clients take null for a protocol error; no bytes say the same.

@@ -1,6 +1,14 @@
 /** Hello, Subscribe, Grant, Unsubscribe, Ping: the offset protocol, version 0 (docs/PROTOCOL.md). */
 import { ErrorCode } from '../../protocol/errors.ts'
-import { CloseCode, grant, hello, ping, subscribe, unsubscribe } from '../../protocol/messages/offset-protocol.ts'
+import {
+  CloseCode,
+  grant,
+  hello,
+  IsolationLevel,
+  ping,
+  subscribe,
+  unsubscribe,
+} from '../../protocol/messages/offset-protocol.ts'
 import { CREDIT_BYTES_MAX } from '../fan-out/hub.ts'
 import { entry, NO_REPLY } from '../handler.ts'
 
@@ -33,6 +41,8 @@ function chooseHeartbeat(askedMs: number, relayMs: number): number {
 export const subscribeHandler = entry(subscribe, 'each', (request, context) => {
   const { engine, hub } = context.services
   const begins: Array<() => void> = []
+  // A level that is not known shows nothing that a transaction holds undecided.
+  const isCommitted = request.isolationLevel !== IsolationLevel.readUncommitted
   const partitions = request.partitions.map((asked) => {
     const { topicId, partition } = asked
     const topic = engine.topicById(topicId)
@@ -40,7 +50,7 @@ export const subscribeHandler = entry(subscribe, 'each', (request, context) => {
     if (!context.allows('read', { type: 'topic', name: topic.name })) {
       return { topicId, partition, errorCode: ErrorCode.TOPIC_AUTHORIZATION_FAILED }
     }
-    const { begin, ...outcome } = hub.subscribe(context.connection, topic, asked)
+    const { begin, ...outcome } = hub.subscribe(context.connection, topic, { ...asked, isCommitted })
     if (begin) begins.push(begin)
     return { topicId, partition, ...outcome }
   })

@@ -2,9 +2,11 @@
  * ListOffsets 1-11, OffsetForLeaderEpoch 2-4, DeleteRecords 0-2.
  *
  * ListOffsets timestamps: -1 the end that readers may reach, -2 the start, -3 the record with the largest timestamp, -4
- * as -2 (all of a log is local), -5 and -6 nothing (there is no tiered storage), else the first record not older.
+ * as -2 (all of a log is local), -5 and -6 nothing (there is no tiered storage), else the first record not older. With
+ * isolation level 1 the end is the last stable offset, and what lies at or above it is not found.
  */
 import { ErrorCode, KafkaError } from '../../protocol/errors.ts'
+import { IsolationLevel } from '../../protocol/messages/offset-protocol.ts'
 import { deleteRecords, listOffsets, offsetForLeaderEpoch } from '../../protocol/messages/offsets.ts'
 import type { Operation } from '../authorizer.ts'
 import { damageCode } from '../damage.ts'
@@ -25,19 +27,26 @@ export const listOffsetsHandler = entry(listOffsets, 'each', async (request, con
     partitions: await inTurn(partitions, async ({ partitionIndex, currentLeaderEpoch, timestamp }) => {
       const found = await guarded(context, 'describe', name, partitionIndex, async (log) => {
         const epochError = leaderEpochError(log, currentLeaderEpoch)
-        return epochError ? { errorCode: epochError } : { errorCode: 0, ...(await offsetAt(log, timestamp)) }
+        return epochError
+          ? { errorCode: epochError }
+          : { errorCode: 0, ...(await offsetAt(log, timestamp, isCommitted(request))) }
       })
       return { partitionIndex, ...found }
     }),
   })),
 }))
 
+const isCommitted = ({ isolationLevel }: { isolationLevel: number }): boolean =>
+  isolationLevel !== IsolationLevel.readUncommitted
+
 async function offsetAt(
   log: PartitionLog,
   timestamp: number,
+  isCommitted: boolean,
 ): Promise<{ offset?: number; timestamp?: number; leaderEpoch?: number }> {
   const { leaderEpoch } = log
-  if (timestamp === LATEST) return { offset: knownEnd(log, log.highWatermark), leaderEpoch }
+  const end = () => knownEnd(log, isCommitted ? log.lastStableOffset : log.highWatermark, isCommitted)
+  if (timestamp === LATEST) return { offset: end(), leaderEpoch }
   if (timestamp === EARLIEST || timestamp === EARLIEST_LOCAL) return { offset: log.startOffset, leaderEpoch }
   const found =
     timestamp === MAX_TIMESTAMP
@@ -45,13 +54,14 @@ async function offsetAt(
       : timestamp >= 0
         ? await log.offsetForTimestamp(timestamp)
         : undefined
-  if (!found || timestamp === MAX_TIMESTAMP) knownEnd(log, log.highWatermark)
-  return found ? { offset: found.offset, timestamp: found.timestamp, leaderEpoch } : {}
+  if (!found || timestamp === MAX_TIMESTAMP) end()
+  const isReadable = found && (!isCommitted || found.offset < log.lastStableOffset)
+  return isReadable ? { offset: found.offset, timestamp: found.timestamp, leaderEpoch } : {}
 }
 
 /** `offset`, unless the log is damaged before it: an end that is a guess is no answer. */
-function knownEnd(log: PartitionLog, offset: number): number {
-  if (damageCode(log, offset) === ErrorCode.NONE) return offset
+function knownEnd(log: PartitionLog, offset: number, isCommitted = false): number {
+  if (damageCode(log, offset, isCommitted) === ErrorCode.NONE) return offset
   throw new KafkaError('KAFKA_STORAGE_ERROR', log.fault?.message ?? 'damaged')
 }
 

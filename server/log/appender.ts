@@ -109,7 +109,10 @@ export class Appender {
     const header = readBatchHeader(viewOf(bytes))
     const round = this.#place(bytes, header, this.#options.config())
     const ended = producers.end(marker, header.baseOffset, nowMs)
-    if (ended && marker.outcome === 'abort') this.#segment!.index!.aborted.add(ended)
+    if (ended && marker.outcome === 'abort') {
+      this.#segment!.index!.aborted.add(ended)
+      state.abortedEnd = state.endOffset
+    }
     return { baseOffset: header.baseOffset, logAppendTimeMs: -1, duplicate: false, durable: round.committed }
   }
 

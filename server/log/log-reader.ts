@@ -186,8 +186,9 @@ export class LogReader {
     const bytes = await readWholeFile(this.#files, segment.indexPath)
     const loaded = bytes && SparseIndex.decode(bytes, segment.bounds)
     const isTrue = loaded && loaded.aborted.from === segment.abortedFrom
-    segment.index ??= isTrue ? loaded : await this.#rebuildIndex(segment)
-    return segment.index
+    const index = isTrue ? loaded : await this.#rebuildIndex(segment)
+    segment.keepIndex(index)
+    return index
   }
 
   async #rebuildIndex(segment: Segment): Promise<SparseIndex> {

@@ -25,6 +25,8 @@ export class LogState {
   snapshots: number[]
   checkpoint: { baseOffset: number; position: number; endOffset: number } | undefined
   fault: LogFault | undefined
+  /** From here on no transaction was aborted. */
+  abortedEnd: number
   /** Changes when segments were replaced, so that whoever waited for a read starts again. */
   generation = 0
   readonly changed = new Emitter<void>()
@@ -39,6 +41,7 @@ export class LogState {
     this.snapshots = recovered.snapshots
     this.checkpoint = recovered.checkpoint
     this.fault = recovered.report.fault
+    this.abortedEnd = abortedEndOf(recovered.segments)
   }
 
   /** Takes over what was recovered anew from the same folder. Returns the segments that are no longer used. */
@@ -54,6 +57,7 @@ export class LogState {
     this.snapshots = recovered.snapshots
     this.checkpoint = recovered.checkpoint
     this.fault = recovered.report.fault
+    this.abortedEnd = abortedEndOf(recovered.segments)
     this.generation++
     return replaced
   }
@@ -106,3 +110,6 @@ export class LogState {
     }
   }
 }
+
+const abortedEndOf = (segments: readonly Segment[]): number =>
+  segments.findLast((segment) => segment.abortedFrom < segment.endOffset)?.endOffset ?? 0

@@ -23,6 +23,8 @@ import type { AppendResult } from './appender.ts'
 import { Appender, CHECKPOINT_BYTES_DEFAULT } from './appender.ts'
 import type { Round } from './commit-loop.ts'
 import { CommitLoop } from './commit-loop.ts'
+import type { DecidedSlice } from './committed-reads.ts'
+import { CommittedReads } from './committed-reads.ts'
 import type { LogConfig } from './log-config.ts'
 import type { LogFault, RecoveryReport } from './log-fault.ts'
 import { storageRefusal, writeFault } from './log-fault.ts'
@@ -44,6 +46,8 @@ import { TimeLookup } from './time-lookup.ts'
 export type { AppendResult, LogConfig, LogFault, OpenTransaction, ReadResult, RecentSlice, RecoveryReport, TimedOffset }
 
 export { QUEUED_BYTES_MAX }
+
+export type CommittedRead = ReadResult & Pick<DecidedSlice, 'aborted'>
 
 const SYNC_POINT_DELAY_MS = 10
 const SCRUB_SLICE_BYTES = 4 * 1024 * 1024
@@ -83,6 +87,7 @@ export class PartitionLog {
   readonly #appender: Appender
   readonly #loop: CommitLoop
   readonly #recent: RecentBatches
+  readonly #committedReads: CommittedReads
   readonly #times: TimeLookup
   readonly #gate: AppendGate
   readonly #start: LogStart
@@ -114,6 +119,7 @@ export class PartitionLog {
       ...{ files, dir, clock, config, state, limit, loop: this.#loop, recent: this.#recent },
       checkpointBytes: options.checkpointBytes ?? CHECKPOINT_BYTES_DEFAULT,
     })
+    this.#committedReads = new CommittedReads(state, this.#reader)
     this.#times = new TimeLookup(state, this.#reader, options.codecs)
     this.#gate = new AppendGate({ files, dir, clock, state })
     this.#start = new LogStart({
@@ -223,6 +229,27 @@ export class PartitionLog {
   ): RecentSlice | undefined {
     if (offset < this.#state.startOffset) return undefined
     return this.#recent.slice(offset, Math.min(upTo, this.#state.readableEnd), maxBytes)
+  }
+
+  /**
+   * As `read`, no further than the last stable offset; with the aborted transactions that have batches in it. Ends earlier
+   * when these are very many.
+   */
+  async readCommitted(offset: number, maxBytes: number, upTo = Number.POSITIVE_INFINITY): Promise<CommittedRead> {
+    for (;;) {
+      const { generation } = this.#state
+      const { bytes, ...read } = await this.read(offset, maxBytes, Math.min(upTo, this.lastStableOffset))
+      const { pieces, ...decided } = await this.#committedReads.decide({ ...read, pieces: [bytes] }, offset)
+      // With its segments the log may have lost what was known of them: look again.
+      const isSame = generation === this.#state.generation && offset >= this.#state.startOffset
+      if (isSame) return { ...read, ...decided, bytes: pieces[0]! }
+    }
+  }
+
+  /** The same from memory without a copy; undefined also when not all is known there that decides. */
+  recentCommitted(offset: number, maxBytes?: number): DecidedSlice | undefined {
+    const held = this.recent(offset, maxBytes, this.lastStableOffset)
+    return held && this.#committedReads.decideNow(held, offset)
   }
 
   /**

@@ -87,6 +87,12 @@ export class Segment implements Closable {
     }
   }
 
+  /** Keeps an index that was read, until others are used more. */
+  keepIndex(index: SparseIndex): void {
+    this.index = index
+    if (this.isSealed && !this.#whenUnused) this.#limit.touch(this)
+  }
+
   #file(): Promise<OpenFile> {
     if (!this.#opening) {
       const opening = this.#files.open(this.path, this.isSealed ? 'read' : 'edit')

@@ -47,7 +47,7 @@ function pushesOf(topicId: string): Record<string, Uint8Array> {
       highWatermark: 1,
       lastStableOffset: 1,
       nextOffset: 1,
-      aborted: [{ producerId: 1, firstOffset: 0 }],
+      aborted: [{ producerId: 1, firstOffset: 0, lastOffset: 0 }],
       records: encodeBatch([record('a')]),
     }),
     heartbeat: encodePush(heartbeat, { serverTimeMs: 1 }),

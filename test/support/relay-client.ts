@@ -9,6 +9,7 @@ import {
   deliver,
   heartbeat,
   hello,
+  IsolationLevel,
   readPushStart,
   type SubscriptionEnded,
   subscribe,
@@ -111,9 +112,10 @@ export class RelayClient {
   async subscribe(
     topicId: string,
     offset: number,
-    options: { credit?: number; leaderEpoch?: number; partition?: number } = {},
+    options: { credit?: number; leaderEpoch?: number; partition?: number; isCommitted?: boolean } = {},
   ) {
     const { partitions } = await this.call(subscribe, {
+      isolationLevel: options.isCommitted ? IsolationLevel.readCommitted : IsolationLevel.readUncommitted,
       partitions: [
         {
           topicId,
