@@ -11,6 +11,7 @@ import type { Authorizer } from './authorizer.ts'
 import type { RelayConfig } from './config.ts'
 import { ConnectionLimits } from './connection-limits.ts'
 import { type GroupCoordinator, openGroupCoordinator } from './coordinator/runtime.ts'
+import { claimFormat } from './engine/data-format.ts'
 import { openEmbeddedEngine } from './engine/embedded.ts'
 import type { Engine } from './engine.ts'
 import { Hub } from './fan-out/hub.ts'
@@ -44,12 +45,13 @@ export interface RelayCore {
   close(): Promise<void>
 }
 
-/** Rejects with StorageError LOCKED when another relay has the folder. */
+/** Rejects with StorageError: LOCKED when another relay has the folder, NEWER_FORMAT when a newer one wrote it. */
 export async function openRelayCore(options: RelayCoreOptions): Promise<RelayCore> {
   const { config, files } = options
   await files.makeDir(config.dataDir)
   const unlock = await files.lock(config.dataDir)
   try {
+    await claimFormat(files, config.dataDir)
     const engine = await openEmbeddedEngine({ ...options, dataDir: config.dataDir })
     try {
       const groups = await openGroupCoordinator({ ...options, topics: engine, dir: `${config.dataDir}/groups` })

@@ -10,6 +10,7 @@ import { segmentName, segmentOffsets } from '../log/log-names.ts'
 import { scanSegment } from '../log/segment-scan.ts'
 import { type Finding, type VerifiedLog, verifyLog } from '../log/verify.ts'
 import { type Files, isMissing, readFully, StorageError } from '../storage/files.ts'
+import { readFormat } from './data-format.ts'
 import type { TopicRecord } from './metadata-log.ts'
 import { folderOfTopic, topicIdOfFolder } from './topic-folders.ts'
 
@@ -30,7 +31,7 @@ export interface VerifiedDataDir {
 /**
  * Yields findings as it meets them; returns what it read.
  *
- * @throws StorageError LOCKED while a relay runs on the folder, ENOENT when it holds no relay's data.
+ * @throws StorageError LOCKED while a relay runs on the folder, NOT_DATA when it holds no relay's data, NEWER_FORMAT.
  */
 export async function* verifyDataDir(files: Files, dataDir: string): AsyncGenerator<DataDirFinding, VerifiedDataDir> {
   const total: VerifiedDataDir = { topics: 0, logs: 0, segments: 0, batches: 0, records: 0, bytes: 0 }
@@ -39,6 +40,7 @@ export async function* verifyDataDir(files: Files, dataDir: string): AsyncGenera
   }
   const unlock = await files.lock(dataDir)
   try {
+    await readFormat(files, dataDir)
     yield* verifyOne(files, dataDir, 'metadata', total)
     const topics = await readTopics(files, `${dataDir}/metadata`)
     total.topics = topics.size
