@@ -1,7 +1,7 @@
 /** Words and flags of `ottla consume`. */
 
 import type { Command } from './command.ts'
-import { urlFlag } from './relay-url.ts'
+import { connectionFlags } from './relay-url.ts'
 
 export const consumeCommand: Command = {
   name: 'consume',
@@ -12,7 +12,7 @@ export const consumeCommand: Command = {
     '%K and %V length of key and value, %% percent sign, \\n \\t \\\\ as usual.',
   positionals: [{ name: 'TOPIC' }],
   flags: [
-    urlFlag,
+    ...connectionFlags,
     {
       name: 'from',
       value: 'POSITION',

@@ -5,7 +5,7 @@
  * relay wait likewise, so memory stays flat however slow the pipe is. While following, each record appears at once.
  */
 
-import { bytes } from '../client/index.ts'
+import { bytes } from '../client/node.ts'
 import { EXIT_OK, type Invocation, listFlag, numberFlag, switchFlag, textFlag, UsageError } from './command.ts'
 import { recordPrinter } from './record-format.ts'
 import { withRelay } from './relay-connection.ts'

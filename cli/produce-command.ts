@@ -1,7 +1,7 @@
 /** Words and flags of `ottla produce`. */
 
 import type { Command } from './command.ts'
-import { urlFlag } from './relay-url.ts'
+import { connectionFlags } from './relay-url.ts'
 
 export const produceCommand: Command = {
   name: 'produce',
@@ -13,7 +13,7 @@ export const produceCommand: Command = {
     "the relay's disk before it counts.",
   positionals: [{ name: 'TOPIC' }, { name: 'FILE', optional: true }],
   flags: [
-    urlFlag,
+    ...connectionFlags,
     { name: 'format', short: 'f', value: 'FORMAT', doc: 'lines or ndjson.', default: 'lines' },
     {
       name: 'key-separator',

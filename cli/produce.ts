@@ -5,7 +5,7 @@
  * them on disk. Ctrl-C stops reading, waits for what was sent, and reports how far it came.
  */
 
-import { bytes, type Receipt } from '../client/index.ts'
+import { bytes, type Receipt } from '../client/node.ts'
 import { systemClock } from '../protocol/lib/clock.ts'
 import { EXIT_INTERRUPTED, EXIT_OK, type Invocation, listFlag, numberFlag, textFlag, UsageError } from './command.ts'
 import { linesOf, openInput } from './input-lines.ts'

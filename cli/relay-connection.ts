@@ -5,7 +5,7 @@
  * Once connected, the client's own patience holds: a relay that restarts is waited for.
  */
 
-import { connect, type Ottla } from '../client/index.ts'
+import { connect, type Ottla } from '../client/node.ts'
 import type { Invocation } from './command.ts'
 import { relayUrl } from './relay-url.ts'
 

@@ -1,7 +1,7 @@
 /** Words and flags of `ottla topic …`. */
 
 import type { Command, Flag } from './command.ts'
-import { urlFlag } from './relay-url.ts'
+import { connectionFlags } from './relay-url.ts'
 
 const configFlag: Flag = {
   name: 'config',
@@ -19,7 +19,7 @@ export const topicCommands: readonly Command[] = [
     summary: 'Create a topic.',
     positionals: [{ name: 'TOPIC' }],
     flags: [
-      urlFlag,
+      ...connectionFlags,
       { name: 'partitions', short: 'p', value: 'N', doc: 'How many.', default: "the relay's num-partitions" },
       configFlag,
       { name: 'if-not-exists', doc: 'Succeed if the topic is there already.' },
@@ -31,7 +31,7 @@ export const topicCommands: readonly Command[] = [
     name: 'topic list',
     summary: 'List the topics.',
     positionals: [],
-    flags: [urlFlag, { name: 'internal', doc: "List the relay's own topics too." }],
+    flags: [...connectionFlags, { name: 'internal', doc: "List the relay's own topics too." }],
     examples: ['ottla topic list', 'ottla topic list --json'],
     load: async () => (await load()).listTopics,
   },
@@ -39,7 +39,7 @@ export const topicCommands: readonly Command[] = [
     name: 'topic describe',
     summary: 'Show partitions, offsets and configuration of a topic.',
     positionals: [{ name: 'TOPIC' }],
-    flags: [urlFlag],
+    flags: [...connectionFlags],
     examples: ['ottla topic describe flights'],
     load: async () => (await load()).describeTopic,
   },
@@ -48,7 +48,7 @@ export const topicCommands: readonly Command[] = [
     summary: 'Change the configuration of a topic or add partitions.',
     positionals: [{ name: 'TOPIC' }],
     flags: [
-      urlFlag,
+      ...connectionFlags,
       configFlag,
       { name: 'delete-config', value: 'NAME', repeatable: true, doc: 'Go back to the default of this configuration.' },
       { name: 'partitions', short: 'p', value: 'N', doc: 'Grow to so many partitions.' },
@@ -60,7 +60,7 @@ export const topicCommands: readonly Command[] = [
     name: 'topic delete',
     summary: 'Delete topics and all their records.',
     positionals: [{ name: 'TOPIC', repeatable: true }],
-    flags: [urlFlag, { name: 'if-exists', doc: 'Succeed if a topic is not there.' }],
+    flags: [...connectionFlags, { name: 'if-exists', doc: 'Succeed if a topic is not there.' }],
     examples: ['ottla topic delete flights', 'ottla topic delete a b c --if-exists'],
     load: async () => (await load()).deleteTopics,
   },

@@ -4,7 +4,7 @@
  * Arguments are checked before the connection is made, so a mistake never depends on a relay being there.
  */
 
-import type { ConfigEntry, Ottla } from '../client/index.ts'
+import type { ConfigEntry, Ottla } from '../client/node.ts'
 import { EXIT_OK, type Invocation, listFlag, numberFlag, switchFlag, UsageError } from './command.ts'
 import { table } from './output.ts'
 import { withRelay } from './relay-connection.ts'

@@ -30,7 +30,7 @@ export interface ConnectOptions extends ConnectionOptions {
  */
 export async function connect(url: string, options: ConnectOptions = {}): Promise<Ottla> {
   const { clock = systemClock, random = systemRandom, replica, lazy = false, signal } = options
-  checkRelayUrl(url)
+  if (!options.transport) checkRelayUrl(url)
   const own = await import('./own-connection.ts')
   const open = await own.sessionOpener(url, options)
   const core = await own.openCore(open, options)

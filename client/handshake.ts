@@ -2,7 +2,8 @@
  * What two sides tell each other before anything else: ApiVersions (which APIs, in which versions), then Hello (which
  * replica, by how new a connection; limits, heartbeat, the relay's clock).
  *
- * Both are sent at once, the relay answers in order: one round trip, however far away it is.
+ * Both are sent at once, the relay answers in order: one round trip, however far away it is. Where an Apache Kafka may
+ * be at the other end, Hello waits for the first answer: Kafka closes connections over messages that it does not know.
  */
 import type { Api } from '../protocol/api.ts'
 import type { Clock } from '../protocol/lib/clock.ts'
@@ -29,24 +30,37 @@ export class OfferedVersions {
     this.#ranges = new Map(apiKeys.map((range) => [range.apiKey, { min: range.minVersion, max: range.maxVersion }]))
   }
 
+  offers({ key }: Pick<SomeApi, 'key'>): boolean {
+    return this.#ranges.has(key)
+  }
+
   /** The newest version that both sides speak. Throws UNSUPPORTED when there is none. */
   choose(api: SomeApi): number {
     const range = this.#ranges.get(api.key)
-    if (!range) throw new OttlaError('UNSUPPORTED', { message: `this relay does not offer ${api.name}` })
+    if (!range) throw new OttlaError('UNSUPPORTED', { message: `${api.name} is not offered there` })
     const version = Math.min(api.maxVersion, range.max)
     if (version >= api.minVersion && version >= range.min) return version
     throw new OttlaError('UNSUPPORTED', {
-      message: `${api.name}: the relay speaks versions ${range.min}-${range.max}, this client ${api.minVersion}-${api.maxVersion}`,
+      message: `${api.name}: the other side speaks versions ${range.min}-${range.max}, this client ${api.minVersion}-${api.maxVersion}`,
     })
   }
 }
 
-export interface Handshake {
+/** An Apache Kafka: no Hello, so no limits, no heartbeat, no clock. */
+export interface KafkaHandshake {
   versions: OfferedVersions
+  isKafka: true
+}
+
+export interface RelayHandshake {
+  versions: OfferedVersions
+  isKafka: false
   limits: RelayLimits
   heartbeatMs: number
   clockOffsetMs: number
 }
+
+export type Handshake = KafkaHandshake | RelayHandshake
 
 export interface HandshakeOptions {
   clock: Clock
@@ -55,30 +69,37 @@ export interface HandshakeOptions {
   /** What this side would like; the relay decides. */
   heartbeatMs: number
   timeoutMs: number
+  mayBeKafka: boolean
 }
 
 export async function shakeHands(connection: Connection, options: HandshakeOptions): Promise<Handshake> {
-  const { clock, timeoutMs } = options
-  const sentAtMs = clock.monotonic()
-  const offered = connection.request(
-    apiVersions,
-    API_VERSIONS_VERSION,
-    { clientSoftwareName: CLIENT_SOFTWARE_NAME, clientSoftwareVersion: CLIENT_SOFTWARE_VERSION },
-    { timeoutMs },
-  )
-  const { replicaId, generation, heartbeatMs } = options
-  const greeted = connection.request(hello, 0, { replicaId, generation, heartbeatMs }, { timeoutMs })
+  const offered = askVersions(connection, options)
+  if (options.mayBeKafka && !(await offered).offers(hello)) return { versions: await offered, isKafka: true }
+  const greeted = greet(connection, options)
   const [versions, greeting] = await Promise.all([offered, greeted])
-  if (versions.errorCode !== 0) throw kafkaFailure(versions.errorCode, 'ApiVersions')
+  return { versions, isKafka: false, ...greeting }
+}
+
+async function askVersions(connection: Connection, { timeoutMs }: HandshakeOptions): Promise<OfferedVersions> {
+  const software = { clientSoftwareName: CLIENT_SOFTWARE_NAME, clientSoftwareVersion: CLIENT_SOFTWARE_VERSION }
+  const { errorCode, apiKeys } = await connection.request(apiVersions, API_VERSIONS_VERSION, software, { timeoutMs })
+  if (errorCode !== 0) throw kafkaFailure(errorCode, 'ApiVersions')
+  return new OfferedVersions(apiKeys)
+}
+
+async function greet(connection: Connection, options: HandshakeOptions) {
+  const { clock, replicaId, generation, heartbeatMs, timeoutMs } = options
+  const sentAtMs = clock.monotonic()
+  const greeting = await connection.request(hello, 0, { replicaId, generation, heartbeatMs }, { timeoutMs })
   if (greeting.errorCode !== 0) throw kafkaFailure(greeting.errorCode, 'Hello')
+  const limits: RelayLimits = {
+    clusterId: greeting.clusterId,
+    requestBytesMax: Math.max(LIMIT_BYTES_MIN, greeting.requestBytesMax),
+    creditBytesMax: Math.max(LIMIT_BYTES_MIN, greeting.creditBytesMax),
+    producerIdExpirationMs: greeting.producerIdExpirationMs,
+  }
   return {
-    versions: new OfferedVersions(versions.apiKeys),
-    limits: {
-      clusterId: greeting.clusterId,
-      requestBytesMax: Math.max(LIMIT_BYTES_MIN, greeting.requestBytesMax),
-      creditBytesMax: Math.max(LIMIT_BYTES_MIN, greeting.creditBytesMax),
-      producerIdExpirationMs: greeting.producerIdExpirationMs,
-    },
+    limits,
     // A hostile or broken answer must not make a timer spin.
     heartbeatMs: Math.min(Math.max(greeting.heartbeatMs, 1_000), 120_000),
     clockOffsetMs: clockOffset(clock, sentAtMs, greeting.serverTimeMs),

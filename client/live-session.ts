@@ -12,11 +12,18 @@ import type { Reader } from '../protocol/bytes/reader.ts'
 import type { Clock, Timer } from '../protocol/lib/clock.ts'
 import { Emitter } from '../protocol/lib/events.ts'
 import type { Random } from '../protocol/lib/random.ts'
-import { CloseCode, deliver, heartbeat, ping, subscriptionEnded } from '../protocol/messages/offset-protocol.ts'
+import {
+  CloseCode,
+  closing,
+  deliver,
+  heartbeat,
+  ping,
+  subscriptionEnded,
+} from '../protocol/messages/offset-protocol.ts'
 import { Backoff, type BackoffOptions } from './backoff.ts'
 import { Connection } from './connection.ts'
 import { asOttlaError, type ErrorInfo, OttlaError } from './errors.ts'
-import { clockOffset, type Handshake, shakeHands } from './handshake.ts'
+import { clockOffset, type Handshake, type RelayHandshake, shakeHands } from './handshake.ts'
 import { HeartbeatWatch } from './heartbeat-watch.ts'
 import type { CallOptions, ConnectionState, RelayLimits, Session, SubscribeRequest, Subscription } from './session.ts'
 import { Subscriptions } from './subscriptions.ts'
@@ -52,10 +59,14 @@ export interface SessionOptions {
   wakeUps?: WakeUps
 }
 
+/** Kafka's code, which subscriptions end with where there are none. */
+const UNSUPPORTED_VERSION = 35
+
 interface Live {
   connection: Connection
   handshake: Handshake
-  watch: HeartbeatWatch
+  /** None where nobody promised to be heard: a Kafka. */
+  watch: HeartbeatWatch | undefined
 }
 
 export function openSession(options: SessionOptions): Session {
@@ -75,6 +86,9 @@ class RelaySession implements Session {
   #state: ConnectionState = { phase: 'connecting', attempt: 1 }
   #connection: Connection | undefined
   #live: Live | undefined
+  /** The relay's last words, where the transport has no close codes. */
+  #farewell: { code: number; reason: string } | undefined
+  #isKafka = false
   #limits: RelayLimits | undefined
   #clockOffsetMs: number | undefined
   /** Runs out when connecting takes too long, or when it is time to try again. */
@@ -93,6 +107,10 @@ class RelaySession implements Session {
 
   get state(): ConnectionState {
     return this.#state
+  }
+
+  get isKafka(): boolean {
+    return this.#isKafka
   }
 
   get limits(): RelayLimits | undefined {
@@ -130,7 +148,7 @@ class RelaySession implements Session {
 
   retryNow(): void {
     if (this.#state.phase === 'offline') this.#connect()
-    else this.#live?.watch.probe()
+    else this.#live?.watch?.probe()
   }
 
   reauthenticate(): void {
@@ -151,7 +169,7 @@ class RelaySession implements Session {
         { url, transport, clientId, clock: this.#clock },
         {
           onOpen: () => void this.#greet(connection),
-          onSignOfLife: () => this.#live?.watch.signOfLife(),
+          onSignOfLife: () => this.#live?.watch?.signOfLife(),
           readPush: (key, version, body) => this.#readPush(key, version, body),
           onEnd: (reason) => this.#ended(connection, reason),
         },
@@ -166,12 +184,15 @@ class RelaySession implements Session {
   }
 
   async #greet(connection: Connection): Promise<void> {
-    const { clock, identity, heartbeatMs = 10_000 } = this.#options
+    const { clock, identity, heartbeatMs = 10_000, transport } = this.#options
+    const { mayBeKafka = false } = transport
     const { replicaId } = identity
     const generation = identity.nextGeneration()
     try {
       const timeoutMs = this.#requestTimeoutMs
-      const handshake = await shakeHands(connection, { clock, replicaId, generation, heartbeatMs, timeoutMs })
+      const handshake = await shakeHands(connection, {
+        ...{ clock, replicaId, generation, heartbeatMs, timeoutMs, mayBeKafka },
+      })
       if (this.#connection === connection) this.#goLive(connection, handshake)
     } catch (thrown) {
       this.#handshakeFailed(connection, asOttlaError(thrown, 'PROTOCOL'))
@@ -187,24 +208,30 @@ class RelaySession implements Session {
   #goLive(connection: Connection, handshake: Handshake): void {
     this.#timer?.cancel()
     this.#backoff.connected()
+    const watch = handshake.isKafka ? undefined : this.#watch(connection, handshake)
+    this.#live = { connection, handshake, watch }
+    this.#isKafka = handshake.isKafka
+    this.#setState({ phase: 'live', sinceMs: this.#clock.now() })
+    if (handshake.isKafka) return this.#subscriptions.refuseAll(UNSUPPORTED_VERSION)
     this.#limits = handshake.limits
     this.#clockOffsetMs = handshake.clockOffsetMs
     connection.requestBytesMax = handshake.limits.requestBytesMax
-    const watch = new HeartbeatWatch({
+    this.#subscriptions.attach({
+      connection,
+      versions: handshake.versions,
+      creditBytesMax: handshake.limits.creditBytesMax,
+      requestTimeoutMs: this.#requestTimeoutMs,
+    })
+  }
+
+  #watch(connection: Connection, handshake: RelayHandshake): HeartbeatWatch {
+    return new HeartbeatWatch({
       clock: this.#clock,
       heartbeatMs: handshake.heartbeatMs,
       probeTimeoutMs: this.#options.probeTimeoutMs ?? 4_000,
       probe: () => this.#ping(connection, handshake),
       onDead: (silentMs) =>
         connection.close(CloseCode.heartbeatTimeout, `nothing heard for ${Math.round(silentMs)} ms`),
-    })
-    this.#live = { connection, handshake, watch }
-    this.#setState({ phase: 'live', sinceMs: this.#clock.now() })
-    this.#subscriptions.attach({
-      connection,
-      versions: handshake.versions,
-      creditBytesMax: handshake.limits.creditBytesMax,
-      requestTimeoutMs: this.#requestTimeoutMs,
     })
   }
 
@@ -229,13 +256,20 @@ class RelaySession implements Session {
       const end = subscriptionEnded.body.read(body, version)
       return () => this.#subscriptions.ended(end)
     }
+    if (key === closing.key) {
+      const farewell = closing.body.read(body, version)
+      return () => {
+        this.#farewell = farewell
+      }
+    }
     if (key === heartbeat.key) heartbeat.body.read(body, version)
     // A kind of push that only newer clients know.
     return undefined
   }
 
-  #ended(connection: Connection, reason: CloseReason): void {
+  #ended(connection: Connection, end: CloseReason): void {
     if (this.#connection !== connection) return
+    const reason: CloseReason = end.by === 'relay' ? { ...end, ...this.#farewell } : end
     this.#dropConnection()
     const verdict = reason.by === 'relay' ? verdictOf(reason.code) : 'come-back'
     const error = endError(reason)
@@ -253,9 +287,10 @@ class RelaySession implements Session {
 
   #dropConnection(): void {
     this.#timer?.cancel()
-    this.#live?.watch.stop()
+    this.#live?.watch?.stop()
     this.#live = undefined
     this.#connection = undefined
+    this.#farewell = undefined
     this.#subscriptions.detach()
   }
 

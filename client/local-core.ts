@@ -25,6 +25,7 @@ import type {
 import { coreStatus } from './core-status.ts'
 import { asOttlaError, OttlaError } from './errors.ts'
 import type { LocalCore, LocalCoreOptions } from './local-core-options.ts'
+import { needsRelay } from './needs-relay.ts'
 import { Outbox } from './outbox/outbox.ts'
 import { RELAY_APIS } from './relay-apis.ts'
 import { IdbStore } from './replica/idb-store.ts'
@@ -146,6 +147,7 @@ class StoredCore implements LocalCore {
   }
 
   async enqueue(write: EnqueuedWrite): Promise<{ durability: StoredDurability }> {
+    if (this.#own.isKafka) throw needsRelay(`writing to ${write.topic}`)
     const stored = await this.#outboxCall((outbox) => outbox.enqueue(write))
     if (this.#trouble && this.#trouble.code !== 'CORRUPT') this.#noteTrouble(undefined)
     return stored
@@ -166,6 +168,7 @@ class StoredCore implements LocalCore {
 
   async replicate(name: string, policy: ReplicaPolicy): Promise<ReplicaRange[]> {
     this.#checkOpen()
+    if (this.#own.isKafka) throw needsRelay(`replicating ${name}`)
     const info = this.#replica.known(name) ?? (await this.#own.metadata.lookUp(name))
     const ranges = await this.#replica.replicate(info, policy).catch((failure: unknown) => {
       throw this.#noteTrouble(ottlaErrorFrom(failure))

@@ -44,7 +44,7 @@ export type SessionOpener = (identity: ReplicaIdentity) => Session
 
 /** Rejects NO_WEBSOCKET, and INVALID_ARGUMENT for an address that is none. */
 export async function sessionOpener(url: string, options: ConnectionOptions): Promise<SessionOpener> {
-  checkRelayUrl(url)
+  if (!options.transport) checkRelayUrl(url)
   const { clock = systemClock, random = systemRandom, wakeUps = browserWakeUps() } = options
   const transport = options.transport ?? webSocketTransport(await findWebSocket(options.webSocket))
   const { clientId = null, heartbeatMs, requestTimeoutMs, connectTimeoutMs, backoff } = options

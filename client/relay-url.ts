@@ -7,6 +7,6 @@ export function checkRelayUrl(url: string): void {
   if (protocol === 'ws:' || protocol === 'wss:') return
   throw new OttlaError('INVALID_ARGUMENT', {
     message: `"${url}" is not the address of a relay`,
-    hint: 'it begins with ws:// or wss://',
+    hint: 'it begins with ws:// or wss://; kafka:// is for Node',
   })
 }

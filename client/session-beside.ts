@@ -7,6 +7,9 @@ export function beside(session: Session): Session {
     get state() {
       return session.state
     },
+    get isKafka() {
+      return session.isKafka
+    },
     get limits() {
       return session.limits
     },

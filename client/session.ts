@@ -102,6 +102,8 @@ export interface RelayLimits {
 export interface Session {
   readonly state: ConnectionState
   onState(listener: (state: ConnectionState) => void): () => void
+  /** What was found at the address was no relay: calls work as far as it offers them, subscriptions end with 35. */
+  readonly isKafka: boolean
   /** What the relay said in its handshake; undefined before the first one. */
   readonly limits: RelayLimits | undefined
   /** Add to the local wall clock to get the relay's; measured at each Hello and Ping. */

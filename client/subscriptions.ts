@@ -67,6 +67,8 @@ export class Subscriptions {
   #leaving: Array<{ topicId: string; partition: number }> = []
   #isFlushPlanned = false
   #wire: Wire | undefined
+  /** Kafka's error code while nobody can subscribe. */
+  #refusal: number | undefined
 
   constructor(clock: Clock, random: Random, onUnknownTopic: (topicId: string) => void) {
     this.#clock = clock
@@ -99,8 +101,14 @@ export class Subscriptions {
     this.#planFlush()
   }
 
+  /** Live where nobody can subscribe: what waits ends with this error, and what comes until `detach`. */
+  refuseAll(errorCode: number): void {
+    this.#refusal = errorCode
+    this.#planFlush()
+  }
+
   detach(): void {
-    this.#wire = undefined
+    this.#wire = this.#refusal = undefined
     this.#leaving = []
     for (const entry of this.#entries.values()) {
       const isRetrying = entry.retryTimer !== undefined
@@ -152,12 +160,20 @@ export class Subscriptions {
   }
 
   #planFlush(): void {
-    if (this.#isFlushPlanned || !this.#wire) return
+    if (this.#isFlushPlanned || (!this.#wire && this.#refusal === undefined)) return
     this.#isFlushPlanned = true
     queueMicrotask(() => {
       this.#isFlushPlanned = false
       if (this.#wire) this.#flush(this.#wire)
+      if (this.#refusal !== undefined) this.#refuse(this.#refusal)
     })
+  }
+
+  #refuse(errorCode: number): void {
+    for (const entry of [...this.#entries.values()]) {
+      const { topicId, partition } = entry.request
+      if (entry.phase === 'waiting') this.#end(entry, { topicId, partition, errorCode, logStart: -1, truncateTo: -1 })
+    }
   }
 
   #flush(wire: Wire): void {

@@ -44,7 +44,7 @@ async function buildDemo() {
 }
 
 async function buildLib() {
-  await bundleForNode({ index: 'client/index.ts', server: 'server/index.ts' }, 'dist/lib')
+  await bundleForNode({ index: 'client/node.ts', server: 'server/index.ts' }, 'dist/lib')
 }
 
 async function buildForNode(entries, outDir, launcherName) {

@@ -62,6 +62,11 @@ export abstract class Connection implements Peer, ReplicaConnection {
     this.lastSentAt = now
   }
 
+  /** Its software says that it knows the offset protocol. */
+  get isOttla(): boolean {
+    return /^ottla/i.test(this.softwareName)
+  }
+
   /** Where clients that came through this door reach the relay again, as Metadata tells them. */
   abstract get advertised(): { host: string; port: number }
   abstract get unsentBytes(): number

@@ -9,11 +9,13 @@ import { batchesIn } from '../../protocol/record-batch.ts'
 import type { TopicInfo } from '../core.ts'
 import { OttlaError } from '../errors.ts'
 import { kafkaFailure } from '../kafka-failure.ts'
+import { needsRelay } from '../needs-relay.ts'
 import type { Gap } from '../record.ts'
 import type { Session, Subscription, SubscriptionEnd, SubscriptionStarted } from '../session.ts'
 import { END, type Feed, type FeedEvents, type FeedOptions, type Frame } from './source.ts'
 
 const OFFSET_OUT_OF_RANGE = 1
+const UNSUPPORTED_VERSION = 35
 const FENCED_LEADER_EPOCH = 74
 /** The relay may overshoot by one frame; this much more is no oversight. */
 const OVERSHOOT_BYTES_MAX = 16 * 1024 * 1024
@@ -153,6 +155,7 @@ export class LiveFeed implements Feed {
     if (end.retryInMs !== null) return
     if (end.errorCode === OFFSET_OUT_OF_RANGE) return this.#outOfRange(end.logStart)
     if (end.errorCode === FENCED_LEADER_EPOCH) return this.#truncated(end.truncateTo)
+    if (end.errorCode === UNSUPPORTED_VERSION) return this.#fail(needsRelay(`reading ${this.#name}`))
     this.#fail(kafkaFailure(end.errorCode, `reading ${this.#name}`))
   }
 

@@ -32,6 +32,8 @@ export interface TransportConnection {
 }
 
 export interface Transport {
+  /** The other side may be an Apache Kafka, which ends a connection over messages that it does not know. */
+  readonly mayBeKafka?: boolean
   /** Begins to connect to `url`. Throws at once when it cannot even try. */
   open(url: string, handlers: TransportHandlers): TransportConnection
 }

@@ -5,7 +5,7 @@
  */
 
 import { parentPort, workerData } from 'node:worker_threads'
-import { connect, type Ottla } from '../../client/index.ts'
+import { connect, type Ottla } from '../../client/node.ts'
 import { systemClock } from '../../protocol/lib/clock.ts'
 import { openFlights } from './flights.ts'
 import { replay } from './replay.ts'

@@ -5,7 +5,7 @@
  * the promise that `resume.ts` relies on.
  */
 
-import { json, type Ottla, string, type Topic } from '../../client/index.ts'
+import { json, type Ottla, string, type Topic } from '../../client/node.ts'
 import { type Clock, sleep } from '../../protocol/lib/clock.ts'
 import type { Flight, FlightAt, FlightSource } from './flights.ts'
 import { createPace } from './pace.ts'

@@ -7,7 +7,7 @@
  * moment, and with foreign records in between. No file of its own to disagree with the log.
  */
 
-import { bytes, type Ottla } from '../../client/index.ts'
+import { bytes, type Ottla } from '../../client/node.ts'
 
 export const ROW_HEADER = 'row'
 

@@ -181,6 +181,10 @@ const subscriptionEndedBody = struct({
 /** The relay gave a subscription up: topic deleted, position below the log's start, log truncated, partition offline. */
 export const subscriptionEnded = push(20012, 'SubscriptionEnded', subscriptionEndedBody)
 
+const closingBody = struct({ code: int16(), reason: string() })
+/** The last thing said on a connection without close codes of its own (TCP): one of `CloseCode`. */
+export const closing = push(20013, 'Closing', closingBody)
+
 export type Deliver = Infer<typeof deliverBody>
 export type SubscriptionEnded = Infer<typeof subscriptionEndedBody>
 

@@ -10,7 +10,6 @@ import { apiVersions } from '../../protocol/messages/versions.ts'
 import { entry, type HandlerEntry } from '../handler.ts'
 
 const OTTLA_KEYS_FROM = 20_000
-const OTTLA_SOFTWARE = /^ottla/i
 
 type Versions = ResponseInputOf<typeof apiVersions>
 
@@ -18,8 +17,7 @@ type Versions = ResponseInputOf<typeof apiVersions>
 export function apiVersionsHandler(entries: () => readonly HandlerEntry[]): HandlerEntry {
   return entry(apiVersions, 'none', (request, { connection }) => {
     connection.softwareName = request.clientSoftwareName
-    const isOttla = OTTLA_SOFTWARE.test(request.clientSoftwareName)
-    const listed = entries().filter(({ api }) => isOttla || api.key < OTTLA_KEYS_FROM)
+    const listed = entries().filter(({ api }) => connection.isOttla || api.key < OTTLA_KEYS_FROM)
     return answer(ErrorCode.NONE, listed)
   })
 }

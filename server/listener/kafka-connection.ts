@@ -1,11 +1,12 @@
 /**
  * One connection through the Kafka door: frames out of a byte stream, and a look at who it is that speaks.
  *
- * TCP has no close codes and no pings of its own. A dead machine is noticed by the system's keep-alive; a connection over
+ * TCP has no close codes, so clients that know the offset protocol are told theirs by a last message, and no pings. A dead machine is noticed by the system's keep-alive; a connection over
  * which nothing goes is closed after `connections.max.idle.ms`, unless it waits for an answer. A client that has said
  * Hello hears from the relay as often as it asked for.
  */
 import { FRAME_SIZE_BYTES, FrameCutter, FrameSizeError } from '../../protocol/frame.ts'
+import { CloseCode, closing, encodePush } from '../../protocol/messages/offset-protocol.ts'
 import { Connection } from '../connection.ts'
 import type { Frame } from '../fan-out/frame.ts'
 import type { Services } from '../services.ts'
@@ -66,9 +67,11 @@ export class KafkaConnection extends Connection {
     this.#socket.write(bytes.subarray(from))
   }
 
-  /** The reason is in the relay's log only. Answers already given still go out. */
-  close(_code: number, reason: string): void {
+  /** Answers already given still go out. A Kafka client learns the reason from the relay's log only. */
+  close(code: number, reason: string): void {
     if (this.isClosed) return
+    if (this.isOttla)
+      this.sendMessage(encodePush(closing, { code, reason }, { headroom: FRAME_SIZE_BYTES }), FRAME_SIZE_BYTES)
     this.services.logger.debug('kafka connection closed', { remote: this.remoteAddress, reason })
     this.#end()
     this.#socket.destroySoon()
@@ -82,7 +85,7 @@ export class KafkaConnection extends Connection {
     const idleMs = now - Math.max(this.lastReceivedAt, this.lastSentAt)
     if (idleMs < this.services.config.connectionsMaxIdleMs) return
     if (this.isAnswering && this.unsentBytes === 0) return
-    this.close(0, `nothing went over it for ${Math.round(idleMs)} ms`)
+    this.close(CloseCode.goingAway, `nothing went over it for ${Math.round(idleMs)} ms`)
     // What it would not take for so long it will not take now.
     this.#socket.destroy()
   }
@@ -127,7 +130,7 @@ export class KafkaConnection extends Connection {
   #turnAway({ says, isHttp }: OtherProtocol): void {
     this.services.noise.warn('wrong protocol', { remote: this.remoteAddress, reason: says })
     if (isHttp) this.#socket.write(httpRefusal(says))
-    this.close(0, says)
+    this.close(CloseCode.malformed, says)
   }
 
   #end(): void {

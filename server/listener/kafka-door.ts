@@ -3,7 +3,7 @@
  * the same connection, dispatch and handlers as the WebSocket door. It knows sockets, not ports: see kafka.ts.
  */
 import type { Timer } from '../../protocol/lib/clock.ts'
-import { encodePush, heartbeat } from '../../protocol/messages/offset-protocol.ts'
+import { CloseCode, encodePush, heartbeat } from '../../protocol/messages/offset-protocol.ts'
 import type { Services } from '../services.ts'
 import { KafkaConnection } from './kafka-connection.ts'
 import type { PeerSocket } from './peer-socket.ts'
@@ -46,7 +46,7 @@ export class KafkaDoor {
 
   closeAll(): void {
     this.#sweepTimer?.cancel()
-    for (const connection of [...this.#connections]) connection.close(0, 'the relay is stopping')
+    for (const connection of [...this.#connections]) connection.close(CloseCode.serviceRestart, 'the relay is stopping')
   }
 
   #scheduleSweep(): void {

@@ -14,6 +14,25 @@ async function ottlaJson(relay: RelayProcess, ...args: string[]) {
   return JSON.parse(stdout)
 }
 
+describe('[CLI-11] commands work through the Kafka door as well', () => {
+  test.each(['--url', '--bootstrap-server'])('%s', async (flag) => {
+    const relay = await startRelay(['--kafka-port', '0'])
+    const address = flag === '--url' ? `kafka://${relay.ready.kafka}` : relay.ready.kafka!
+    const run = (...args: string[]) => runOttla([...args, flag, address], { input: 'one\ntwo\n' })
+    expect(await run('topic', 'create', 't', '-p', '2')).toMatchObject({ code: 0, stderr: '' })
+    expect(await run('produce', 't')).toMatchObject({ code: 0 })
+    const { stdout } = await run('consume', 't')
+    expect(stdout.split('\n').filter(Boolean).sort()).toEqual(['one', 'two'])
+  })
+
+  test('an address that is none, and two at once', async () => {
+    const none = await runOttla(['topic', 'list', '--bootstrap-server', 'a:b'])
+    expect(none).toMatchObject({ code: 2, stderr: expect.stringContaining("--bootstrap-server: 'a:b'") })
+    const both = await runOttla(['topic', 'list', '--bootstrap-server', 'a', '--url', 'ws://b'])
+    expect(both).toMatchObject({ code: 2, stderr: expect.stringContaining('not both') })
+  })
+})
+
 describe('[CLI-7] a topic is created, listed, described, altered and deleted', () => {
   test('the whole life, in JSON', async () => {
     const relay = await startRelay()

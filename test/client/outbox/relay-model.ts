@@ -169,6 +169,7 @@ interface Call {
 /** One client's connection to the model. Nothing moves until `deliverRequest` and `deliverReply` are called. */
 export class ModelSession implements Session {
   state: ConnectionState = { phase: 'offline', attempt: 0, retryAtMs: 0, error: disconnected().toInfo() }
+  readonly isKafka = false
   readonly limits = {
     clusterId: 'model',
     requestBytesMax: 1024 * 1024,

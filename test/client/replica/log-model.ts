@@ -121,6 +121,7 @@ const FRAME_BYTES_MAX = 700
 
 export class LogSession implements Session {
   state: ConnectionState = offline()
+  readonly isKafka = false
   readonly limits = undefined
   readonly clockOffsetMs = undefined
   readonly metadata: TopicDirectory
