@@ -17,6 +17,7 @@ import { ConsumerRequests } from './consumer/consumer-requests.ts'
 import type { ConsumerLimits } from './consumer/consumer-state.ts'
 import { sizeOfSubscription } from './consumer/member.ts'
 import type { HeartbeatCommand } from './consumer/membership.ts'
+import { PatternResolver } from './consumer/pattern/resolver.ts'
 import type { TopicCatalog } from './consumer/topics.ts'
 import { expiredRecords } from './group-expiry.ts'
 import { sizeOfMember } from './group-member.ts'
@@ -116,13 +117,12 @@ export class GroupCoordinator {
       onLoaded: () => this.#onLoaded(),
       onDropping: () => this.#onDropping(),
     })
+    const patterns = new PatternResolver(topics)
     this.#consumers = new ConsumerRequests({
       store: this.#store,
       now: () => this.#now(),
       checkRoom: (group, command) => this.#checkRoom(group, command),
-      resolve: async () => {
-        throw new KafkaError('INVALID_REGULAR_EXPRESSION', 'regular expressions are not served yet')
-      },
+      resolve: (regex, isVisible) => patterns.resolve(regex, isVisible),
       onChanged: (group) => this.#onChanged(group),
     })
   }

@@ -8,6 +8,7 @@
  * The third step is what costs; it ends with its budget, and leaves a valid if less even assignment.
  */
 import { type Assignor, type Candidate, Shares, type Subscribers } from './assignor.ts'
+import { Heap } from './heap.ts'
 import { LeastLoaded, LoadClass, type Loaded } from './least-loaded.ts'
 
 const BALANCE_STEPS_MAX = 1_000_000
@@ -89,28 +90,48 @@ function giveOut(workers: readonly Worker[], readers: Readers, partitionCounts: 
 }
 
 function balance(workers: readonly Worker[], readers: Readers): void {
+  const everybody = new LoadClass(workers)
+  const givers = new Heap<Worker>()
+  const offer = (worker: Worker) => givers.push({ item: worker, load: -worker.load, order: worker.order })
   let stepsLeft = BALANCE_STEPS_MAX
-  const bestMove = (giver: Worker): { topicId: string; taker: Worker } | undefined => {
-    let best: { topicId: string; taker: Worker } | undefined
-    for (const topicId of giver.partitions.keys()) {
-      for (const peers of readers.get(topicId)!) {
-        const taker = peers.least()
-        if (!best || taker.load < best.taker.load) best = { topicId, taker }
-        stepsLeft--
-      }
-    }
-    return best && giver.load - best.taker.load > 1 ? best : undefined
-  }
   // Who had nothing to give may have something after others have given.
   for (let hasMoved = true; hasMoved && stepsLeft > 0; ) {
     hasMoved = false
-    for (const giver of [...workers].sort((a, b) => b.load - a.load || a.order - b.order)) {
-      for (let move = bestMove(giver); move && stepsLeft > 0; move = bestMove(giver)) {
-        take(move.taker, move.topicId, give(giver, move.topicId))
-        hasMoved = true
+    for (const worker of workers) offer(worker)
+    for (let entry = givers.pop(); entry && stepsLeft > 0; entry = givers.pop()) {
+      const giver = entry.item
+      const { load: least } = everybody.least()
+      if (giver.load !== -entry.load || giver.load - least <= 1) continue
+      const { topicId, taker, steps } = bestMove(giver, readers, least)
+      stepsLeft -= steps
+      if (giver.load - taker.load <= 1) continue
+      take(taker, topicId, give(giver, topicId))
+      for (const each of [giver, taker]) {
+        everybody.changed(each)
+        offer(each)
       }
+      hasMoved = true
     }
   }
+}
+
+/** From which of its topics the giver can give to whoever has least to do; nobody has less than `least`. */
+function bestMove(giver: Worker, readers: Readers, least: number): { topicId: string; taker: Worker; steps: number } {
+  let topicId = ''
+  let taker = giver
+  let steps = 0
+  for (const id of giver.partitions.keys()) {
+    for (const peers of readers.get(id)!) {
+      steps++
+      const candidate = peers.least()
+      if (candidate.load < taker.load) {
+        topicId = id
+        taker = candidate
+      }
+      if (taker.load === least) return { topicId, taker, steps }
+    }
+  }
+  return { topicId, taker, steps }
 }
 
 function take(worker: Worker, topicId: string, partition: number): void {
