@@ -23,7 +23,12 @@ export const consumeCommand: Command = {
     { name: 'partition', short: 'p', value: 'N', repeatable: true, doc: 'Only this partition.' },
     { name: 'format', short: 'o', value: 'FORMAT', doc: 'text, json or a pattern.', default: 'text' },
     { name: 'count', short: 'n', value: 'N', doc: 'End after so many records.' },
-    { name: 'isolation', value: 'LEVEL', doc: 'committed or uncommitted.', default: 'uncommitted' },
+    {
+      name: 'isolation',
+      value: 'LEVEL',
+      doc: 'committed, or uncommitted: also records of transactions that are open or were aborted.',
+      default: 'committed',
+    },
   ],
   examples: [
     'ottla consume flights --from last:10',

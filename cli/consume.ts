@@ -55,7 +55,7 @@ function partitionsOf(invocation: Invocation): number[] | undefined {
 }
 
 function isolationOf(invocation: Invocation): 'committed' | 'uncommitted' {
-  const given = textFlag(invocation, 'isolation') ?? 'uncommitted'
+  const given = textFlag(invocation, 'isolation') ?? 'committed'
   if (given === 'committed' || given === 'uncommitted') return given
   throw new UsageError(`--isolation: '${given}' is not allowed; use committed or uncommitted`)
 }

@@ -6,6 +6,7 @@
  * Uint8Arrays, no functions but the listeners); records are never looked into here, only whole batches cross.
  * Errors are OttlaErrors; a bridge carries them as ErrorInfo.
  */
+import type { AbortedTransaction } from '../protocol/messages/offset-protocol.ts'
 import type { ErrorInfo } from './errors.ts'
 import type { ConnectionState } from './session.ts'
 
@@ -34,9 +35,9 @@ export interface ReplicaRange {
   partition: number
   start: number
   end: number
-  /** The relay's high watermark when last heard of; -1 when never. */
+  /** The end of what is decided at the relay (its last stable offset) when last heard of; -1 when never. */
   relayEnd: number
-  /** `end` was the relay's high watermark on a connection that is live now. */
+  /** `end` was `relayEnd` on a connection that is live now. */
   upToDate: boolean
   /**
    * Grows whenever what was held before is no longer valid: the log was truncated below `end`, the topic was made
@@ -55,6 +56,8 @@ export interface StoredChunk {
   baseOffset: number
   nextOffset: number
   batches: Uint8Array
+  /** Aborted transactions that have batches in it; left out when there is none. */
+  aborted?: readonly AbortedTransaction[]
 }
 
 /** Where an `enqueue`d batch ended. Told once for each id; a parked or unknown one again after `retry`. */

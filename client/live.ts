@@ -6,6 +6,9 @@
  * One socket for each tail, all partitions of the topic on it. Reconnects with full jitter and goes on where it was;
  * credit holds the relay back while the application is busy. Several topics, replicas and writing are the full client's.
  *
+ * Only committed records are given: what a transaction writes comes when it has ended, or never. The full client can read
+ * otherwise.
+ *
  * Batches are not checked against their checksums here, the relay has done that; the full client does it again.
  *
  * Invariants: a record is given once, in order within its partition; what is missing is said by `gap` on the next record.

@@ -33,6 +33,7 @@ import { MemoryStore } from './replica/memory-store.ts'
 import { Replica } from './replica/replica.ts'
 import type { ReplicaStore, StoreContents } from './replica/store.ts'
 import { StoreError, storeErrorFrom } from './replica/store-error.ts'
+import { toStoredChunk } from './replica/stored-chunk.ts'
 import type { Session } from './session.ts'
 import { beside } from './session-beside.ts'
 
@@ -192,7 +193,7 @@ class StoredCore implements LocalCore {
       throw this.#noteTrouble(ottlaErrorFrom(failure))
     })
     if (rows.length === 0 && this.#isHeld(topicId, partition, offset)) this.#replica.verify()
-    return rows.map(({ baseOffset, nextOffset, bytes }) => ({ baseOffset, nextOffset, batches: bytes }))
+    return rows.map(toStoredChunk)
   }
 
   async request(name: ApiName, body: unknown): Promise<unknown> {

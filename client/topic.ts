@@ -3,7 +3,7 @@
  */
 import type { CodecRegistry } from '../protocol/compression.ts'
 import type { Clock } from '../protocol/lib/clock.ts'
-import { Reader, type ReadOptions } from './consumer/reader.ts'
+import { Reader, type ReaderParts, type ReadOptions } from './consumer/reader.ts'
 import type { Sources } from './consumer/sources.ts'
 import type { ReplicaPolicy, TopicInfo } from './core.ts'
 import { asOttlaError, OttlaError } from './errors.ts'
@@ -86,10 +86,9 @@ export class Topic<K = string, V = Uint8Array> {
   /** Reads records. Begins when iterated (or when `each` or `batches` is called); see ReadOptions for all defaults. */
   read(options: ReadOptions = {}): Reader<K, V> {
     const { name, key, value, sources, policy, codecs } = this.#parts
-    return new Reader<K, V>(
-      { topic: name, key, value, codecs, open: (partitions, signal) => sources.open(name, policy, partitions, signal) },
-      options,
-    )
+    const open: ReaderParts<K, V>['open'] = (partitions, isolation, signal) =>
+      sources.open(name, { policy, partitions, isolation }, signal)
+    return new Reader<K, V>({ topic: name, key, value, codecs, open }, options)
   }
 
   /** Keeps a replica from now on, without reading. Throws UNSUPPORTED when the topic has `replica: false`. */

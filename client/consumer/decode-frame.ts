@@ -3,6 +3,7 @@
  * never see (control batches, aborted transactions, records below the position).
  */
 import { type CodecRegistry, INFLATED_BYTES_MAX } from '../../protocol/compression.ts'
+import type { AbortedTransaction } from '../../protocol/messages/offset-protocol.ts'
 import {
   BATCH_HEADER_BYTES,
   type BatchHeader,
@@ -10,11 +11,10 @@ import {
   codecOf,
   computeBatchCrc,
   isControl,
-  isTransactional,
 } from '../../protocol/record-batch.ts'
 import { decodeRecords, type RawRecord } from '../../protocol/records.ts'
 import { OttlaError } from '../errors.ts'
-import type { AbortedTransaction, Frame } from './source.ts'
+import type { Frame } from './source.ts'
 
 /** All records of the frame. */
 export async function decodeFrame(frame: Frame, codecs: CodecRegistry): Promise<RawRecord[]> {
@@ -62,17 +62,16 @@ function checkCrc(frame: Frame, at: number, header: BatchHeader): void {
   })
 }
 
-/** Kafka's way: a producer's transaction is aborted from the listed offset to that producer's next control batch. */
+/** By producer: a frame may name thousands. What lies between a transaction's first and last offset is all its own. */
 function abortedFilter(aborted: readonly AbortedTransaction[]): (header: BatchHeader) => boolean {
-  const upcoming = [...aborted].sort((a, b) => a.firstOffset - b.firstOffset)
-  const open = new Set<number>()
-  return (header) => {
-    if (!isTransactional(header)) return false
-    while (upcoming[0] && upcoming[0].firstOffset <= header.baseOffset + header.lastOffsetDelta) {
-      open.add(upcoming.shift()!.producerId)
-    }
-    const isInAborted = open.has(header.producerId)
-    if (isControl(header)) open.delete(header.producerId)
-    return isInAborted
+  const byProducer = new Map<number, AbortedTransaction[]>()
+  for (const transaction of aborted) {
+    const known = byProducer.get(transaction.producerId)
+    if (known) known.push(transaction)
+    else byProducer.set(transaction.producerId, [transaction])
   }
+  return ({ producerId, baseOffset }) =>
+    byProducer
+      .get(producerId)
+      ?.some(({ firstOffset, lastOffset }) => firstOffset <= baseOffset && baseOffset <= lastOffset) ?? false
 }

@@ -65,7 +65,7 @@ async function readInto(tail: Tail, source: Source, from: number, codecs: CodecR
   let failure: { error: unknown } | undefined
   const feed = source.feed(
     partition,
-    { from, isExact: false, onMissingOffset: 'earliest', isolation: 0, bufferBytesMax: 1024 * 1024 },
+    { from, isExact: false, onMissingOffset: 'earliest', isolation: source.isolation, bufferBytesMax: 1024 * 1024 },
     {
       onReady: () => wake(),
       onGap: () => {},

@@ -2,20 +2,26 @@
 import { listOffsets } from '../../protocol/messages/offsets.ts'
 import { kafkaFailure } from '../kafka-failure.ts'
 import type { CallOptions, Session } from '../session.ts'
+import type { Isolation } from './source.ts'
 
 const CONSUMER = -1
 
+export interface AskedOffset {
+  topic: string
+  partition: number
+  timestampMs: number
+  isolation: Isolation
+}
+
 export async function listOffset(
   session: Session,
-  topic: string,
-  partition: number,
-  timestampMs: number,
+  { topic, partition, timestampMs, isolation: isolationLevel }: AskedOffset,
   options: CallOptions,
 ): Promise<number> {
   const partitions = [{ partitionIndex: partition, timestamp: timestampMs }]
   const answer = await session.call(
     listOffsets,
-    { replicaId: CONSUMER, topics: [{ name: topic, partitions }] },
+    { replicaId: CONSUMER, isolationLevel, topics: [{ name: topic, partitions }] },
     options,
   )
   const found = answer.topics[0]?.partitions[0]

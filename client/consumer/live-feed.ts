@@ -132,7 +132,7 @@ export class LiveFeed implements Feed {
       batches: records,
       fromOffset: this.#position,
       nextOffset,
-      aborted,
+      aborted: this.#options.isolation === 1 ? aborted : [],
       gap: this.#gap,
       release: () => {
         if (this.#drop(frame)) this.#subscription.grant(records.length)

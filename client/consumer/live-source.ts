@@ -1,16 +1,16 @@
 /** Reading straight from the relay: one subscription for each partition, nothing kept. */
 import { abortError } from '../abort-error.ts'
 import { OttlaError } from '../errors.ts'
-import type { CallOptions, Session } from '../session.ts'
+import type { Session } from '../session.ts'
 import type { Lanes } from './lanes.ts'
 import { LiveFeed } from './live-feed.ts'
-import { END, type Source, START } from './source.ts'
+import { END, type Isolation, type Source, START } from './source.ts'
 
 /** Waits for the connection rather than fail while there is none; a closed session or a refusal is an error. */
 export async function openLiveSource(
   lanes: Lanes,
   topicName: string,
-  partitions: readonly number[] | undefined,
+  { partitions, isolation }: { partitions: readonly number[] | undefined; isolation: Isolation },
   signal: AbortSignal,
 ): Promise<Source> {
   const { main } = lanes
@@ -19,12 +19,12 @@ export async function openLiveSource(
   let session: Session | undefined
   const listOffset = async (partition: number, timestampMs: number): Promise<number> => {
     const { listOffset } = await import('./list-offset.ts')
-    const call: CallOptions = { signal }
-    return whenLive(main, signal, () => listOffset(main, topicName, partition, timestampMs, call))
+    const asked = { topic: topicName, partition, timestampMs, isolation }
+    return whenLive(main, signal, () => listOffset(main, asked, { signal }))
   }
   const feeds = new Set<LiveFeed>()
   return {
-    topic,
+    ...{ topic, isolation },
     async bounds(partition) {
       const [start, end] = await Promise.all([listOffset(partition, START), listOffset(partition, END)])
       return { start, end }

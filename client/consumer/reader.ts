@@ -15,7 +15,7 @@ import type { Serde } from '../serde.ts'
 import { decodePieces } from './decode-frame.ts'
 import { FeedSet } from './feed-set.ts'
 import { recordTyper, type Undecodable } from './record-typer.ts'
-import type { Frame, OnMissingOffset, Source } from './source.ts'
+import type { Frame, Isolation, OnMissingOffset, Source } from './source.ts'
 import { resolveStart, type StartPosition } from './start-position.ts'
 
 export interface ReadOptions {
@@ -25,7 +25,10 @@ export interface ReadOptions {
   partitions?: readonly number[]
   /** Go on when everything there is has been read. Default true. */
   follow?: boolean
-  /** 'committed' leaves out aborted transactions and waits for open ones. Default 'uncommitted'. */
+  /**
+   * 'committed' (default) leaves out aborted transactions and waits for open ones. 'uncommitted' gives every record as soon
+   * as it is stored; from a replica, which holds what is decided, every record that is.
+   */
   isolation?: 'committed' | 'uncommitted'
   /**
    * When the next offset is gone. 'earliest' (default): go on at the first there is; 'latest': at the end; both tell
@@ -45,7 +48,7 @@ export interface ReaderParts<K, V> {
   key: Serde<K>
   value: Serde<V>
   codecs: CodecRegistry
-  open(partitions: readonly number[] | undefined, signal: AbortSignal): Promise<Source>
+  open(partitions: readonly number[] | undefined, isolation: Isolation, signal: AbortSignal): Promise<Source>
 }
 
 interface Current<K, V> {
@@ -318,17 +321,18 @@ export class Reader<K, V> implements AsyncIterable<TopicRecord<K, V>> {
   }
 
   async #open(from: StartPosition, asked: readonly number[] | undefined): Promise<void> {
-    const source = await this.#parts.open(asked, this.#ending.signal)
+    const isolation = this.#options.isolation === 'uncommitted' ? 0 : 1
+    const source = await this.#parts.open(asked, isolation, this.#ending.signal)
     this.#source = source
     if (this.#isClosed) return source.close()
     const partitions = checkedPartitions(source, asked)
     const starts = await resolveStart(source, from, partitions, this.#parts.codecs)
     if (this.#isClosed) return
-    const { onMissingOffset = 'earliest', isolation, bufferBytesMax = 2 * 1024 * 1024 } = this.#options
+    const { onMissingOffset = 'earliest', bufferBytesMax = 2 * 1024 * 1024 } = this.#options
     this.#feeds = new FeedSet(
       source,
       starts,
-      { onMissingOffset, isolation: isolation === 'committed' ? 1 : 0, bufferBytesMax },
+      { onMissingOffset, isolation, bufferBytesMax },
       {
         onReady: () => this.#wake(),
         onGap: (gap) => this.#gaps.emit(gap),

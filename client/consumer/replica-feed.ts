@@ -7,6 +7,7 @@
  * Invariants: one read at a time; what a read brings is thrown away when the position was moved meanwhile. A change of
  * generation takes the position back to where the replica was cut, and that is said.
  */
+import type { AbortedTransaction } from '../../protocol/messages/offset-protocol.ts'
 import { BATCH_HEADER_BYTES, batchSizeAt, nextOffsetAt, viewOf } from '../../protocol/record-batch.ts'
 import type { Core, ReplicaRange, StoredChunk } from '../core.ts'
 import { asOttlaError, OttlaError } from '../errors.ts'
@@ -174,7 +175,7 @@ export class ReplicaFeed implements Feed {
   }
 
   /** What lies below the position is left out in whole batches, the rest given out in frames. */
-  #push({ nextOffset, batches }: StoredChunk): boolean {
+  #push({ nextOffset, batches, aborted = [] }: StoredChunk): boolean {
     if (nextOffset <= this.#position) return false
     const view = viewOf(batches)
     let from = 0
@@ -184,20 +185,21 @@ export class ReplicaFeed implements Feed {
       const reached = nextOffsetAt(view, at)
       if (reached <= this.#position && from === at) from = end
       else if (end - from >= FRAME_BYTES && reached < nextOffset) {
-        this.#pushFrame(batches.subarray(from, end), reached)
+        this.#pushFrame(batches.subarray(from, end), reached, aborted)
         from = end
       }
       at = end
     }
-    this.#pushFrame(batches.subarray(from), nextOffset)
+    this.#pushFrame(batches.subarray(from), nextOffset, aborted)
     this.#isExact = true
     return true
   }
 
-  #pushFrame(batches: Uint8Array, nextOffset: number): void {
+  #pushFrame(batches: Uint8Array, nextOffset: number, abortedInRow: readonly AbortedTransaction[]): void {
     const { partition } = this
     const fromOffset = this.#position
-    this.#queue.push({ partition, batches, fromOffset, nextOffset, aborted: [], gap: this.#gap, release: () => {} })
+    const aborted = this.#options.isolation === 1 ? abortedInRow : []
+    this.#queue.push({ partition, batches, fromOffset, nextOffset, aborted, gap: this.#gap, release: () => {} })
     this.#gap = undefined
     this.#position = nextOffset
   }

@@ -2,17 +2,17 @@
 import type { CodecRegistry } from '../../protocol/compression.ts'
 import { batchesIn } from '../../protocol/record-batch.ts'
 import { abortError } from '../abort-error.ts'
-import type { Core, ReplicaPolicy, ReplicaRange } from '../core.ts'
+import type { Core, ReplicaPolicy, ReplicaRange, StoredChunk } from '../core.ts'
 import { OttlaError } from '../errors.ts'
 import { decodeFrame } from './decode-frame.ts'
 import { mayHearMore } from './may-hear-more.ts'
 import { ReplicaFeed } from './replica-feed.ts'
-import type { Frame, Source } from './source.ts'
+import type { Frame, Isolation, Source } from './source.ts'
 
 export async function openReplicaSource(
   core: Core,
   topicName: string,
-  policy: ReplicaPolicy,
+  { policy, isolation }: { policy: ReplicaPolicy; isolation: Isolation },
   codecs: CodecRegistry,
   signal: AbortSignal,
 ): Promise<Source> {
@@ -27,7 +27,7 @@ export async function openReplicaSource(
     const rangeOf = (partition: number) => ranges.get(partition) ?? emptyRange(topicName, topic.id, partition)
     const feeds = new Set<ReplicaFeed>()
     return {
-      topic,
+      ...{ topic, isolation },
       async bounds(partition, newest) {
         const isEnough = ({ start, end, relayEnd, upToDate }: ReplicaRange) =>
           upToDate || relayEnd >= 0 || (!newest && end > start) || !mayHearMore(core)
@@ -35,7 +35,8 @@ export async function openReplicaSource(
         const { start, end, relayEnd } = rangeOf(partition)
         return { start, end: newest || end === start ? Math.max(end, relayEnd) : end }
       },
-      offsetForTimestamp: (partition, timestampMs) => firstOffsetSince(core, rangeOf(partition), timestampMs, codecs),
+      offsetForTimestamp: (partition, timestampMs) =>
+        firstOffsetSince(core, rangeOf(partition), { timestampMs, isolation }, codecs),
       feed(partition, options, events) {
         const feed = new ReplicaFeed(core, rangeOf(partition), options, events)
         feeds.add(feed)
@@ -96,7 +97,7 @@ function emptyRange(topic: string, topicId: string, partition: number): ReplicaR
 async function firstOffsetSince(
   core: Core,
   range: ReplicaRange,
-  timestampMs: number,
+  { timestampMs, isolation }: { timestampMs: number; isolation: Isolation },
   codecs: CodecRegistry,
 ): Promise<number> {
   let { start: low, end: high } = range
@@ -109,7 +110,7 @@ async function firstOffsetSince(
     if (maxTimestamp < timestampMs) low = chunk.nextOffset
     else {
       high = chunk.baseOffset
-      candidate = frameOf(range, chunk.batches, chunk.nextOffset)
+      candidate = frameOf(range, chunk, isolation)
     }
   }
   if (!candidate) return range.end
@@ -117,6 +118,8 @@ async function firstOffsetSince(
   return records.find((record) => record.timestamp >= timestampMs)?.offset ?? candidate.nextOffset
 }
 
-function frameOf({ partition, start }: ReplicaRange, batches: Uint8Array, nextOffset: number): Frame {
-  return { partition, batches, fromOffset: start, nextOffset, aborted: [], gap: undefined, release: () => {} }
+function frameOf({ partition, start }: ReplicaRange, chunk: StoredChunk, isolation: Isolation): Frame {
+  const { batches, nextOffset } = chunk
+  const aborted = isolation === 1 ? (chunk.aborted ?? []) : []
+  return { partition, batches, fromOffset: start, nextOffset, aborted, gap: undefined, release: () => {} }
 }

@@ -4,17 +4,13 @@
  * A feed holds what has come for one partition until it is taken; what it holds is bounded, and releasing a frame is
  * what lets more come.
  */
+import type { AbortedTransaction } from '../../protocol/messages/offset-protocol.ts'
 import type { TopicInfo } from '../core.ts'
 import type { Gap } from '../record.ts'
 
 /** As in the offset protocol: where the log ends, where it starts. */
 export const END = -1
 export const START = -2
-
-export interface AbortedTransaction {
-  producerId: number
-  firstOffset: number
-}
 
 export interface Frame {
   partition: number
@@ -23,6 +19,7 @@ export interface Frame {
   /** Records below are not the reader's. */
   fromOffset: number
   nextOffset: number
+  /** Their records are left out; empty for a reader of all records. */
   aborted: readonly AbortedTransaction[]
   /** What is missing in front of this frame. */
   gap: Gap | undefined
@@ -42,13 +39,16 @@ export interface FeedEvents {
 /** What happens when the log no longer has the offset that is wanted next. */
 export type OnMissingOffset = 'earliest' | 'latest' | 'fail'
 
+/** 1: only committed records, and nothing that is not decided yet. */
+export type Isolation = 0 | 1
+
 export interface FeedOptions {
   /** An offset, START or END. */
   from: number
   /** False: `from` was worked out, and when the log has moved on meanwhile, its start is as good and no gap. */
   isExact: boolean
   onMissingOffset: OnMissingOffset
-  isolation: 0 | 1
+  isolation: Isolation
   bufferBytesMax: number
 }
 
@@ -63,9 +63,10 @@ export interface Feed {
 
 export interface Source {
   readonly topic: TopicInfo
+  readonly isolation: Isolation
   /**
-   * Where a partition's log starts and ends. `newest`: as the relay knows it, if it can be asked; else what can be read
-   * at once will do.
+   * Where a partition's log starts and, at this source's isolation, ends. `newest`: as the relay knows it, if it can be
+   * asked; else what can be read at once will do.
    */
   bounds(partition: number, newest: boolean): Promise<{ start: number; end: number }>
   /** The first offset whose record is at least that young; the end when there is none. */

@@ -3,7 +3,13 @@ import type { CodecRegistry } from '../../protocol/compression.ts'
 import type { Core, ReplicaPolicy } from '../core.ts'
 import type { Lanes } from './lanes.ts'
 import { openReplicaSource } from './replica-source.ts'
-import type { Source } from './source.ts'
+import type { Isolation, Source } from './source.ts'
+
+export interface AskedSource {
+  policy: ReplicaPolicy | null
+  partitions: readonly number[] | undefined
+  isolation: Isolation
+}
 
 export class Sources {
   readonly #core: Core
@@ -19,19 +25,14 @@ export class Sources {
   }
 
   /** With a policy from the replica, without one live. */
-  async open(
-    topic: string,
-    policy: ReplicaPolicy | null,
-    partitions: readonly number[] | undefined,
-    signal: AbortSignal,
-  ): Promise<Source> {
-    if (policy) return openReplicaSource(this.#core, topic, policy, this.#codecs, signal)
+  async open(topic: string, { policy, ...asked }: AskedSource, signal: AbortSignal): Promise<Source> {
+    if (policy) return openReplicaSource(this.#core, topic, { ...asked, policy }, this.#codecs, signal)
     this.#lanes ??= this.#openLanes().catch((failure: unknown) => {
       this.#lanes = undefined
       throw failure
     })
     const [{ openLiveSource }, lanes] = await Promise.all([import('./live-source.ts'), this.#lanes])
-    return openLiveSource(lanes, topic, partitions, signal)
+    return openLiveSource(lanes, topic, asked, signal)
   }
 
   async close(): Promise<void> {

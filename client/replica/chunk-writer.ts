@@ -7,6 +7,8 @@
  * neighbours become one row, but never a row that Chromium would move to a file of its own.
  */
 import { concatenate } from '../../protocol/compression.ts'
+import type { AbortedTransaction } from '../../protocol/messages/offset-protocol.ts'
+import { withAborted } from './frame-check.ts'
 import type { ChunkRow, Delivery, ReplicaStore, StoredPosition } from './store.ts'
 import { type StoreError, storeErrorFrom } from './store-error.ts'
 
@@ -14,6 +16,8 @@ import { type StoreError, storeErrorFrom } from './store-error.ts'
 const UNIT_BYTES_MAX = 2 * 1024 * 1024
 /** A value above 64 KiB leaves the row and becomes a file; key and header need room too. */
 const JOINED_BYTES_MAX = 60 * 1024
+/** About what an aborted transaction takes in a row. */
+const ABORTED_BYTES = 64
 /** From here on a row is worth a file of its own and is not merged again. */
 export const LARGE_ROW_BYTES = 256 * 1024
 
@@ -174,9 +178,10 @@ function joinSmall(chunks: readonly ChunkRow[]): ChunkRow[] {
     groupBytes = 0
   }
   for (const chunk of chunks) {
-    if (groupBytes + chunk.bytes.length > JOINED_BYTES_MAX) flush()
+    const rowBytes = chunk.bytes.length + (chunk.aborted?.length ?? 0) * ABORTED_BYTES
+    if (groupBytes + rowBytes > JOINED_BYTES_MAX) flush()
     group.push(chunk)
-    groupBytes += chunk.bytes.length
+    groupBytes += rowBytes
   }
   flush()
   return joined
@@ -186,10 +191,16 @@ function joinSmall(chunks: readonly ChunkRow[]): ChunkRow[] {
 export function joinChunks(group: readonly ChunkRow[]): ChunkRow {
   const first = group[0]!
   if (group.length === 1) return first
-  return {
+  const joined = {
     baseOffset: first.baseOffset,
     nextOffset: group.at(-1)!.nextOffset,
     maxTimestamp: Math.max(...group.map(({ maxTimestamp }) => maxTimestamp)),
     bytes: concatenate(group.map(({ bytes }) => bytes)),
   }
+  return withAborted(joined, withoutRepeats(group.flatMap(({ aborted }) => aborted ?? [])))
 }
+
+/** A transaction that reaches over several chunks is named by each. Their first offsets tell transactions apart. */
+const withoutRepeats = (aborted: readonly AbortedTransaction[]): AbortedTransaction[] => [
+  ...new Map(aborted.map((transaction) => [transaction.firstOffset, transaction])).values(),
+]

@@ -3,7 +3,7 @@
  *
  * Invariants: every event goes through `step`; jobs compute from the position that holds when they run.
  */
-import type { Deliver } from '../../protocol/messages/offset-protocol.ts'
+import { type Deliver, IsolationLevel } from '../../protocol/messages/offset-protocol.ts'
 import type { ReplicaPolicy, ReplicaRange } from '../core.ts'
 import type { Session, Subscription, SubscriptionEnd, SubscriptionStarted } from '../session.ts'
 import { type ChunkWriter, LARGE_ROW_BYTES, type WrittenPartition } from './chunk-writer.ts'
@@ -102,6 +102,7 @@ export class Follower implements WrittenPartition {
     this.#subscription = session.subscribe({
       topicId,
       partition,
+      isolation: IsolationLevel.readCommitted,
       position: () => this.#wanted(),
       credit: () => this.#openWindow(),
       onStarted: (started) => this.#started(started),
@@ -184,14 +185,14 @@ export class Follower implements WrittenPartition {
     return Math.max(0, this.#window - this.#context.writer.waitingBytes(this))
   }
 
-  #started({ startOffset, logStart, highWatermark }: SubscriptionStarted): void {
-    this.#apply({ type: 'started', startOffset, logStart, highWatermark })
+  #started({ startOffset, logStart, lastStableOffset: relayEnd }: SubscriptionStarted): void {
+    this.#apply({ type: 'started', startOffset, logStart, relayEnd })
   }
 
   #delivered(frame: Deliver): void {
     if (this.#state.phase !== 'following') return
-    const { records, nextOffset, logStart, highWatermark } = frame
-    const checked = checkFrame(records, this.#state.nextOffset, nextOffset)
+    const { records, nextOffset, logStart, lastStableOffset: relayEnd } = frame
+    const checked = checkFrame(frame, this.#state.nextOffset)
     if (checked.fault !== null) {
       this.#context.damaged(this, checked.fault)
       return this.#apply({ type: 'damaged' })
@@ -202,7 +203,7 @@ export class Follower implements WrittenPartition {
       nextOffset,
       leaderEpoch,
       logStart,
-      highWatermark,
+      relayEnd,
       sizeBytes: records.length,
     }
     this.#apply(event, { chunk, creditBytes: records.length, logStart })

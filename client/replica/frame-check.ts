@@ -2,6 +2,7 @@
  * A delivered frame as a row for the store: every batch checked against its checksum, what is held already taken off the
  * front, and the bytes copied out of the message they came in.
  */
+import type { AbortedTransaction, Deliver } from '../../protocol/messages/offset-protocol.ts'
 import { findBatchFault, lastOffsetOf, readBatchHeader, viewOf } from '../../protocol/record-batch.ts'
 import type { ChunkRow } from './store.ts'
 
@@ -10,10 +11,13 @@ export type CheckedFrame =
   | { fault: null; chunk: ChunkRow | null; leaderEpoch: number | null }
 
 /**
- * `nextOffset` is the first offset that is not held yet; a batch that reaches beyond it is kept whole. `frameEnd` is the
- * position that the frame claims to lead to. Offsets lie outside the checksum, so they are held against it and each other.
+ * `nextOffset` is the first offset that is not held yet; a batch that reaches beyond it is kept whole. The frame claims to
+ * lead to a position; offsets lie outside the checksum, so they are held against it and each other.
  */
-export function checkFrame(records: Uint8Array, nextOffset: number, frameEnd: number): CheckedFrame {
+export function checkFrame(
+  { records, aborted, nextOffset: frameEnd }: Pick<Deliver, 'records' | 'aborted' | 'nextOffset'>,
+  nextOffset: number,
+): CheckedFrame {
   const view = viewOf(records)
   let at = 0
   let keptFrom = -1
@@ -41,8 +45,16 @@ export function checkFrame(records: Uint8Array, nextOffset: number, frameEnd: nu
     at += header.sizeBytes
   }
   if (keptFrom < 0) return { fault: null, chunk: null, leaderEpoch: null }
-  const bytes = records.slice(keptFrom)
-  return { fault: null, chunk: { baseOffset, nextOffset: lastOffset + 1, maxTimestamp, bytes }, leaderEpoch }
+  const chunk = { baseOffset, nextOffset: lastOffset + 1, maxTimestamp, bytes: records.slice(keptFrom) }
+  return { fault: null, chunk: withAborted(chunk, aborted), leaderEpoch }
+}
+
+/** The chunk with those of `aborted` that may have batches in it. */
+export function withAborted(chunk: ChunkRow, aborted: readonly AbortedTransaction[]): ChunkRow {
+  const within = aborted.filter(
+    ({ firstOffset, lastOffset }) => firstOffset < chunk.nextOffset && lastOffset >= chunk.baseOffset,
+  )
+  return within.length > 0 ? { ...chunk, aborted: within } : chunk
 }
 
 /** The part of a chunk below `offset`, in whole batches; null when no batch ends below it. */
@@ -60,6 +72,6 @@ export function chunkBelow(chunk: ChunkRow, offset: number): { chunk: ChunkRow; 
   }
   if (!kept) return null
   const { end, nextOffset, leaderEpoch } = kept
-  const bytes = chunk.bytes.slice(0, end)
-  return { chunk: { baseOffset: chunk.baseOffset, nextOffset, maxTimestamp, bytes }, leaderEpoch }
+  const below = { baseOffset: chunk.baseOffset, nextOffset, maxTimestamp, bytes: chunk.bytes.slice(0, end) }
+  return { chunk: withAborted(below, chunk.aborted ?? []), leaderEpoch }
 }

@@ -8,8 +8,9 @@ import type { StoredChunk } from '../core.ts'
 import { databaseName } from './idb-format.ts'
 import { type ChunkRead, readChunkRows } from './idb-read.ts'
 import { answerTo } from './idb-request.ts'
-import type { ChunkRow, StoredPosition, StoredTopic } from './store.ts'
+import type { StoredPosition, StoredTopic } from './store.ts'
 import { StoreError, storeErrorFrom } from './store-error.ts'
+import { toStoredChunk } from './stored-chunk.ts'
 
 const AFTER_ALL_STRINGS: IDBValidKey = []
 
@@ -83,9 +84,3 @@ export class ReplicaReader {
     }
   }
 }
-
-export const toStoredChunk = ({ baseOffset, nextOffset, bytes }: ChunkRow): StoredChunk => ({
-  baseOffset,
-  nextOffset,
-  batches: bytes,
-})

@@ -9,6 +9,7 @@
  *    be, as everything in it can be fetched again, but data and position always go together;
  *  - bytes handed in are copied when they are a view, so a row never drags its neighbours' buffer along.
  */
+import type { AbortedTransaction } from '../../protocol/messages/offset-protocol.ts'
 import type { ReplicaPolicy } from '../core.ts'
 import type { StoreError } from './store-error.ts'
 import type { OutboxChange, OutboxRow, ProducerIdentity, SealedBatch, SettledWrite } from './store-outbox.ts'
@@ -27,7 +28,7 @@ export interface StoredPosition {
   partition: number
   /** The first offset held; nothing below it is. */
   start: number
-  /** The next offset wanted: everything in [start, nextOffset) that the relay had is held. */
+  /** The next offset wanted: everything in [start, nextOffset) that the relay had is held, and is decided. */
   nextOffset: number
   /** Of the last batch held; -1 when none is. */
   leaderEpoch: number
@@ -47,6 +48,8 @@ export interface ChunkRow {
   nextOffset: number
   maxTimestamp: number
   bytes: Uint8Array
+  /** Aborted transactions that have batches in it; left out when there is none. */
+  aborted?: readonly AbortedTransaction[]
 }
 
 export interface Delivery {

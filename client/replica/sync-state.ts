@@ -25,19 +25,19 @@ export interface SyncState {
   from: 'start' | 'end' | null
   nextOffset: number
   leaderEpoch: number
-  /** The relay's high watermark when last heard of; -1 when never. */
+  /** The end of what is decided at the relay when last heard of, and so of what can be had of it; -1 when never. */
   relayEnd: number
 }
 
 export type SyncEvent =
-  | { type: 'started'; startOffset: number; logStart: number; highWatermark: number }
+  | { type: 'started'; startOffset: number; logStart: number; relayEnd: number }
   | {
       type: 'delivered'
       nextOffset: number
       /** Of the last batch; null when there was none. */
       leaderEpoch: number | null
       logStart: number
-      highWatermark: number
+      relayEnd: number
       sizeBytes: number
     }
   /** The frame's bytes do not match their checksums. Nothing more is taken until the subscription begins again. */
@@ -119,10 +119,10 @@ export function step(state: SyncState, event: SyncEvent): SyncStep {
 
 type Started = Extract<SyncEvent, { type: 'started' }>
 
-function started(state: SyncState, { startOffset, logStart, highWatermark }: Started): SyncStep {
+function started(state: SyncState, { startOffset, logStart, relayEnd }: Started): SyncStep {
   if (state.phase === 'changing' || state.phase === 'gone') return go(state)
-  const wanted = wantedStart(state, logStart, highWatermark)
-  const next: SyncState = { ...state, phase: 'following', relayEnd: highWatermark }
+  const wanted = wantedStart(state, logStart, relayEnd)
+  const next: SyncState = { ...state, phase: 'following', relayEnd }
   if (state.from !== null) {
     const offset = wanted ?? startOffset
     const position = { ...state.position, start: offset, nextOffset: offset, mergedUpTo: offset, logStart }
@@ -135,20 +135,20 @@ function started(state: SyncState, { startOffset, logStart, highWatermark }: Sta
 }
 
 /** Where the newest `lastRecords` begin; null when the policy names no number. */
-function wantedStart({ policy }: SyncState, logStart: number, highWatermark: number): number | null {
+function wantedStart({ policy }: SyncState, logStart: number, relayEnd: number): number | null {
   if (policy.lastRecords === undefined || policy.from === 'end') return null
-  return Math.max(logStart, highWatermark - policy.lastRecords)
+  return Math.max(logStart, relayEnd - policy.lastRecords)
 }
 
 type Delivered = Extract<SyncEvent, { type: 'delivered' }>
 
 function delivered(state: SyncState, event: Delivered): SyncStep {
   if (state.phase !== 'following') return go(state)
-  const { nextOffset, leaderEpoch, logStart, highWatermark } = event
+  const { nextOffset, leaderEpoch, logStart, relayEnd } = event
   const isNews = nextOffset > state.nextOffset || logStart !== state.position.logStart
   const next: SyncState = {
     ...state,
-    relayEnd: highWatermark,
+    relayEnd,
     nextOffset: Math.max(nextOffset, state.nextOffset),
     leaderEpoch: leaderEpoch ?? state.leaderEpoch,
   }

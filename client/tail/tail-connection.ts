@@ -120,9 +120,11 @@ export class TailConnection {
     }
   }
 
-  async #decode({ records, fromOffset, gap, partition: { partition } }: TailFrame): Promise<TailRecord[]> {
+  async #decode({ records, fromOffset, aborted, gap, partition: { partition } }: TailFrame): Promise<TailRecord[]> {
     try {
-      const decoded = (await recordsOf(records, fromOffset)).map((record): TailRecord => ({ partition, ...record }))
+      const decoded = (await recordsOf(records, fromOffset, aborted)).map(
+        (record): TailRecord => ({ partition, ...record }),
+      )
       if (gap && decoded[0]) decoded[0].gap = gap
       return decoded
     } catch (error) {
@@ -281,12 +283,12 @@ export class TailConnection {
     this.#subscribe([partition])
   }
 
-  #started(partition: TailPartition, { startOffset, highWatermark, logStart }: wire.PartitionAnswer): void {
+  #started(partition: TailPartition, { startOffset, end, logStart }: wire.PartitionAnswer): void {
     const count = lastCount(this.#settings.from ?? 'end')
     if (count > 0 && partition.gatherUntil < 0) {
-      partition.gatherUntil = highWatermark
-      partition.offset = Math.max(logStart, highWatermark - count)
-      if (partition.offset < highWatermark) return this.#subscribe([partition])
+      partition.gatherUntil = end
+      partition.offset = Math.max(logStart, end - count)
+      if (partition.offset < end) return this.#subscribe([partition])
     }
     partition.isActive = true
     if (partition.gap && partition.gap.to < 0) partition.gap.to = startOffset
@@ -307,11 +309,11 @@ export class TailConnection {
     partition.moveTo(Math.min(truncateTo, lost[0]?.fromOffset ?? truncateTo), 'truncated')
   }
 
-  #delivered({ partition: index, nextOffset, records }: wire.Delivered): void {
+  #delivered({ partition: index, nextOffset, records, aborted }: wire.Delivered): void {
     const partition = this.#partitions.get(index)
     if (!partition?.isActive || nextOffset <= partition.offset) return
     partition.leaderEpoch = lastEpochOf(records)
-    this.#frames.push({ partition, records, fromOffset: partition.offset, gap: partition.gap })
+    this.#frames.push({ partition, records, aborted, fromOffset: partition.offset, gap: partition.gap })
     partition.gap = undefined
     partition.offset = nextOffset
     partition.heldBytes += records.length

@@ -1,10 +1,11 @@
 /** Where a tail stands in one partition, and what has come of it that the application has not taken. */
 import type { Gap } from '../record.ts'
-import type { WantedPartition } from './tail-wire.ts'
+import type { Aborted, WantedPartition } from './tail-wire.ts'
 
 export interface TailFrame {
   partition: TailPartition
   records: Uint8Array
+  aborted: Aborted[]
   fromOffset: number
   gap: Gap | undefined
 }

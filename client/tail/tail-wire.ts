@@ -13,6 +13,7 @@ export const HELLO = 2
 export const METADATA = 3
 export const SUBSCRIBE = 4
 const PING = 5
+const READ_COMMITTED = 1
 /** Pushes by their keys. */
 export const DELIVER = 20010
 export const SUBSCRIPTION_ENDED = 20012
@@ -60,7 +61,7 @@ export const subscribeRequest = (topicId: Uint8Array, wanted: readonly WantedPar
     20001,
     0,
     SUBSCRIBE,
-    0,
+    READ_COMMITTED,
     compact(wanted.length),
     ...wanted.flatMap((each): Part[] => [
       topicId,
@@ -146,8 +147,8 @@ export interface PartitionAnswer {
   errorCode: number
   logStart: number
   truncateTo: number
-  /** These two only from Subscribe. */
-  highWatermark: number
+  /** These two only from Subscribe. The end of what is committed or aborted. */
+  end: number
   startOffset: number
 }
 
@@ -157,10 +158,15 @@ function readAnswer(reader: Reader, isStarted: boolean): PartitionAnswer {
   const partition = reader.int32()
   const errorCode = reader.int16()
   const logStart = reader.int64()
-  const highWatermark = isStarted ? reader.int64() : 0
-  if (isStarted) reader.skip(12)
-  const startOffset = isStarted ? reader.int64() : 0
-  return { partition, errorCode, logStart, highWatermark, startOffset, truncateTo: reader.int64() }
+  let end = 0
+  let startOffset = 0
+  if (isStarted) {
+    reader.skip(8)
+    end = reader.int64()
+    reader.skip(4)
+    startOffset = reader.int64()
+  }
+  return { partition, errorCode, logStart, end, startOffset, truncateTo: reader.int64() }
 }
 
 export function readSubscribed(reader: Reader): PartitionAnswer[] {
@@ -170,9 +176,13 @@ export function readSubscribed(reader: Reader): PartitionAnswer[] {
 
 export const readEnded = (reader: Reader) => readAnswer(reader, false)
 
+/** Of a producer, from an offset to another. */
+export type Aborted = [producerId: number, firstOffset: number, lastOffset: number]
+
 export interface Delivered {
   partition: number
   nextOffset: number
+  aborted: Aborted[]
   records: Uint8Array
 }
 
@@ -181,6 +191,7 @@ export function readDeliver(reader: Reader): Delivered {
   const partition = reader.int32()
   reader.skip(28)
   const nextOffset = reader.int64()
-  reader.skip(16 * Math.max(0, reader.int32()))
-  return { partition, nextOffset, records: reader.bytes(reader.int32()) }
+  const aborted: Aborted[] = []
+  for (let count = reader.int32(); count > 0; count--) aborted.push([reader.int64(), reader.int64(), reader.int64()])
+  return { partition, nextOffset, aborted, records: reader.bytes(reader.int32()) }
 }

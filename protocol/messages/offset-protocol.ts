@@ -186,6 +186,8 @@ const closingBody = struct({ code: int16(), reason: string() })
 export const closing = push(20013, 'Closing', closingBody)
 
 export type Deliver = Infer<typeof deliverBody>
+/** Aborted are the producer's batches that begin between its first offset and its last, which is the marker's. */
+export type AbortedTransaction = Deliver['aborted'][number]
 export type SubscriptionEnded = Infer<typeof subscriptionEndedBody>
 
 /** Everything up to and including the length of `records`; exact while `aborted` is empty. */

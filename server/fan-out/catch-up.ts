@@ -119,10 +119,10 @@ class FrameCache {
     for (const [key, entry] of this.#frames) if (entry.fanOut === fanOut) this.#drop(key, entry)
   }
 
-  /** A frame that the end of the log cut short is not kept: it would grow. */
+  /** A frame at the end of the log is not kept: it would grow, and what it says of the end would be old. */
   #settle(key: string, entry: CachedFrame, frame: Frame, recordBytesMax: number): void {
     if (this.#frames.get(key) !== entry) return
-    if (frame.recordBytes < recordBytesMax / 2) return this.#drop(key, entry)
+    if (frame.saysEnd || frame.recordBytes < recordBytesMax / 2) return this.#drop(key, entry)
     entry.sizeBytes = frame.bytes.length
     this.#sizeBytes += entry.sizeBytes
     for (const [oldKey, old] of this.#frames) {

@@ -9,13 +9,13 @@
 
 import { uuidToBytes } from '../../protocol/lib/uuid.ts'
 import {
+  type AbortedTransaction,
   DELIVER_ABORTED_BYTES,
   DELIVER_HEADER_BYTES,
   deliver,
   PUSH_CORRELATION_ID,
 } from '../../protocol/messages/offset-protocol.ts'
 import { webSocketHeaderBytes, writeWebSocketHeader } from '../listener/websocket-frame.ts'
-import type { AbortedTransaction } from '../log/aborted-transactions.ts'
 
 export interface Frame {
   /** WebSocket header and message. */
@@ -26,6 +26,8 @@ export interface Frame {
   readonly recordBytes: number
   readonly baseOffset: number
   readonly nextOffset: number
+  /** It says "you have everything", which is true only now. */
+  readonly saysEnd: boolean
 }
 
 export interface FrameFields {
@@ -70,7 +72,9 @@ export function buildFrame(
     bytes.set(batch, at)
     at += batch.length
   }
-  return { bytes, payloadAt, recordBytes, baseOffset: fields.baseOffset, nextOffset: fields.nextOffset }
+  const { baseOffset, nextOffset, highWatermark, lastStableOffset } = fields
+  const saysEnd = nextOffset === highWatermark || nextOffset === lastStableOffset
+  return { bytes, payloadAt, recordBytes, baseOffset, nextOffset, saysEnd }
 }
 
 /** The fixed part of `Deliver`. A test holds it against the schema. */

@@ -5,12 +5,7 @@
  * A transaction may have begun in an earlier segment. `from` is the least first offset, so that whoever reads elsewhere
  * need not look here.
  */
-export interface AbortedTransaction {
-  producerId: number
-  firstOffset: number
-  /** The offset of its marker. */
-  lastOffset: number
-}
+import type { AbortedTransaction } from '../../protocol/messages/offset-protocol.ts'
 
 const FIELDS = 3
 export const ABORTED_ENTRY_BYTES = FIELDS * 8

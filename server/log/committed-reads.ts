@@ -5,8 +5,8 @@
  * headers, and only where an abort marker lies at or behind the slice; a log without aborted transactions costs one
  * comparison. A slice of more than ABORTED_MAX such transactions ends before the batch of the next one.
  */
+import type { AbortedTransaction } from '../../protocol/messages/offset-protocol.ts'
 import { batchesIn, isControl, isTransactional } from '../../protocol/record-batch.ts'
-import type { AbortedTransaction } from './aborted-transactions.ts'
 import type { LogReader } from './log-reader.ts'
 import type { LogState } from './log-state.ts'
 import type { Segment } from './segment.ts'

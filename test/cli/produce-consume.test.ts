@@ -2,7 +2,9 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
+import { batchOf } from '../support/batches.ts'
 import { eventually } from '../support/eventually.ts'
+import { startRelay as startRelayHere } from '../support/relay.ts'
 import { endAll, runOttla, startOttla, startRelay, temporaryFolder } from '../support/ottla-process.ts'
 
 afterEach(endAll)
@@ -20,6 +22,25 @@ const rowsOf = (stdout: string) =>
     .split('\n')
     .filter((line) => line !== '')
     .map((line) => JSON.parse(line))
+
+test('[TXN-55] consume prints committed records, and with --isolation uncommitted all of them', async () => {
+  const relay = await startRelayHere()
+  const { url } = relay.websocket
+  await runOttla(['topic', 'create', 't', '--url', url])
+  const log = relay.engine.topicByName('t')!.partitions[0]!
+  const inTransaction = (value: string, sequence: number) =>
+    batchOf([value], { producer: { id: 7, sequence, isTransactional: true } })
+  const end = (outcome: 'commit' | 'abort') =>
+    log.appendMarker({ producerId: 7, producerEpoch: 0, coordinatorEpoch: 0, outcome }).durable
+  log.append(inTransaction('aborted', 0))
+  await end('abort')
+  log.append(inTransaction('committed', 1))
+  await end('commit')
+  await log.append(inTransaction('open', 2)).durable
+  expect(await runOttla(['consume', 't', '--url', url])).toMatchObject({ code: 0, stdout: 'committed\n' })
+  const all = await runOttla(['consume', 't', '--isolation', 'uncommitted', '--url', url])
+  expect(all).toMatchObject({ code: 0, stdout: 'aborted\ncommitted\nopen\n' })
+}, 30_000)
 
 describe('[CLI-9] produce commits what it reads, consume prints it', () => {
   test('plain lines, in order', async () => {

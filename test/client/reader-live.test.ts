@@ -34,7 +34,7 @@ function setUp() {
         key: string,
         value: string,
         codecs: new CodecRegistry(),
-        open: (partitions, signal) => openLiveSource(lanes, topic, partitions, signal),
+        open: (partitions, isolation, signal) => openLiveSource(lanes, topic, { partitions, isolation }, signal),
       },
       options,
     )
@@ -383,7 +383,7 @@ describe('batches', () => {
           key: string,
           value: numbers,
           codecs: new CodecRegistry(),
-          open: (partitions, signal) => openLiveSource(lanes, 't', partitions, signal),
+          open: (partitions, isolation, signal) => openLiveSource(lanes, 't', { partitions, isolation }, signal),
         },
         { from: 'beginning', follow: false, ...options },
       )

@@ -22,7 +22,8 @@ function setUp(stored: string[] = []) {
         key: string,
         value: string,
         codecs,
-        open: (_partitions, signal) => openReplicaSource(core, 't', {}, codecs, signal),
+        open: (_partitions, isolation, signal) =>
+          openReplicaSource(core, 't', { policy: {}, isolation }, codecs, signal),
       },
       options,
     )

@@ -79,7 +79,7 @@ describe.each(['WebSocket', 'TCP'] as const)('over %s', (door) => {
         key: string,
         value: string,
         codecs: new CodecRegistry(),
-        open: (partitions, signal) => openLiveSource(lanes, topic, partitions, signal),
+        open: (partitions, isolation, signal) => openLiveSource(lanes, topic, { partitions, isolation }, signal),
       },
       options,
     )

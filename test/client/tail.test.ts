@@ -51,7 +51,7 @@ describe('hand-written frames are the schemas’ own', () => {
     }))
     const partitions = wanted.map((each) => ({ topicId: id, ...each }))
     expect(subscribeRequest(idBytes, wanted)).toEqual(
-      encodeRequest(subscribe, 0, header(4), { isolationLevel: 0, partitions }),
+      encodeRequest(subscribe, 0, header(4), { isolationLevel: 1, partitions }),
     )
   })
 

@@ -155,6 +155,17 @@ describe('subscriptions', () => {
     }
   })
 
+  test('[SYN-26] a frame that reached the end once does not say so to who comes later', async () => {
+    const { relay, client, topicId } = await relayWithTopic()
+    const later = await RelayClient.open(relay.websocket.url)
+    await client.produce(topicId, largeBatch(50_000, 'a'))
+    await client.subscribe(topicId, FROM_START)
+    expect((await client.deliveredTo(1))[0]).toMatchObject({ nextOffset: 1, highWatermark: 1 })
+    await client.produce(topicId, largeBatch(50_000, 'b'))
+    await later.subscribe(topicId, FROM_START)
+    expect((await later.deliveredTo(2))[0]).toMatchObject({ nextOffset: 1, highWatermark: 2 })
+  })
+
   test('[SYN-11] a subscriber that never grants does not hold up the others', async () => {
     const { relay, client, topicId } = await relayWithTopic()
     const silent = await RelayClient.open(relay.websocket.url)

@@ -3,6 +3,7 @@ import { checkFrame, chunkBelow } from '../../../client/replica/frame-check.ts'
 import type { ChunkRow } from '../../../client/replica/store.ts'
 import { isTrimDue, planMerge, planTrim } from '../../../client/replica/upkeep.ts'
 import { concatenate } from '../../../protocol/compression.ts'
+import type { Deliver } from '../../../protocol/messages/offset-protocol.ts'
 import { viewOf, writeBaseOffset, writeLeaderEpoch } from '../../../protocol/record-batch.ts'
 import { encodeBatch } from '../../../protocol/records.ts'
 import { chunk, position } from '../../contract/replica-store.ts'
@@ -17,33 +18,36 @@ function batch(baseOffset: number, count: number, epoch = 1): Uint8Array {
   return bytes
 }
 
+const check = (records: Uint8Array, held: number, nextOffset: number, aborted: Deliver['aborted'] = []) =>
+  checkFrame({ records, aborted, nextOffset }, held)
+
 test('a frame becomes a row of its own bytes, without what is held already', () => {
   const frame = concatenate([batch(0, 10), batch(10, 5, 2), batch(20, 5, 3)])
   const message = concatenate([new Uint8Array(72), frame])
-  const checked = checkFrame(message.subarray(72), 12, 25)
+  const checked = check(message.subarray(72), 12, 25)
   expect(checked).toMatchObject({
     fault: null,
     leaderEpoch: 3,
     chunk: { baseOffset: 10, nextOffset: 25, maxTimestamp: 7 },
   })
   expect(checked.chunk!.bytes.buffer.byteLength).toBe(checked.chunk!.bytes.length)
-  expect(checkFrame(frame, 25, 25)).toEqual({ fault: null, chunk: null, leaderEpoch: null })
-  expect(checkFrame(new Uint8Array(), 3, 9)).toEqual({ fault: null, chunk: null, leaderEpoch: null })
+  expect(check(frame, 25, 25)).toEqual({ fault: null, chunk: null, leaderEpoch: null })
+  expect(check(new Uint8Array(), 3, 9)).toEqual({ fault: null, chunk: null, leaderEpoch: null })
 })
 
 test('[REP-4] a frame that is cut off, flipped at any checked byte or out of order is refused whole', () => {
   const frame = concatenate([batch(0, 2), batch(2, 2)])
   for (let length = 1; length < frame.length; length++) {
     const isWholeBatch = length === batch(0, 2).length
-    expect(checkFrame(frame.subarray(0, length), 0, 4).fault === null, `${length} bytes`).toBe(isWholeBatch)
+    expect(check(frame.subarray(0, length), 0, 4).fault === null, `${length} bytes`).toBe(isWholeBatch)
   }
   for (let at = 17; at < batch(0, 2).length; at++) {
     const flipped = frame.slice()
     flipped[at]! ^= 0x10
-    expect(checkFrame(flipped, 0, 4).fault, `byte ${at}`).not.toBeNull()
+    expect(check(flipped, 0, 4).fault, `byte ${at}`).not.toBeNull()
   }
-  expect(checkFrame(concatenate([batch(2, 2), batch(0, 2)]), 0, 4).fault).toMatch(/order/)
-  expect(checkFrame(batch(0, 10), 0, 9).fault).toMatch(/order/)
+  expect(check(concatenate([batch(2, 2), batch(0, 2)]), 0, 4).fault).toMatch(/order/)
+  expect(check(batch(0, 10), 0, 9).fault).toMatch(/order/)
 })
 
 test('a chunk is cut between batches, with the epoch of the last one kept', () => {
