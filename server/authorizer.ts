@@ -4,7 +4,11 @@
  */
 export type Operation = 'read' | 'write' | 'create' | 'delete' | 'alter' | 'describe'
 
-export type Resource = { type: 'topic'; name: string } | { type: 'group'; name: string } | { type: 'cluster' }
+export type Resource =
+  | { type: 'topic'; name: string }
+  | { type: 'group'; name: string }
+  | { type: 'transactional-id'; name: string }
+  | { type: 'cluster' }
 
 export interface Principal {
   readonly name: string

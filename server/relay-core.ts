@@ -11,6 +11,10 @@ import type { Authorizer } from './authorizer.ts'
 import type { RelayConfig } from './config.ts'
 import { ConnectionLimits } from './connection-limits.ts'
 import { type GroupCoordinator, openGroupCoordinator } from './coordinator/runtime.ts'
+import {
+  openTransactionCoordinator,
+  type TransactionCoordinator,
+} from './coordinator/transactions/transaction-coordinator.ts'
 import { claimFormat } from './engine/data-format.ts'
 import { openEmbeddedEngine } from './engine/embedded.ts'
 import type { Engine } from './engine.ts'
@@ -54,8 +58,7 @@ export async function openRelayCore(options: RelayCoreOptions): Promise<RelayCor
     await claimFormat(files, config.dataDir)
     const engine = await openEmbeddedEngine({ ...options, dataDir: config.dataDir })
     try {
-      const groups = await openGroupCoordinator({ ...options, topics: engine, dir: `${config.dataDir}/groups` })
-      return assemble(options, engine, groups, unlock)
+      return assemble(options, engine, await openCoordinators(options, engine), unlock)
     } catch (error) {
       await engine.close()
       throw error
@@ -66,16 +69,33 @@ export async function openRelayCore(options: RelayCoreOptions): Promise<RelayCor
   }
 }
 
+interface Coordinators {
+  groups: GroupCoordinator
+  transactions: TransactionCoordinator
+}
+
+async function openCoordinators(options: RelayCoreOptions, engine: Engine): Promise<Coordinators> {
+  const { dataDir } = options.config
+  const groups = await openGroupCoordinator({ ...options, topics: engine, dir: `${dataDir}/groups` })
+  try {
+    const dir = `${dataDir}/transactions`
+    return { groups, transactions: await openTransactionCoordinator({ ...options, engine, groups, dir }) }
+  } catch (error) {
+    await groups.close()
+    throw error
+  }
+}
+
 function assemble(
   { config, clock, logger, authorizer, advertised }: RelayCoreOptions,
   engine: Engine,
-  groups: GroupCoordinator,
+  { groups, transactions }: Coordinators,
   unlock: () => Promise<void>,
 ): RelayCore {
   const hub = new Hub(engine, clock)
   const noise = new LimitedLog(logger, clock)
   const services: Services = {
-    ...{ config, engine, hub, groups, clock, logger, authorizer, noise, advertised },
+    ...{ config, engine, hub, groups, transactions, clock, logger, authorizer, noise, advertised },
     limits: new ConnectionLimits(config, noise),
     replicas: new ReplicaConnections(),
   }
@@ -93,6 +113,7 @@ function assemble(
     noise.close()
     stopForgetting()
     try {
+      await transactions.close()
       await groups.close()
       await engine.close()
     } finally {

@@ -4,6 +4,7 @@ import type { Authorizer } from './authorizer.ts'
 import type { RelayConfig } from './config.ts'
 import type { ConnectionLimits } from './connection-limits.ts'
 import type { GroupCoordinator } from './coordinator/runtime.ts'
+import type { TransactionCoordinator } from './coordinator/transactions/transaction-coordinator.ts'
 import type { Engine } from './engine.ts'
 import type { Hub } from './fan-out/hub.ts'
 import type { LimitedLog } from './limited-log.ts'
@@ -16,6 +17,7 @@ export interface Services {
   readonly engine: Engine
   readonly hub: Hub
   readonly groups: GroupCoordinator
+  readonly transactions: TransactionCoordinator
   readonly clock: Clock
   readonly logger: Logger
   /** For what strangers can cause at will. */

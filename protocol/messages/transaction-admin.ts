@@ -30,7 +30,7 @@ export const describeTransactions = api({
 export const listTransactions = api({
   key: 66,
   name: 'ListTransactions',
-  versions: [0, 2],
+  versions: [0, 1],
   flexibleFrom: 0,
   request: struct({
     stateFilters: array(string()),

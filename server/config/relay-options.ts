@@ -227,6 +227,30 @@ const options = {
     unit: 'bytes',
     doc: 'Largest text that a client may store with a committed offset.',
   }),
+  transactionMaxTimeoutMs: wholeNumber({
+    name: 'transaction-max-timeout-ms',
+    default: 900_000,
+    min: 1,
+    max: INT32_MAX,
+    unit: 'ms',
+    doc: 'Longest transaction that a producer may ask for; one that lasts longer than asked is aborted.',
+  }),
+  transactionalIdExpirationMs: wholeNumber({
+    name: 'transactional-id-expiration-ms',
+    default: 604_800_000,
+    min: 1,
+    max: INT32_MAX,
+    unit: 'ms',
+    doc: 'Transactional ids that began and ended nothing for so long are forgotten.',
+  }),
+  transactionRemoveExpiredTransactionCleanupIntervalMs: wholeNumber({
+    name: 'transaction-remove-expired-transaction-cleanup-interval-ms',
+    default: 3_600_000,
+    min: 1,
+    max: INT32_MAX,
+    unit: 'ms',
+    doc: 'How often transactional ids that are past their time are looked for.',
+  }),
 } as const
 
 /** What the table describes. Topic defaults are apart, in `RelayConfig.topicDefaults`. */

@@ -8,6 +8,7 @@ import { ErrorCode, KafkaError } from '../../protocol/errors.ts'
 import type { Clock, Timer } from '../../protocol/lib/clock.ts'
 import type { Random } from '../../protocol/lib/random.ts'
 import { randomUuid } from '../../protocol/lib/uuid.ts'
+import type { TransactionOutcome } from '../../protocol/transaction-marker.ts'
 import type { RelayConfig } from '../config.ts'
 import type { Logger } from '../logger.ts'
 import type { Files } from '../storage/files.ts'
@@ -38,14 +39,7 @@ import type { JoinCommand, Leaver } from './membership.ts'
 import type { CommittedOffset, NewOffset, TopicPartition } from './offsets.ts'
 import { sizeOfPending } from './pending-offsets.ts'
 import type { MemberClaim, SyncCommand } from './sync.ts'
-import {
-  decided,
-  handedIn,
-  overtaken,
-  PENDING_BYTES_MAX,
-  type ProducerIdentity,
-  type TransactionOutcome,
-} from './transactional-offsets.ts'
+import { decided, handedIn, overtaken, PENDING_BYTES_MAX, type ProducerIdentity } from './transactional-offsets.ts'
 import { type OnceClosed, WaitingReplies } from './waiting-replies.ts'
 
 /** Groups at a time; a client that makes up names must not fill the memory. */

@@ -3,12 +3,11 @@
  *
  * A decision is one batch of records, whole or not at all, and made twice it changes nothing the second time.
  */
+import type { TransactionOutcome } from '../../protocol/transaction-marker.ts'
 import type { GroupRecord } from './group-records.ts'
 import { nothingPending } from './held-group.ts'
 import type { NewOffset, TopicPartition } from './offsets.ts'
 import type { PendingOffsets } from './pending-offsets.ts'
-
-export type TransactionOutcome = 'commit' | 'abort'
 
 export interface ProducerIdentity {
   producerId: number

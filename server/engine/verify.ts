@@ -45,7 +45,10 @@ export async function* verifyDataDir(files: Files, dataDir: string): AsyncGenera
     const topics = await readTopics(files, `${dataDir}/metadata`)
     total.topics = topics.size
     for (const [id, topic] of topics) yield* verifyTopic(files, dataDir, id, topic, total)
-    if ((await files.stat(`${dataDir}/groups`))?.isFolder) yield* verifyOne(files, dataDir, 'groups', total)
+    for (const coordinator of ['groups', 'transactions']) {
+      if ((await files.stat(`${dataDir}/${coordinator}`))?.isFolder)
+        yield* verifyOne(files, dataDir, coordinator, total)
+    }
     yield* verifyFolders(files, dataDir, topics)
     return total
   } finally {

@@ -22,7 +22,7 @@ const ASKABLE: Readonly<Record<'topic' | 'cluster', readonly Operation[]>> = {
 export const OPERATIONS_NOT_ASKED_FOR = -2_147_483_648
 
 export function authorizedOperations(
-  resource: Exclude<Resource, { type: 'group' }>,
+  resource: Extract<Resource, { type: 'topic' | 'cluster' }>,
   context: RequestContext,
   isAsked = true,
 ): number {

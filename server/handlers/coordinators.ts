@@ -26,5 +26,7 @@ function coordinatorOf(keyType: number, key: string, context: RequestContext) {
     return refused(ErrorCode.INVALID_REQUEST, `coordinators of key type ${keyType} are not supported`)
   if (keyType === KEY_TYPE_GROUP && !context.allows('describe', { type: 'group', name: key }))
     return refused(ErrorCode.GROUP_AUTHORIZATION_FAILED, `not allowed to look for group ${key}`)
+  if (keyType === KEY_TYPE_TRANSACTION && !context.allows('describe', { type: 'transactional-id', name: key }))
+    return refused(ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, `not allowed to look for transactional id ${key}`)
   return { key, errorCode: ErrorCode.NONE, errorMessage: null, nodeId: BROKER_ID, ...context.connection.advertised }
 }

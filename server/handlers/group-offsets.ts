@@ -73,13 +73,13 @@ async function commit(
   }
 }
 
-function commitRefusal({ services }: RequestContext, topic: Topic, asked: AskedCommit): number {
+export function commitRefusal({ services }: RequestContext, topic: Topic, asked: AskedCommit): number {
   if (!topic.partitions[asked.partitionIndex]) return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
   const metadataBytes = Buffer.byteLength(asked.committedMetadata ?? '')
   return metadataBytes > services.config.offsetMetadataMaxBytes ? ErrorCode.OFFSET_METADATA_TOO_LARGE : ErrorCode.NONE
 }
 
-function newOffset(topic: Topic, asked: AskedCommit, expiresAtMs: number | null): NewOffset {
+export function newOffset(topic: Topic, asked: AskedCommit, expiresAtMs: number | null): NewOffset {
   return {
     topicId: topic.id,
     partition: asked.partitionIndex,
@@ -261,7 +261,7 @@ export const offsetDeleteHandler = entry(offsetDelete, 'each', async (request, c
 })
 
 /** The topic, or the error code that says why it can't be committed for. */
-function readableTopic(
+export function readableTopic(
   context: RequestContext,
   asked: AskedTopic,
   byId = context.apiVersion >= TOPIC_IDS_FROM,

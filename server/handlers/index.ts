@@ -24,6 +24,9 @@ import {
 } from './replicas.ts'
 import { describeTopicPartitionsHandler } from './topic-partitions.ts'
 import { createPartitionsHandler, createTopicsHandler, deleteTopicsHandler } from './topics.ts'
+import { describeTransactionsHandler, listTransactionsHandler, writeTxnMarkersHandler } from './transaction-admin.ts'
+import { txnOffsetCommitHandler } from './transaction-offsets.ts'
+import { addOffsetsToTxnHandler, addPartitionsToTxnHandler, endTxnHandler } from './transactions.ts'
 import { apiVersionsHandler } from './versions.ts'
 
 export const handlers: readonly HandlerEntry[] = [
@@ -46,6 +49,11 @@ export const handlers: readonly HandlerEntry[] = [
   deleteRecordsHandler,
   initProducerIdHandler,
   offsetForLeaderEpochHandler,
+  addPartitionsToTxnHandler,
+  addOffsetsToTxnHandler,
+  endTxnHandler,
+  writeTxnMarkersHandler,
+  txnOffsetCommitHandler,
   describeAclsHandler,
   createAclsHandler,
   deleteAclsHandler,
@@ -66,6 +74,8 @@ export const handlers: readonly HandlerEntry[] = [
   describeProducersHandler,
   consumerGroupHeartbeatHandler,
   consumerGroupDescribeHandler,
+  describeTransactionsHandler,
+  listTransactionsHandler,
   listConfigResourcesHandler,
   describeTopicPartitionsHandler,
   helloHandler,

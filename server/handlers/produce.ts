@@ -5,16 +5,18 @@
  * partitions of a request are appended in the turn in which it is read, so pipelined requests keep their order; the
  * answer waits until the last of them is on disk. acks=1 therefore promises as much as acks=all. acks=0 gets no answer.
  *
- * Not done: transactions (docs/GAPS.md).
+ * Whether a batch may be written in a transaction, or outside of one, is for transactional-writes.ts to say.
  */
 import { ErrorCode, errorName, KafkaError } from '../../protocol/errors.ts'
 import { CloseCode } from '../../protocol/messages/offset-protocol.ts'
 import { produce } from '../../protocol/messages/produce.ts'
-import { saysTransactional } from '../../protocol/record-batch.ts'
+import type { TopicPartition } from '../coordinator/offsets.ts'
 import type { Topic } from '../engine.ts'
 import { entry, NO_REPLY, type RequestContext } from '../handler.ts'
+import type { PartitionLog } from '../log/partition-log.ts'
 import { errorFields } from './error-fields.ts'
 import { findTopic } from './find-topic.ts'
+import { type Admission, admit, previousTransaction } from './transactional-writes.ts'
 
 interface Appended {
   index: number
@@ -32,17 +34,21 @@ export const produceHandler = entry(
     if (![-1, 0, 1].includes(request.acks)) {
       return { responses: refuseAll(request, ErrorCode.INVALID_REQUIRED_ACKS, `acks ${request.acks}: use -1, 0 or 1`) }
     }
-    if (request.transactionalId !== null) {
-      return { responses: refuseAll(request, ErrorCode.INVALID_TXN_STATE, 'transactions are not supported') }
-    }
-    const pending = request.topicData.map(({ name, topicId, partitionData }) => {
+    const { transactionalId } = request
+    const unsettled = previousTransaction(context, transactionalId)
+    if (unsettled) await unsettled
+    const targets = request.topicData.flatMap(({ name, topicId, partitionData }) => {
       const topic = findTopic(context, { name, topicId, byId: context.apiVersion >= 13 })
-      return {
-        name,
-        topicId,
-        partitions: partitionData.map(({ index, records }) => append(context, topic, index, records)),
-      }
+      return partitionData.map(({ index, records }) => targetOf(context, topic, index, records))
     })
+    const writes = targets.filter((target) => 'log' in target)
+    const admissions = admit(context, transactionalId, writes)
+    const appended = targets.map((target) => ('log' in target ? append(target, admissions.get(target)) : target))
+    let next = 0
+    const pending = request.topicData.map(({ name, topicId, partitionData }) => ({
+      ...{ name, topicId },
+      partitions: partitionData.map(() => appended[next++]!),
+    }))
     const responses = await Promise.all(
       pending.map(async (topic) => ({ ...topic, partitionResponses: await Promise.all(topic.partitions) })),
     )
@@ -60,13 +66,20 @@ export const produceHandler = entry(
   { advertisedMinVersion: 0 },
 )
 
-/** Appends in this very turn; only the wait for the disk is asynchronous. */
-function append(
+interface Target {
+  index: number
+  at: TopicPartition
+  log: PartitionLog
+  batch: Uint8Array
+}
+
+/** Where the batch would go, or why it goes nowhere. */
+function targetOf(
   context: RequestContext,
   topic: Topic | number,
   index: number,
   records: Uint8Array | null,
-): Appended | Promise<Appended> {
+): Target | Appended {
   if (typeof topic === 'number') return refused(index, topic, null)
   if (!context.allows('write', { type: 'topic', name: topic.name })) {
     return refused(index, ErrorCode.TOPIC_AUTHORIZATION_FAILED, `not allowed to write to ${topic.name}`)
@@ -78,13 +91,17 @@ function append(
       ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
       `${topic.name} has ${topic.partitions.length} partitions`,
     )
+  if (!records) return refused(index, ErrorCode.INVALID_RECORD, 'no record batch')
+  return { index, at: { topicId: topic.id, partition: index }, log, batch: records }
+}
+
+/** Appends in this very turn; only the wait for the disk is asynchronous. */
+function append({ index, log, batch }: Target, admission: Admission | undefined): Appended | Promise<Appended> {
   try {
-    if (!records) throw new KafkaError('INVALID_RECORD', 'no record batch')
-    if (saysTransactional(records)) {
-      throw new KafkaError('INVALID_TXN_STATE', 'this partition is in no transaction of that producer')
-    }
-    const { baseOffset, logAppendTimeMs, durable } = log.append(records)
-    return durable.then(
+    if (admission instanceof KafkaError) throw admission
+    const { baseOffset, logAppendTimeMs, durable } = log.append(batch)
+    const stored = admission ? Promise.all([durable, admission]) : durable
+    return stored.then(
       () => ({ index, errorCode: 0, baseOffset, logAppendTimeMs, logStartOffset: log.startOffset, errorMessage: null }),
       (error: unknown) => failed(index, error),
     )

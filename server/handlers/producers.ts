@@ -1,23 +1,43 @@
 /**
- * InitProducerId 0-5 without transactional id: a new id, epoch 0. DescribeProducers 0: what each log remembers, so that a
- * producer whose acks were lost learns what has landed before it sends again.
- *
- * Not done: transactional ids (docs/GAPS.md), answered with INVALID_REQUEST so that no client takes it for a passing
- * fault.
+ * InitProducerId 0-5: without a transactional id a new producer id, epoch 0; with one an identity that fences whoever had
+ * one before, and aborts its open transaction. DescribeProducers 0: what each log remembers, so that a producer whose acks
+ * were lost learns what has landed before it sends again, and an administrator which transactions are open where.
  */
 import { ErrorCode, KafkaError } from '../../protocol/errors.ts'
 import { describeProducers, initProducerId } from '../../protocol/messages/producers.ts'
 import { entry, type RequestContext } from '../handler.ts'
 import { asKafkaError, errorFields } from './error-fields.ts'
+import { fencedSince, transactionalIdError } from './transaction-access.ts'
+
+const FENCED_FROM = 4
 
 export const initProducerIdHandler = entry(initProducerId, 'each', async (request, context) => {
-  if (request.transactionalId !== null) return { errorCode: ErrorCode.INVALID_REQUEST, producerEpoch: -1 }
   try {
-    return { errorCode: ErrorCode.NONE, producerId: await context.services.engine.nextProducerId(), producerEpoch: 0 }
+    return { errorCode: ErrorCode.NONE, ...(await identityFor(request, context)) }
   } catch (error) {
-    return { errorCode: asKafkaError(error).code, producerEpoch: -1 }
+    return { errorCode: fencedSince(FENCED_FROM, context, asKafkaError(error).code), producerEpoch: -1 }
   }
 })
+
+interface Asked {
+  transactionalId: string | null
+  transactionTimeoutMs: number
+  producerId: number
+  producerEpoch: number
+}
+
+async function identityFor(asked: Asked, context: RequestContext) {
+  const { transactionalId, transactionTimeoutMs: timeoutMs, producerId, producerEpoch } = asked
+  const { engine, transactions } = context.services
+  if (transactionalId === null) return { producerId: await engine.nextProducerId(), producerEpoch: 0 }
+  const errorCode = transactionalIdError(context, 'write', transactionalId)
+  if (errorCode !== ErrorCode.NONE)
+    throw new KafkaError(errorCode, `not allowed to begin as transactional id ${transactionalId}`)
+  if (producerId < 0 !== producerEpoch < 0)
+    throw new KafkaError('INVALID_REQUEST', `producer id ${producerId} with epoch ${producerEpoch}: both or none`)
+  const expected = producerId < 0 ? null : { producerId, producerEpoch }
+  return transactions.init(transactionalId, { timeoutMs, expected })
+}
 
 export const describeProducersHandler = entry(describeProducers, 'each', (request, context) => ({
   topics: [...partitionsByTopic(request.topics)].map(([name, partitionIndexes]) => ({

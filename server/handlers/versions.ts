@@ -3,6 +3,9 @@
  *
  * Ottla's own keys are listed only for software that names itself Ottla's: some Kafka clients choke on unknown keys.
  * A version above ours is answered in version 0 with UNSUPPORTED_VERSION, and the connection lives on.
+ *
+ * `transaction.version` 2 tells clients that a write adds its partition to the transaction, and that each end changes the
+ * epoch (KIP-890). Those that do not look go on with version 1, beside the others.
  */
 import type { ResponseInputOf } from '../../protocol/api.ts'
 import { ErrorCode } from '../../protocol/errors.ts'
@@ -10,15 +13,18 @@ import { apiVersions } from '../../protocol/messages/versions.ts'
 import { entry, type HandlerEntry } from '../handler.ts'
 
 const OTTLA_KEYS_FROM = 20_000
+const TRANSACTION_VERSION = { name: 'transaction.version', max: 2 }
+/** Features whose lowest version is 0 would stop older clients (KAFKA-17011). */
+const FEATURES_FROM_ZERO_FROM = 4
 
 type Versions = ResponseInputOf<typeof apiVersions>
 
 /** `entries` is asked at each request, because the table that holds this handler is one of its own rows. */
 export function apiVersionsHandler(entries: () => readonly HandlerEntry[]): HandlerEntry {
-  return entry(apiVersions, 'none', (request, { connection }) => {
+  return entry(apiVersions, 'none', (request, { connection, apiVersion }) => {
     connection.softwareName = request.clientSoftwareName
     const listed = entries().filter(({ api }) => connection.isOttla || api.key < OTTLA_KEYS_FROM)
-    return answer(ErrorCode.NONE, listed)
+    return { ...answer(ErrorCode.NONE, listed), ...features(apiVersion) }
   })
 }
 
@@ -34,4 +40,13 @@ function answer(errorCode: number, entries: readonly HandlerEntry[]): Versions {
     maxVersion: api.maxVersion,
   }))
   return { errorCode, apiKeys }
+}
+
+function features(apiVersion: number): Partial<Versions> {
+  const { name, max } = TRANSACTION_VERSION
+  return {
+    supportedFeatures: apiVersion >= FEATURES_FROM_ZERO_FROM ? [{ name, minVersion: 0, maxVersion: max }] : [],
+    finalizedFeaturesEpoch: 1,
+    finalizedFeatures: [{ name, minVersionLevel: max, maxVersionLevel: max }],
+  }
 }

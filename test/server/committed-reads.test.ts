@@ -11,10 +11,10 @@ import type { Deliver } from '../../protocol/messages/offset-protocol.ts'
 import { FROM_END, FROM_START, grant, ping } from '../../protocol/messages/offset-protocol.ts'
 import { listOffsets } from '../../protocol/messages/offsets.ts'
 import { batchesIn, isControl, isTransactional } from '../../protocol/record-batch.ts'
-import { readMarker } from '../../protocol/transaction-marker.ts'
 import { ABORTED_MAX } from '../../server/log/committed-reads.ts'
 import type { PartitionLog } from '../../server/log/partition-log.ts'
 import { batchOf } from '../support/batches.ts'
+import { committedOf } from '../support/committed-records.ts'
 import { eventually } from '../support/eventually.ts'
 import { recordsIn } from '../support/read-values.ts'
 import { startRelay } from '../support/relay.ts'
@@ -54,27 +54,6 @@ async function fetchFrom(client: RelayClient, topicId: string, fetchOffset: numb
   }
   const { responses } = await client.call(fetch, body, version)
   return responses[0]!.partitions[0]!
-}
-
-type Fetched = Awaited<ReturnType<typeof fetchFrom>>
-
-/** As Kafka's own consumers do it. */
-function committedOf({ records, abortedTransactions }: Fetched): { placed: Placed[]; nextOffset: number } {
-  const waiting = [...(abortedTransactions ?? [])].sort((a, b) => a.firstOffset - b.firstOffset)
-  const aborting = new Set<number>()
-  const placed: Placed[] = []
-  let nextOffset = -1
-  for (const { at, end, header } of batchesIn(records!)) {
-    const lastOffset = header.baseOffset + header.lastOffsetDelta
-    nextOffset = lastOffset + 1
-    while (waiting[0] && waiting[0].firstOffset <= lastOffset) aborting.add(waiting.shift()!.producerId)
-    if (isControl(header)) {
-      if (readMarker(records!, at, header)?.outcome === 'abort') aborting.delete(header.producerId)
-    } else if (!isTransactional(header) || !aborting.has(header.producerId)) {
-      placed.push(...recordsIn(records!.subarray(at, end)))
-    }
-  }
-  return { placed, nextOffset }
 }
 
 /** As the offset protocol says it. */

@@ -19,6 +19,14 @@ import {
 } from '../../../protocol/messages/replicas.ts'
 import { describeTopicPartitions } from '../../../protocol/messages/topic-partitions.ts'
 import { createPartitions, createTopics, deleteTopics } from '../../../protocol/messages/topics.ts'
+import { describeTransactions, listTransactions } from '../../../protocol/messages/transaction-admin.ts'
+import {
+  addOffsetsToTxn,
+  addPartitionsToTxn,
+  endTxn,
+  txnOffsetCommit,
+  writeTxnMarkers,
+} from '../../../protocol/messages/transactions.ts'
 import { apiVersions } from '../../../protocol/messages/versions.ts'
 import { batchOf } from '../../support/relay-client.ts'
 
@@ -81,6 +89,26 @@ export function validRequests({ name, topicId }: { name: string; topicId: string
     request(describeQuorum, { topics: [{ topicName: '__cluster_metadata', partitions: [{ partitionIndex: 0 }] }] }),
     request(describeCluster, { includeClusterAuthorizedOperations: false }),
     request(describeProducers, { topics: [{ name, partitionIndexes: [0] }] }),
+    request(addPartitionsToTxn, {
+      ...{ transactionalId: 'tx', producerId: 1, producerEpoch: 0, topics: [{ name, partitions: [0] }] },
+      transactions: [{ transactionalId: 'tx', producerId: 1, producerEpoch: 0, topics: [{ name, partitions: [0] }] }],
+    }),
+    request(addOffsetsToTxn, { transactionalId: 'tx', producerId: 1, producerEpoch: 0, groupId: 'g' }),
+    request(endTxn, { transactionalId: 'tx', producerId: 1, producerEpoch: 0, committed: true }),
+    request(txnOffsetCommit, {
+      ...{ transactionalId: 'tx', groupId: 'g', producerId: 1, producerEpoch: 0, memberId: '' },
+      topics: [{ name, partitions: [{ ...partition, committedOffset: 1, committedMetadata: 'm' }] }],
+    }),
+    request(writeTxnMarkers, {
+      markers: [
+        {
+          ...{ producerId: 1, producerEpoch: 0, transactionResult: false, coordinatorEpoch: 0 },
+          topics: [{ name: 'absent', partitionIndexes: [0] }],
+        },
+      ],
+    }),
+    request(describeTransactions, { transactionalIds: ['tx'] }),
+    request(listTransactions, { stateFilters: ['Ongoing'], producerIdFilters: [1], durationFilter: 1 }),
     request(describeAcls, { operation: 1, permissionType: 1, resourceTypeFilter: 1 }),
     request(createAcls, {
       creations: [
