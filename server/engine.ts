@@ -6,6 +6,7 @@
  * its fault).
  */
 import type { TopicConfig } from './config.ts'
+import type { HeldLog } from './log/held-files.ts'
 import type { PartitionLog } from './log/partition-log.ts'
 
 export interface Topic {
@@ -56,6 +57,8 @@ export interface Engine {
   nextProducerId(): Promise<number>
   /** The folder that holds the logs, and what may still be written there. Throws StorageError. */
   storage(): Promise<{ dir: string; freeBytes: number }>
+  /** Every log, for a backup. Topics that are deleted meanwhile keep their files until all are released. */
+  hold(): HeldLog[]
   onTopicDeleted(listener: (topic: Topic) => void): () => void
   close(): Promise<void>
 }

@@ -8,6 +8,7 @@
 import type { Clock } from '../protocol/lib/clock.ts'
 import type { Random } from '../protocol/lib/random.ts'
 import type { Authorizer } from './authorizer.ts'
+import { BackupPoints } from './backup/backup-points.ts'
 import type { RelayConfig } from './config.ts'
 import { ConnectionLimits } from './connection-limits.ts'
 import { type GroupCoordinator, openGroupCoordinator } from './coordinator/runtime.ts'
@@ -87,28 +88,35 @@ async function openCoordinators(options: RelayCoreOptions, engine: Engine): Prom
 }
 
 function assemble(
-  { config, clock, logger, authorizer, advertised }: RelayCoreOptions,
+  { config, files, clock, random, logger, authorizer, advertised }: RelayCoreOptions,
   engine: Engine,
   { groups, transactions }: Coordinators,
   unlock: () => Promise<void>,
 ): RelayCore {
   const hub = new Hub(engine, clock)
   const noise = new LimitedLog(logger, clock)
+  const backups = new BackupPoints({
+    ...{ files, dataDir: config.dataDir, clock, random, logger },
+    hold: () => [...engine.hold(), { ...groups.hold(), path: 'groups' }],
+  })
   const services: Services = {
     ...{ config, engine, hub, groups, transactions, clock, logger, authorizer, noise, advertised },
     limits: new ConnectionLimits(config, noise),
     replicas: new ReplicaConnections(),
+    backups,
   }
   const webSocketDoor = new WebSocketDoor(services)
   const kafkaDoor = new KafkaDoor(services)
   const stopForgetting = engine.onTopicDeleted(({ id }) => groups.forgetTopic(id))
   const retention = new RetentionTask(engine, config.retentionCheckMs, clock, logger)
+  backups.start()
   const closeDoors = () => {
     webSocketDoor.closeAll()
     kafkaDoor.closeAll()
   }
   const close = async () => {
     retention.stop()
+    backups.stop()
     closeDoors()
     noise.close()
     stopForgetting()

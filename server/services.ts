@@ -1,6 +1,7 @@
 /** What every handler and door of one relay shares. */
 import type { Clock } from '../protocol/lib/clock.ts'
 import type { Authorizer } from './authorizer.ts'
+import type { BackupPoints } from './backup/backup-points.ts'
 import type { RelayConfig } from './config.ts'
 import type { ConnectionLimits } from './connection-limits.ts'
 import type { GroupCoordinator } from './coordinator/runtime.ts'
@@ -25,6 +26,7 @@ export interface Services {
   readonly limits: ConnectionLimits
   readonly authorizer: Authorizer
   readonly replicas: ReplicaConnections
+  readonly backups: BackupPoints
   readonly advertised: Advertised
 }
 

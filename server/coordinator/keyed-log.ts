@@ -8,6 +8,7 @@
 import type { Clock } from '../../protocol/lib/clock.ts'
 import { BATCH_HEADER_BYTES, batchesIn } from '../../protocol/record-batch.ts'
 import { decodeRecords, encodeBatch } from '../../protocol/records.ts'
+import type { HeldFiles } from '../log/held-files.ts'
 import { DEFAULT_LOG_CONFIG, type LogConfig } from '../log/log-config.ts'
 import { openPartitionLog } from '../log/open-log.ts'
 import { type PartitionLog, QUEUED_BYTES_MAX } from '../log/partition-log.ts'
@@ -71,6 +72,11 @@ export class KeyedLog {
       recentBudget: new RecentBudget(256 * 1024),
     })
     return new KeyedLog(log, options)
+  }
+
+  /** What a backup takes. */
+  hold(): HeldFiles {
+    return this.#log.hold()
   }
 
   get isOnline(): boolean {

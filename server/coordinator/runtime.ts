@@ -10,6 +10,7 @@ import type { Random } from '../../protocol/lib/random.ts'
 import { randomUuid } from '../../protocol/lib/uuid.ts'
 import type { TransactionOutcome } from '../../protocol/transaction-marker.ts'
 import type { RelayConfig } from '../config.ts'
+import type { HeldFiles } from '../log/held-files.ts'
 import type { Logger } from '../logger.ts'
 import type { Files } from '../storage/files.ts'
 import type { ClassicGroup } from './classic-group.ts'
@@ -124,6 +125,11 @@ export class GroupCoordinator {
   /** Bytes that groups and commits take on disk. */
   get sizeBytes(): number {
     return this.#log.sizeBytes
+  }
+
+  /** What a backup takes. */
+  hold(): HeldFiles {
+    return this.#log.hold()
   }
 
   /** Requests that wait for other members. */

@@ -11,7 +11,7 @@ import { type Files, readWholeFile, replaceFile, StorageError } from '../storage
 
 export const DATA_FORMAT = 2
 const FORMAT_BEFORE_THE_FILE = 1
-const FILE = 'format'
+export const FORMAT_FILE = 'format'
 
 /**
  * Before anything else is read. Whoever has the folder's lock calls it.
@@ -21,15 +21,15 @@ const FILE = 'format'
 export async function claimFormat(files: Files, dataDir: string): Promise<void> {
   if ((await readFormat(files, dataDir)) === DATA_FORMAT) return
   const content = new TextEncoder().encode(`${JSON.stringify({ format: DATA_FORMAT })}\n`)
-  await replaceFile(files, dataDir, FILE, content)
+  await replaceFile(files, dataDir, FORMAT_FILE, content)
 }
 
 /** Of an empty folder too: it may become anything. Throws as `claimFormat` does. */
 export async function readFormat(files: Files, dataDir: string): Promise<number> {
-  const bytes = await readWholeFile(files, `${dataDir}/${FILE}`)
+  const bytes = await readWholeFile(files, `${dataDir}/${FORMAT_FILE}`)
   if (!bytes) return FORMAT_BEFORE_THE_FILE
   const format = formatIn(bytes)
-  const path = `${dataDir}/${FILE}`
+  const path = `${dataDir}/${FORMAT_FILE}`
   if (format === undefined)
     throw new StorageError('NOT_DATA', 'open', path, 'it does not tell the format of this folder')
   if (format <= DATA_FORMAT) return format

@@ -15,6 +15,7 @@ import type { Random } from '../../protocol/lib/random.ts'
 import { NULL_UUID, randomUuid } from '../../protocol/lib/uuid.ts'
 import { ConfigError, type RelayConfig, resolveTopicConfig, type TopicConfig, topicConfigDefaults } from '../config.ts'
 import type { CheckedTopic, Engine, NewTopic, Topic } from '../engine.ts'
+import type { HeldLog } from '../log/held-files.ts'
 import { OpenFileLimit } from '../log/open-file-limit.ts'
 import { openPartitionLog } from '../log/open-log.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
@@ -23,6 +24,7 @@ import type { Logger } from '../logger.ts'
 import type { Files } from '../storage/files.ts'
 import { type MetadataChange, MetadataLog, type TopicRecord } from './metadata-log.ts'
 import { ProducerIds } from './producer-ids.ts'
+import { Releases } from './releases.ts'
 import { folderOfTopic, removeFolder, topicIdOfFolder } from './topic-folders.ts'
 import { checkTopicName, collisionKey } from './topic-names.ts'
 
@@ -76,6 +78,7 @@ export class EmbeddedEngine implements Engine {
   readonly #byName = new Map<string, OpenTopic>()
   readonly #nameByCollisionKey = new Map<string, string>()
   readonly #deleted = new Emitter<Topic>()
+  readonly #releases = new Releases()
   readonly #openFiles = new OpenFileLimit()
   readonly #recentBudget = new RecentBudget()
   #producerIds: ProducerIds
@@ -127,6 +130,14 @@ export class EmbeddedEngine implements Engine {
 
   get metadataPosition(): { leaderEpoch: number; highWatermark: number } {
     return this.#metadata.position
+  }
+
+  hold(): HeldLog[] {
+    const { dataDir } = this.#options
+    const partitions = [...this.#byId.values()].flatMap((topic) => topic.partitions)
+    const logs = partitions.map((log) => ({ ...log.hold(), path: log.dir.slice(dataDir.length + 1) }))
+    const all = [{ ...this.#metadata.hold(), path: 'metadata' }, ...logs]
+    return all.map((log) => ({ ...log, release: this.#releases.also(log.release) }))
   }
 
   topics(): Iterable<Topic> {
@@ -189,6 +200,7 @@ export class EmbeddedEngine implements Engine {
       this.#nameByCollisionKey.delete(collisionKey(topic.name))
       this.#deleted.emit(topic)
       await Promise.all(topic.partitions.map((log) => log.close()))
+      await this.#releases.free()
       await removeFolder(this.#options.files, this.#folderOf(topic))
     })
   }

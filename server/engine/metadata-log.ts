@@ -7,6 +7,7 @@
 import type { Clock } from '../../protocol/lib/clock.ts'
 import { BATCH_HEADER_BYTES, batchesIn } from '../../protocol/record-batch.ts'
 import { decodeRecords, encodeBatch } from '../../protocol/records.ts'
+import type { HeldFiles } from '../log/held-files.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
 
 const READ_BYTES = 1024 * 1024
@@ -38,6 +39,11 @@ export class MetadataLog {
   get position(): { leaderEpoch: number; highWatermark: number } {
     const { leaderEpoch, highWatermark } = this.#log
     return { leaderEpoch, highWatermark }
+  }
+
+  /** What a backup takes. */
+  hold(): HeldFiles {
+    return this.#log.hold()
   }
 
   /** All changes in the order in which they were made. Throws when the log is damaged: guessing would lose topics. */

@@ -1,6 +1,7 @@
 /** The dispatch table: every API that is served, and by whom. */
 import type { HandlerEntry } from '../handler.ts'
 import { createAclsHandler, deleteAclsHandler, describeAclsHandler } from './acls.ts'
+import { closeBackupHandler, openBackupHandler, readBackupHandler } from './backups.ts'
 import { alterConfigsHandler, listConfigResourcesHandler } from './config-resources.ts'
 import { describeConfigsHandler, incrementalAlterConfigsHandler } from './configs.ts'
 import { consumerGroupDescribeHandler, consumerGroupHeartbeatHandler } from './consumer-groups.ts'
@@ -78,6 +79,9 @@ export const handlers: readonly HandlerEntry[] = [
   listTransactionsHandler,
   listConfigResourcesHandler,
   describeTopicPartitionsHandler,
+  openBackupHandler,
+  readBackupHandler,
+  closeBackupHandler,
   helloHandler,
   subscribeHandler,
   grantHandler,

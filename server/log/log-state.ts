@@ -29,6 +29,8 @@ export class LogState {
   abortedEnd: number
   /** Changes when segments were replaced, so that whoever waited for a read starts again. */
   generation = 0
+  /** Backups that are being made: no snapshot is removed meanwhile. */
+  holds = 0
   readonly changed = new Emitter<void>()
 
   constructor(recovered: RecoveredLog) {

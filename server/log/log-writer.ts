@@ -143,6 +143,7 @@ export class LogWriter {
 
   /** Keeps those at a segment's beginning, which a truncation may need, and the two newest. */
   async #pruneSnapshots(): Promise<void> {
+    if (this.#state.holds > 0) return
     const newest = this.#state.snapshots.slice(-2)
     const bases = new Set(this.#state.segments.map((segment) => segment.baseOffset))
     const doomed = this.#state.snapshots.filter((offset) => !newest.includes(offset) && !bases.has(offset))

@@ -69,8 +69,10 @@ export async function readManifest(files: Files, dir: string): Promise<ReadManif
   return { state: 'read', manifest }
 }
 
+export const encodeManifest = (manifest: Manifest): Uint8Array => encodeChecked(manifest)
+
 export const writeManifest = (files: Files, dir: string, manifest: Manifest): Promise<void> =>
-  replaceFile(files, dir, MANIFEST_NAME, encodeChecked(manifest))
+  replaceFile(files, dir, MANIFEST_NAME, encodeManifest(manifest))
 
 export async function readCleanMarker(files: Files, dir: string): Promise<CleanMarker | undefined> {
   const bytes = await readWholeFile(files, `${dir}/${CLEAN_MARKER_NAME}`)

@@ -25,6 +25,7 @@ import type { Round } from './commit-loop.ts'
 import { CommitLoop } from './commit-loop.ts'
 import type { DecidedSlice } from './committed-reads.ts'
 import { CommittedReads } from './committed-reads.ts'
+import { type HeldFiles, holdFiles } from './held-files.ts'
 import type { LogConfig } from './log-config.ts'
 import type { LogFault, RecoveryReport } from './log-fault.ts'
 import { storageRefusal, writeFault } from './log-fault.ts'
@@ -176,6 +177,11 @@ export class PartitionLog {
 
   get queuedBytes(): number {
     return this.#loop.queuedBytes
+  }
+
+  /** What a backup takes. */
+  hold(): HeldFiles {
+    return holdFiles(this.#state)
   }
 
   /** Leaves the mark by which a later start knows that there was a log. */

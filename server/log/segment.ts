@@ -81,10 +81,20 @@ export class Segment implements Closable {
     try {
       return await task(await this.#file())
     } finally {
-      this.#users--
-      if (this.#users === 0) this.#whenUnused?.()
+      this.#letGo()
       if (this.isSealed && !this.#whenUnused) this.#limit.touch(this)
     }
+  }
+
+  /** Keeps the file from being deleted until the returned function is called, once. */
+  hold(): () => void {
+    this.#users++
+    return () => this.#letGo()
+  }
+
+  #letGo(): void {
+    this.#users--
+    if (this.#users === 0) this.#whenUnused?.()
   }
 
   /** Keeps an index that was read, until others are used more. */

@@ -40,6 +40,8 @@ export interface Files {
   remove(path: string): Promise<void>
   /** Atomic; replaces `to`. */
   rename(from: string, to: string): Promise<void>
+  /** A second name for a file, on the same file system. EEXIST when `to` is there. */
+  link(from: string, to: string): Promise<void>
   /** With its parents. Their entries are durable when this returns. Not an error when it exists. */
   makeDir(dir: string): Promise<void>
   syncDir(dir: string): Promise<void>

@@ -275,6 +275,16 @@ export class MemoryFiles implements Files {
     this.#folder(source.dir, 'rename').change({ name: source.name, inode: undefined })
   }
 
+  async link(from: string, to: string): Promise<void> {
+    const source = split(from)
+    const target = split(to)
+    const inode = this.#folder(source.dir, 'link').names.get(source.name)
+    if (!inode) throw new StorageError('ENOENT', 'link', from)
+    const folder = this.#folder(target.dir, 'link')
+    if (folder.names.has(target.name)) throw new StorageError('EEXIST', 'link', to)
+    folder.change({ name: target.name, inode })
+  }
+
   #renameFolder(from: string, to: string): void {
     for (const path of [...this.#folders.keys()]) {
       if (path !== from && !path.startsWith(`${from}/`)) continue
@@ -306,8 +316,9 @@ export class MemoryFiles implements Files {
   }
 
   get usedBytes(): number {
+    const inodes = new Set([...this.#folders.values()].flatMap((folder) => [...folder.names.values()]))
     let used = 0
-    for (const folder of this.#folders.values()) for (const inode of folder.names.values()) used += inode.live.size
+    for (const inode of inodes) used += inode.live.size
     return used
   }
 

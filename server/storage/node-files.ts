@@ -104,6 +104,10 @@ class NodeFiles implements Files {
     return call('rename', from, (done: Done<void>) => fs.rename(from, to, done as fs.NoParamCallback))
   }
 
+  link(from: string, to: string): Promise<void> {
+    return call('link', from, (done: Done<void>) => fs.link(from, to, done as fs.NoParamCallback))
+  }
+
   async makeDir(dir: string): Promise<void> {
     if ((await this.stat(dir))?.isFolder) return
     const parent = dirname(dir)

@@ -11,6 +11,7 @@ export type DiskCall =
   | 'stat'
   | 'remove'
   | 'rename'
+  | 'link'
   | 'makeDir'
   | 'syncDir'
   | 'freeBytes'
@@ -139,6 +140,11 @@ export class FaultyFiles implements Files {
   async rename(from: string, to: string): Promise<void> {
     await this.#meet('rename', from)
     return this.#inner.rename(from, to)
+  }
+
+  async link(from: string, to: string): Promise<void> {
+    await this.#meet('link', from)
+    return this.#inner.link(from, to)
   }
 
   async makeDir(dir: string): Promise<void> {

@@ -40,6 +40,18 @@ describe.each(KINDS)('Files: %s', (_, make, dir) => {
     expect(await files.freeBytes(dir)).toBeGreaterThan(0)
   })
 
+  test('a file with two names is one file, and lasts as long as one of them', async () => {
+    await files.makeDir(`${dir}/links`)
+    const file = await files.open(`${dir}/links/a`, 'create')
+    await files.link(`${dir}/links/a`, `${dir}/links/b`)
+    await writeFully(file, [bytes('both')], 0)
+    await file.close()
+    await expect(files.link(`${dir}/links/a`, `${dir}/links/b`)).rejects.toMatchObject({ code: 'EEXIST' })
+    await expect(files.link(`${dir}/links/none`, `${dir}/links/c`)).rejects.toSatisfy(isMissing)
+    await files.remove(`${dir}/links/a`)
+    expect(text(await readWholeFile(files, `${dir}/links/b`))).toBe('both')
+  })
+
   test('positional writes, reads up to the end, truncation', async () => {
     await files.makeDir(dir)
     const file = await files.open(`${dir}/data`, 'create')

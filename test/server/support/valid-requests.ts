@@ -1,6 +1,7 @@
 /** One valid request of every API that is served, to be sent, mutated, truncated. */
 import type { AnyApi, RequestInputOf } from '../../../protocol/api.ts'
 import { createAcls, deleteAcls, describeAcls } from '../../../protocol/messages/acls.ts'
+import { closeBackup, openBackup, readBackup } from '../../../protocol/messages/backup.ts'
 import { alterConfigs, listConfigResources } from '../../../protocol/messages/config-resources.ts'
 import { describeConfigs, incrementalAlterConfigs } from '../../../protocol/messages/configs.ts'
 import { fetch } from '../../../protocol/messages/fetch.ts'
@@ -29,6 +30,8 @@ import {
 } from '../../../protocol/messages/transactions.ts'
 import { apiVersions } from '../../../protocol/messages/versions.ts'
 import { batchOf } from '../../support/relay-client.ts'
+
+const UNKNOWN_BACKUP = 'A'.repeat(22)
 
 export interface ValidRequest {
   api: AnyApi
@@ -86,6 +89,9 @@ export function validRequests({ name, topicId }: { name: string; topicId: string
       ],
       validateOnly: true,
     }),
+    request(openBackup, { backupId: UNKNOWN_BACKUP, fromFile: 0 }),
+    request(readBackup, { backupId: UNKNOWN_BACKUP, file: 0, position: 0, bytesMax: 1000 }),
+    request(closeBackup, { backupId: UNKNOWN_BACKUP }),
     request(describeQuorum, { topics: [{ topicName: '__cluster_metadata', partitions: [{ partitionIndex: 0 }] }] }),
     request(describeCluster, { includeClusterAuthorizedOperations: false }),
     request(describeProducers, { topics: [{ name, partitionIndexes: [0] }] }),
