@@ -28,6 +28,7 @@ export type RequestInputOf<A> = A extends Api<unknown, unknown, infer ReqIn, nev
 export type ResponseInputOf<A> = A extends Api<unknown, unknown, never, infer ResIn> ? ResIn : never
 
 export interface MessageCodec<Out, In> {
+  readonly field: Field<Out, In>
   read(reader: Reader, version: number): Out
   write(writer: Writer, version: number, value: In): void
 }
@@ -71,6 +72,7 @@ export function compiledOnDemand<Out, In>(field: Field<Out, In>, flexibleFrom: n
     return codec
   }
   return {
+    field,
     read: (reader, version) => forVersion(version).read(reader),
     write: (writer, version, value) => forVersion(version).write(writer, value),
   }

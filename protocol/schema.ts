@@ -28,6 +28,8 @@ export interface FieldCodec<Out, In> {
 
 export interface Field<Out, In = Out> {
   compile(version: number, flexible: boolean): FieldCodec<Out, In>
+  /** What the field is made of, for whoever looks at messages field by field (test/fuzz). */
+  form: Form
   /** What a reader gets in a version without this field, and what is written when the value is left out. */
   fallback: Out
   presence?: Presence
@@ -35,13 +37,18 @@ export interface Field<Out, In = Out> {
   optional?: true
 }
 
-interface Presence {
+export interface Presence {
   since: number
   until: number
   tag?: number
 }
 
-type AnyField = Field<unknown, never>
+export type FixedKind = 'bool' | 'int8' | 'int16' | 'uint16' | 'int32' | 'uint32' | 'int64' | 'float64' | 'uuid'
+
+export type Form = FixedKind | MeasuredForm | { nullable: MeasuredForm }
+type MeasuredForm = 'string' | 'bytes' | 'records' | { array: AnyField } | { struct: Shape }
+
+export type AnyField = Field<unknown, never>
 type Shape = Record<string, AnyField>
 export type Infer<F> = F extends Field<infer Out, never> ? Out : never
 export type InferInput<F> = F extends { compile(version: number, flexible: boolean): FieldCodec<unknown, infer In> }
@@ -56,17 +63,19 @@ export type StructIn<S extends Shape> = { [K in Exclude<keyof S, OptionalKeys<S>
 // --- fixed-size fields -------------------------------------------------------------------------------------------
 
 function fixed<T>(
+  form: FixedKind,
   fallback: T,
   minBytes: number,
   read: (reader: Reader) => T,
   write: (writer: Writer, value: T) => void,
 ): Field<T> {
   const codec: FieldCodec<T, T> = { read, write, minBytes }
-  return { compile: () => codec, fallback }
+  return { compile: () => codec, form, fallback }
 }
 
 export const bool = () =>
   fixed(
+    'bool',
     false,
     1,
     (r) => r.boolean(),
@@ -74,6 +83,7 @@ export const bool = () =>
   )
 export const int8 = () =>
   fixed(
+    'int8',
     0,
     1,
     (r) => r.int8(),
@@ -81,6 +91,7 @@ export const int8 = () =>
   )
 export const int16 = () =>
   fixed(
+    'int16',
     0,
     2,
     (r) => r.int16(),
@@ -88,6 +99,7 @@ export const int16 = () =>
   )
 export const uint16 = () =>
   fixed(
+    'uint16',
     0,
     2,
     (r) => r.uint16(),
@@ -95,6 +107,7 @@ export const uint16 = () =>
   )
 export const int32 = () =>
   fixed(
+    'int32',
     0,
     4,
     (r) => r.int32(),
@@ -102,6 +115,7 @@ export const int32 = () =>
   )
 export const uint32 = () =>
   fixed(
+    'uint32',
     0,
     4,
     (r) => r.uint32(),
@@ -109,6 +123,7 @@ export const uint32 = () =>
   )
 export const int64 = () =>
   fixed(
+    'int64',
     0,
     8,
     (r) => r.int64(),
@@ -116,6 +131,7 @@ export const int64 = () =>
   )
 export const float64 = () =>
   fixed(
+    'float64',
     0,
     8,
     (r) => r.float64(),
@@ -123,6 +139,7 @@ export const float64 = () =>
   )
 export const uuid = () =>
   fixed(
+    'uuid',
     NULL_UUID,
     16,
     (r) => uuidFromBytes(r.bytes(16)),
@@ -146,6 +163,7 @@ const NULL = Symbol('null')
 
 /** A field that knows how to be null; `nullable` shows it, everything else refuses it. */
 interface NullableField<Out, In> extends Field<Out, In> {
+  form: MeasuredForm
   compileNullable(version: number, flexible: boolean): FieldCodec<Out | typeof NULL, In | null>
 }
 
@@ -162,10 +180,12 @@ function refusingNull<Out, In>(codec: FieldCodec<Out | typeof NULL, In | null>):
 }
 
 function measured<Out, In>(
+  form: MeasuredForm,
   fallback: Out,
   compileNullable: NullableField<Out, In>['compileNullable'],
 ): NullableField<Out, In> {
   return {
+    form,
     fallback,
     compileNullable,
     compile: (version, flexible) => refusingNull(compileNullable(version, flexible)),
@@ -173,7 +193,7 @@ function measured<Out, In>(
 }
 
 export const string = (): NullableField<string, string> =>
-  measured('', (_version, flexible) => {
+  measured('string', '', (_version, flexible) => {
     const readLength = flexible ? readCompactLength : readInt16Length
     const writeLength = flexible ? writeCompactLength : writeInt16Length
     return {
@@ -193,9 +213,8 @@ export const string = (): NullableField<string, string> =>
 
 const EMPTY_BYTES = new Uint8Array(0)
 
-/** Reads give views of the message, not copies. */
-export const bytes = (): NullableField<Uint8Array, Uint8Array> =>
-  measured(EMPTY_BYTES, (_version, flexible) => {
+const bytesAs = (form: 'bytes' | 'records'): NullableField<Uint8Array, Uint8Array> =>
+  measured(form, EMPTY_BYTES, (_version, flexible) => {
     const readLength = flexible ? readCompactLength : readInt32Length
     const writeLength = flexible ? writeCompactLength : writeInt32Length
     return {
@@ -212,11 +231,13 @@ export const bytes = (): NullableField<Uint8Array, Uint8Array> =>
     }
   })
 
+/** Reads give views of the message, not copies. */
+export const bytes = () => bytesAs('bytes')
 /** Record batches: bytes by another name, so that a description says what they are. */
-export const records = bytes
+export const records = () => bytesAs('records')
 
 export function array<Out, In>(element: Field<Out, In>): NullableField<Out[], readonly In[]> {
-  return measured<Out[], readonly In[]>([], (version, flexible) => {
+  return measured<Out[], readonly In[]>({ array: element }, [], (version, flexible) => {
     const codec = element.compile(version, flexible)
     const minBytes = Math.max(1, codec.minBytes)
     const readLength = flexible ? readCompactLength : readInt32Length
@@ -248,6 +269,7 @@ export function array<Out, In>(element: Field<Out, In>): NullableField<Out[], re
 export function nullable<Out, In>(field: NullableField<Out, In>): Field<Out | null, In | null> & { optional: true } {
   return {
     optional: true,
+    form: { nullable: field.form },
     fallback: null,
     compile(version, flexible) {
       const codec = field.compileNullable(version, flexible)
@@ -280,6 +302,7 @@ export function struct<S extends Shape>(shape: S): NullableField<StructOut<S>, S
   const compile = (version: number, flexible: boolean) =>
     compileStruct(shape, version, flexible) as FieldCodec<StructOut<S>, StructIn<S>>
   return {
+    form: { struct: shape },
     fallback,
     compile,
     // A struct that may be null is preceded by a byte: -1 null, 1 present.
@@ -372,6 +395,7 @@ export function between<Out, In>(
 ): Optional<Field<Out, In>> {
   return {
     compile: (version, flexible) => field.compile(version, flexible),
+    form: field.form,
     fallback: fallback === undefined ? field.fallback : fallback,
     presence: { ...field.presence, since: from, until: to },
     optional: true,

@@ -9,13 +9,13 @@ import type { Reader } from '../bytes/reader.ts'
 import { Writer } from '../bytes/writer.ts'
 import {
   array,
-  bytes,
   type Field,
   type Infer,
   int8,
   int16,
   int32,
   int64,
+  records,
   string,
   struct,
   uuid,
@@ -161,7 +161,7 @@ const deliverBody = struct({
   /** Aborted transactions with batches in `records`: those of the producer from the first offset to the last. */
   aborted: withDefault([], array(struct({ producerId: int64(), firstOffset: int64(), lastOffset: int64() }))),
   /** Whole batches; the first may begin below the position, the reader drops its front. */
-  records: bytes(),
+  records: records(),
 })
 
 /** Record batches. Nothing in it belongs to one connection: every subscriber at the same offset gets the same bytes. */

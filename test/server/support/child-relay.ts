@@ -5,7 +5,7 @@ import { mkdir } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { build } from 'vite'
 import { onTestFinished } from 'vitest'
-import type { ChildOptions, ChildReport } from './relay-process.ts'
+import type { ChildOptions, ChildReport, ChildTrouble } from './relay-process.ts'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 const outDir = `${root}dist/test/${process.pid}`
@@ -14,9 +14,12 @@ let built: Promise<void> | undefined
 export interface ChildRelay {
   websocket: string
   http: string
+  /** HOST:PORT; undefined while the Kafka door is closed. */
+  kafka: string | undefined
   process: ChildProcess
   /** After garbage collection. */
   report(): Promise<ChildReport>
+  onTrouble(listener: (trouble: ChildTrouble) => void): void
   /** SIGKILL, and waits for the end. */
   kill(): Promise<void>
   /** An orderly stop. */
@@ -37,7 +40,7 @@ export async function startChildRelay(options: ChildOptions): Promise<ChildRelay
     return exited
   }
   onTestFinished(kill)
-  const ready = await message<{ websocket: string; http: string }>(child, 'ready', exited)
+  const ready = await message<Pick<ChildRelay, 'websocket' | 'http' | 'kafka'>>(child, 'ready', exited)
   const report = () => {
     child.send({ ask: 'report' })
     return message<ChildReport>(child, 'report', exited)
@@ -46,7 +49,11 @@ export async function startChildRelay(options: ChildOptions): Promise<ChildRelay
     child.send({ ask: 'stop' })
     return exited
   }
-  return { ...ready, process: child, report, kill, stop, exited }
+  const onTrouble = (listener: (trouble: ChildTrouble) => void) =>
+    void child.on('message', (received: { trouble?: ChildTrouble }) => {
+      if (received.trouble) listener(received.trouble)
+    })
+  return { ...ready, process: child, report, onTrouble, kill, stop, exited }
 }
 
 function message<T>(child: ChildProcess, key: string, exited: Promise<void>): Promise<T> {

@@ -102,6 +102,11 @@ export class RawWebSocket {
     this.socket.write(rawFrame(payload, options))
   }
 
+  /** Bytes as they are, without a frame. */
+  sendRaw(bytes: Uint8Array): void {
+    this.socket.write(bytes)
+  }
+
   /** Ends with a reset. */
   reset(): void {
     this.socket.resetAndDestroy()

@@ -1,14 +1,16 @@
 /**
  * A relay as a process of its own, for tests that kill it, flood it or weigh it. Bundled by child-relay.ts.
  *
- * Argument: JSON of `ChildOptions`. To the parent: `{ready}` once, then an answer to each `report`. What would end a
- * process by default (an uncaught exception, an unhandled rejection) is counted instead, so that a test sees it.
+ * Argument: JSON of `ChildOptions`. To the parent: `{ready}` once, `{trouble}` when something happens that must not, and an
+ * answer to each `report`. What would end a process by default (an uncaught exception, an unhandled rejection) is counted
+ * instead, so that a test sees it.
  */
 
 import { systemClock } from '../../../protocol/lib/clock.ts'
 import { createLogger } from '../../../server/logger.ts'
 import { createRelay, type RelayOptions } from '../../../server/relay.ts'
 import { MemoryFiles } from '../../../server/storage/memory-files.ts'
+import { type Stall, watchStalls } from './stall-watch.ts'
 
 export interface ChildOptions {
   config: NonNullable<RelayOptions['config']>
@@ -16,8 +18,15 @@ export interface ChildOptions {
   inMemory?: boolean
 }
 
+/** Told at once, so that a test knows what was going on. */
+export interface ChildTrouble {
+  what: string
+}
+
 export interface ChildReport {
   rssBytes: number
+  /** The most that it ever was. */
+  peakRssBytes: number
   heapBytes: number
   /** Memory outside the heap that belongs to buffers. */
   bufferBytes: number
@@ -25,12 +34,23 @@ export interface ChildReport {
   /** Events of level error, each once. */
   errors: string[]
   events: Record<string, number>
+  /** Longest time that the event loop stood still since the last report, if it was noticeable. */
+  longestStall: Stall | undefined
 }
 
+/** Noted, and told at once. */
+const STALL_MS = 50
+const TOLD_STALL_MS = 200
+
 const uncaught: string[] = []
-process.on('uncaughtException', (error) => uncaught.push(error.stack ?? String(error)))
-process.on('unhandledRejection', (error) => uncaught.push(error instanceof Error ? (error.stack ?? '') : String(error)))
+process.on('uncaughtException', noteUncaught)
+process.on('unhandledRejection', noteUncaught)
 process.on('disconnect', () => process.exit(0))
+let longestStall: Stall | undefined
+const stalls = watchStalls(STALL_MS, (stall) => {
+  if (stall.stalledMs > (longestStall?.stalledMs ?? 0)) longestStall = stall
+  if (stall.stalledMs >= TOLD_STALL_MS) tell(`the event loop stood still for ${stall.stalledMs.toFixed(0)} ms`)
+})
 
 const errors = new Set<string>()
 const events: Record<string, number> = {}
@@ -44,7 +64,7 @@ const relay = await createRelay({
   process.send!({ failed: String(error) })
   process.exit(1)
 })
-process.send!({ ready: { websocket: relay.websocket.url, http: relay.http.url } })
+process.send!({ ready: { websocket: relay.websocket.url, http: relay.http.url, kafka: relay.kafka?.address } })
 
 process.on('message', (message: { ask: 'report' | 'stop' }) => {
   if (message.ask === 'report') process.send!({ report: report() })
@@ -54,18 +74,38 @@ process.on('message', (message: { ask: 'report' | 'stop' }) => {
 function note(line: string): void {
   const { event, level, error, stack } = JSON.parse(line)
   events[event] = (events[event] ?? 0) + 1
-  if (level === 'error' && errors.size < 20) errors.add(`${event}: ${stack ?? error ?? line}`)
+  if (level !== 'error' || errors.size >= 20) return
+  const text = `${event}: ${stack ?? error ?? line}`
+  if (!errors.has(text)) tell(text)
+  errors.add(text)
+}
+
+function noteUncaught(error: unknown): void {
+  const text = error instanceof Error ? (error.stack ?? String(error)) : String(error)
+  uncaught.push(text)
+  tell(`uncaught: ${text}`)
+}
+
+function tell(what: string): void {
+  const trouble: ChildTrouble = { what }
+  process.send?.({ trouble })
 }
 
 function report(): ChildReport {
+  stalls.skip()
+  const longest = longestStall
+  longestStall = undefined
   for (let round = 0; round < 3; round++) globalThis.gc?.()
   const { rss, heapUsed, external } = process.memoryUsage()
+  stalls.skip()
   return {
     rssBytes: rss,
+    peakRssBytes: process.resourceUsage().maxRSS * 1024,
     heapBytes: heapUsed,
     bufferBytes: external,
     uncaught: [...uncaught],
     errors: [...errors],
     events: { ...events },
+    longestStall: longest,
   }
 }

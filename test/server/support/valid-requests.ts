@@ -1,5 +1,5 @@
 /** One valid request of every API that is served, to be sent, mutated, truncated. */
-import type { AnyApi, RequestInputOf } from '../../../protocol/api.ts'
+import { type AnyApi, encodeRequest, type RequestInputOf } from '../../../protocol/api.ts'
 import { createAcls, deleteAcls, describeAcls } from '../../../protocol/messages/acls.ts'
 import { closeBackup, openBackup, readBackup } from '../../../protocol/messages/backup.ts'
 import { alterConfigs, listConfigResources } from '../../../protocol/messages/config-resources.ts'
@@ -150,6 +150,10 @@ export function validRequests({ name, topicId }: { name: string; topicId: string
     request(unsubscribe, { partitions: [{ topicId, partition: 0 }] }),
     request(ping, { clientTimeMs: 1 }),
   ]
+}
+
+export function bytesOf({ api, body }: ValidRequest, version = api.maxVersion): Uint8Array {
+  return encodeRequest(api, version, { correlationId: 7, clientId: 'test' }, body)
 }
 
 function request<A extends AnyApi>(api: A, body: RequestInputOf<A>): ValidRequest {
