@@ -182,8 +182,10 @@ export class GroupCoordinator {
   /** An error code for each. Throws KafkaError for all: UNKNOWN_MEMBER_ID when there is no such group. */
   leave(groupId: string, leavers: readonly Leaver[]): number[] {
     this.#store.checkReady()
-    const classic = this.#classic(groupId)
-    if (!classic) throw new KafkaError('UNKNOWN_MEMBER_ID', `there is no group ${groupId}`)
+    const machine = this.#store.groups.get(groupId)?.machine
+    if (!machine) throw new KafkaError('UNKNOWN_MEMBER_ID', `there is no group ${groupId}`)
+    if (machine.type === 'consumer') return leavers.map(() => ErrorCode.UNKNOWN_MEMBER_ID)
+    const classic = machine
     const { outcome, errorCodes } = classic.leave(leavers, this.#now())
     this.#carryOut(this.#store.put(classic), classic, outcome)
     return errorCodes

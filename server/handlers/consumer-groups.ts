@@ -151,7 +151,7 @@ function describe(group: ConsumerGroup, context: RequestContext): Described {
       ...{ memberId, instanceId, rackId, clientId, clientHost },
       memberEpoch: standing.epoch,
       subscribedTopicNames: subscribedNames,
-      subscribedTopicRegex: subscribedRegex,
+      subscribedTopicRegex: subscribedRegex ?? '',
       assignment: named(standing.assigned),
       targetAssignment: named(target),
       memberType: CONSUMER_MEMBER,

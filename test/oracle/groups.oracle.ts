@@ -7,6 +7,7 @@ import { heartbeat, joinGroup, leaveGroup, syncGroup } from '../../protocol/mess
 import { eventually } from '../support/eventually.ts'
 import type { KafkaWire } from '../support/kafka-wire.ts'
 import { type Peer, scenario, type TopicOnPeer } from './support/compare.ts'
+import { coordinatorIsThere } from './support/coordinator.ts'
 
 const utf8 = new TextEncoder()
 const NOT_YET: readonly number[] = [
@@ -19,23 +20,6 @@ const NOT_YET: readonly number[] = [
 function subscription(topic: string): Uint8Array {
   const name = utf8.encode(topic)
   return Uint8Array.from([0, 0, 0, 0, 0, 1, 0, name.length, ...name, 0xff, 0xff, 0xff, 0xff])
-}
-
-/** Kafka makes the topic that holds the offsets when it is first asked for. */
-async function coordinatorIsThere(peer: Peer): Promise<void> {
-  await eventually(
-    async () => {
-      const found = await peer.wire.call(findCoordinator, { keyType: 0, coordinatorKeys: [peer.unique('warm-up')] })
-      if (found.coordinators[0]!.errorCode !== 0) return false
-      const { groups } = await peer.wire.call(
-        offsetFetch,
-        { groups: [{ groupId: peer.unique('warm-up'), topics: null }] },
-        9,
-      )
-      return groups[0]!.errorCode === 0
-    },
-    { withinMs: 30_000, what: 'the coordinator is there' },
-  )
 }
 
 interface Joining {

@@ -97,7 +97,10 @@ export function admit(
   const before = member ?? replaced
   const profile = profileOf(command, before?.profile)
   checkRoom(group, command.memberId, profile, before, limits)
-  const isUnchanged = before !== undefined && isSameSubscription(before.profile, profile)
+  // Who reads nothing changes nothing for the others.
+  const isUnchanged = before
+    ? isSameSubscription(before.profile, profile)
+    : group.epoch > 0 && profile.subscribedRegex === null && profile.subscribedNames.length === 0
   const admitted = member ?? enter(group, command.memberId, profile, replaced, changes)
   if (!member || !isSameProfile(member.profile, profile)) {
     group.profileBytes += sizeOfProfile(admitted.memberId, profile)

@@ -21,6 +21,8 @@ const DROPPED = new Set([
   'topicAuthorizedOperations',
   'clusterAuthorizedOperations',
 ])
+/** Told from the first one that is seen: they only ever grow by one. */
+const EPOCHS = new Set(['memberEpoch', 'groupEpoch', 'assignmentEpoch'])
 const TIMES = new Set(['logAppendTimeMs'])
 const NO_ID = 'AAAAAAAAAAAAAAAAAAAAAA'
 
@@ -28,6 +30,7 @@ export class Mask {
   readonly #prefix: string
   readonly #address: string
   readonly #seen = new Map<string, string>()
+  #firstEpoch: number | undefined
 
   constructor(prefix: string, address: string) {
     this.#prefix = prefix
@@ -40,6 +43,7 @@ export class Mask {
     if (value !== null && typeof value === 'object') return this.#object(value)
     if (IDENTITIES.has(key)) return this.#identity(key, value)
     if (TEXTS.has(key)) return value === null || value === '' ? value : 'text'
+    if (EPOCHS.has(key)) return this.#epoch(value as number)
     if (TIMES.has(key)) return typeof value === 'number' && value > 0 ? 'time' : value
     return typeof value === 'string' ? this.#text(value) : value
   }
@@ -60,6 +64,12 @@ export class Mask {
     this.#seen.set(`${key}/${value}`, alias)
     this.#seen.set(`${kind}/${value}`, alias)
     return alias
+  }
+
+  #epoch(value: number): number {
+    if (value <= 0) return value
+    this.#firstEpoch ??= value
+    return value - this.#firstEpoch + 1
   }
 
   #text(text: string): string {

@@ -7,7 +7,12 @@ export default async function setup() {
   const script = fileURLToPath(new URL('../../../scripts/setup-interop.sh', import.meta.url))
   execFileSync('bash', [script, 'all'], { stdio: 'inherit' })
   const kafka = await startApacheKafka({
-    settings: { 'auto.create.topics.enable': 'false', 'log.message.timestamp.after.max.ms': 3_600_000 },
+    settings: {
+      'auto.create.topics.enable': 'false',
+      'log.message.timestamp.after.max.ms': 3_600_000,
+      'group.consumer.min.assignment.interval.ms': 0,
+      'group.consumer.assignment.interval.ms': 0,
+    },
   })
   process.env.OTTLA_ORACLE_ADDRESS = kafka.address
   return () => kafka.stop()

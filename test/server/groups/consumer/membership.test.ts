@@ -46,8 +46,11 @@ describe('[GRP-30] one heartbeat joins, and tells what to read', () => {
     expect(driver.group.epoch).toBe(2)
     driver.join('b')
     expect(driver.group.epoch).toBe(3)
+    driver.join('c', [])
+    expect(driver.group).toMatchObject({ epoch: 3, phase: 'Reconciling' })
     driver.leave('b')
     expect(driver.group.epoch).toBe(4)
+    expect(new ConsumerDriver({}).join('first', []).memberEpoch).toBe(1)
   })
 
   test('who leaves last leaves an empty group that goes on counting', () => {

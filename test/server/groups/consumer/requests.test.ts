@@ -61,7 +61,7 @@ describe('[GRP-30] heartbeats over the wire', () => {
         members: [
           {
             ...{ memberId, instanceId: 'i', rackId: 'r', memberEpoch: 1, clientId: 'test' },
-            ...{ subscribedTopicNames: ['t'], subscribedTopicRegex: null, memberType: version === 0 ? -1 : 1 },
+            ...{ subscribedTopicNames: ['t'], subscribedTopicRegex: '', memberType: version === 0 ? -1 : 1 },
             clientHost: expect.stringMatching(/^\//),
             assignment: { topicPartitions: partitions },
             targetAssignment: { topicPartitions: partitions },
