@@ -97,7 +97,11 @@ function assemble(
   const noise = new LimitedLog(logger, clock)
   const backups = new BackupPoints({
     ...{ files, dataDir: config.dataDir, clock, random, logger },
-    hold: () => [...engine.hold(), { ...groups.hold(), path: 'groups' }],
+    hold: () => [
+      ...engine.hold(),
+      { ...groups.hold(), path: 'groups' },
+      { ...transactions.hold(), path: 'transactions' },
+    ],
   })
   const services: Services = {
     ...{ config, engine, hub, groups, transactions, clock, logger, authorizer, noise, advertised },

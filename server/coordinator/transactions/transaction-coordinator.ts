@@ -13,6 +13,7 @@ import type { Clock, Timer } from '../../../protocol/lib/clock.ts'
 import type { TransactionOutcome } from '../../../protocol/transaction-marker.ts'
 import type { RelayConfig } from '../../config.ts'
 import type { Engine } from '../../engine.ts'
+import type { HeldFiles } from '../../log/held-files.ts'
 import { JumpGuard } from '../../log/retention.ts'
 import type { Logger } from '../../logger.ts'
 import type { Files } from '../../storage/files.ts'
@@ -72,6 +73,11 @@ export class TransactionCoordinator {
     const { clock, logger } = options
     this.#store = new TransactionStore({ log, clock, logger, onLoaded: () => this.#onLoaded() })
     this.#jumpGuard = new JumpGuard(clock)
+  }
+
+  /** What a backup takes. */
+  hold(): HeldFiles {
+    return this.#log.hold()
   }
 
   /** Bytes that transactional ids take on disk. */
