@@ -5,9 +5,6 @@
 import { standardCodecs } from '../protocol/codecs/standard.ts'
 import { systemClock } from '../protocol/lib/clock.ts'
 import { systemRandom } from '../protocol/lib/random.ts'
-import { abortError } from './abort-error.ts'
-import type { Core, Status } from './core.ts'
-import { OttlaError } from './errors.ts'
 import { Ottla } from './ottla.ts'
 import type { ConnectionOptions } from './own-connection.ts'
 import { checkRelayUrl } from './relay-url.ts'
@@ -29,51 +26,9 @@ export interface ConnectOptions extends ConnectionOptions {
  * replica (and not `lazy`) also when the first attempt fails, DISCONNECTED, REFUSED, UNSUPPORTED or NEEDS_AUTH.
  */
 export async function connect(url: string, options: ConnectOptions = {}): Promise<Ottla> {
-  const { clock = systemClock, random = systemRandom, replica, lazy = false, signal } = options
+  const { clock = systemClock, random = systemRandom, replica } = options
   if (!options.transport) checkRelayUrl(url)
-  const own = await import('./own-connection.ts')
-  const open = await own.sessionOpener(url, options)
-  const core = await own.openCore(open, options)
-  const ottla = new Ottla({
-    core,
-    clock,
-    random,
-    codecs: standardCodecs(),
-    hasReplica: replica !== undefined,
-    openLanes: async () => own.lanesBeside(core, open, clock, random),
-  })
-  if (replica !== undefined || lazy) return ottla
-  try {
-    await firstConnection(core, signal)
-  } catch (error) {
-    await ottla.close()
-    throw error
-  }
-  return ottla
-}
-
-/** Resolves when live; rejects with the reason when the first attempt has failed. */
-function firstConnection(core: Core, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const stop = (settle: () => void) => {
-      unlisten()
-      signal?.removeEventListener('abort', look)
-      settle()
-    }
-    const look = () => {
-      const failure = signal?.aborted ? abortError('connecting', signal) : failureOf(core.status())
-      if (failure) stop(() => reject(failure))
-      else if (core.status().connection.phase === 'live') stop(resolve)
-    }
-    const unlisten = core.onStatus(look)
-    signal?.addEventListener('abort', look)
-    look()
-  })
-}
-
-function failureOf({ connection }: Status): OttlaError | undefined {
-  if (connection.phase === 'connecting' || connection.phase === 'live') return undefined
-  return connection.error
-    ? OttlaError.fromInfo(connection.error)
-    : new OttlaError('CLOSED', { message: 'closed while connecting' })
+  const { openHere } = await import('./open-here.ts')
+  const { core, openLanes } = await openHere(url, options)
+  return new Ottla({ core, clock, random, codecs: standardCodecs(), hasReplica: replica !== undefined, openLanes })
 }

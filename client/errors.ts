@@ -1,9 +1,11 @@
 /**
- * The one error type of the client, and the table of its codes.
+ * The one error type of the client, and the table of its codes; those of groups are in group/errors.ts.
  *
- * Invariants: a code never changes its meaning; every code has an entry in ERRORS; `retriable` says whether the same
+ * Invariants: a code never changes its meaning; every code has an entry in a table; `retriable` says whether the same
  * call may succeed later without the caller changing anything. Docs: docs/ERRORS.md lists the same table.
  */
+import type { GroupErrorCode } from './group/errors.ts'
+
 interface ErrorKind {
   retriable: boolean
   hint: string
@@ -52,7 +54,7 @@ export const ERRORS = {
   RELAY: { retriable: false, hint: "see `kafkaCode` for the relay's own error" },
 } as const satisfies Record<string, ErrorKind>
 
-export type OttlaErrorCode = keyof typeof ERRORS
+export type OttlaErrorCode = keyof typeof ERRORS | GroupErrorCode
 
 /** An error as plain data: crosses a worker's border and fits into storage. */
 export interface ErrorInfo {
@@ -84,8 +86,9 @@ export class OttlaError extends Error {
   constructor(code: OttlaErrorCode, detail: OttlaErrorDetail) {
     super(detail.message, detail.cause === undefined ? undefined : { cause: detail.cause })
     this.code = code
-    this.hint = detail.hint ?? ERRORS[code].hint
-    this.retriable = detail.retriable ?? ERRORS[code].retriable
+    const kind: ErrorKind | undefined = ERRORS[code as keyof typeof ERRORS]
+    this.hint = detail.hint ?? kind?.hint ?? ''
+    this.retriable = detail.retriable ?? kind?.retriable ?? false
     this.kafkaCode = detail.kafkaCode
   }
 

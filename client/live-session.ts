@@ -82,6 +82,7 @@ class RelaySession implements Session {
   readonly #backoff: Backoff
   readonly #subscriptions: Subscriptions
   readonly #states = new Emitter<ConnectionState>()
+  readonly #heard = new Emitter<void>()
   readonly #requestTimeoutMs: number
   #state: ConnectionState = { phase: 'connecting', attempt: 1 }
   #connection: Connection | undefined
@@ -123,6 +124,10 @@ class RelaySession implements Session {
 
   onState(listener: (state: ConnectionState) => void): () => void {
     return this.#states.on(listener)
+  }
+
+  onHeard(listener: () => void): () => void {
+    return this.#heard.on(listener)
   }
 
   start(): void {
@@ -169,7 +174,10 @@ class RelaySession implements Session {
         { url, transport, clientId, clock: this.#clock },
         {
           onOpen: () => void this.#greet(connection),
-          onSignOfLife: () => this.#live?.watch?.signOfLife(),
+          onSignOfLife: () => {
+            this.#live?.watch?.signOfLife()
+            this.#heard.emit()
+          },
           readPush: (key, version, body) => this.#readPush(key, version, body),
           onEnd: (reason) => this.#ended(connection, reason),
         },

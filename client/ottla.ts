@@ -9,6 +9,8 @@ import type { Lanes } from './consumer/lanes.ts'
 import { Sources } from './consumer/sources.ts'
 import type { Core, Outbox, ReplicaPolicy, Status } from './core.ts'
 import { OttlaError } from './errors.ts'
+import { Group } from './group/group.ts'
+import type { GroupOptions } from './group/options.ts'
 import { SendBuffer } from './producer/send-buffer.ts'
 import { Settlements } from './producer/settlements.ts'
 import { bytes, type Serde, string } from './serde.ts'
@@ -31,6 +33,7 @@ export class Ottla {
   readonly #settlements: Settlements
   readonly #sources: Sources
   readonly #buffers = new Set<SendBuffer>()
+  readonly #consumers = new Set<() => Promise<void>>()
   #closing: Promise<void> | undefined
 
   constructor(parts: OttlaParts) {
@@ -79,6 +82,16 @@ export class Ottla {
     })
   }
 
+  /** A group of consumers that share the partitions of topics; see GroupOptions for how its members behave. */
+  group(id: string, options: GroupOptions = {}): Group {
+    const { clock, random, codecs } = this.#parts
+    const onClose = (close: () => Promise<void>) => {
+      this.#consumers.add(close)
+      return () => this.#consumers.delete(close)
+    }
+    return new Group(id, options, { clock, random, codecs, lanes: () => this.#sources.lanes(), onClose })
+  }
+
   /** After `needs-auth`, once the credentials have been renewed. */
   reauthenticate(): Promise<void> {
     return this.#parts.core.reauthenticate()
@@ -96,6 +109,7 @@ export class Ottla {
   }
 
   async #close(): Promise<void> {
+    await Promise.all([...this.#consumers].map((close) => close()))
     await Promise.all([...this.#buffers].map((buffer) => buffer.close()))
     await this.#sources.close()
     await this.#parts.core.close()

@@ -40,7 +40,8 @@ export interface ConnectionOptions {
   random?: Random
 }
 
-export type SessionOpener = (identity: ReplicaIdentity) => Session
+/** `heartbeatMs` instead of the one in the options. */
+export type SessionOpener = (identity: ReplicaIdentity, heartbeatMs?: number) => Session
 
 /** Rejects NO_WEBSOCKET, and INVALID_ARGUMENT for an address that is none. */
 export async function sessionOpener(url: string, options: ConnectionOptions): Promise<SessionOpener> {
@@ -48,8 +49,9 @@ export async function sessionOpener(url: string, options: ConnectionOptions): Pr
   const { clock = systemClock, random = systemRandom, wakeUps = browserWakeUps() } = options
   const transport = options.transport ?? webSocketTransport(await findWebSocket(options.webSocket))
   const { clientId = null, heartbeatMs, requestTimeoutMs, connectTimeoutMs, backoff } = options
-  const fixed = { heartbeatMs, requestTimeoutMs, connectTimeoutMs, backoff }
-  return (identity) => openSession({ url, transport, clock, random, wakeUps, clientId, identity, ...fixed })
+  const fixed = { requestTimeoutMs, connectTimeoutMs, backoff }
+  return (identity, ownHeartbeatMs = heartbeatMs) =>
+    openSession({ url, transport, clock, random, wakeUps, clientId, identity, heartbeatMs: ownHeartbeatMs, ...fixed })
 }
 
 /** A core in this context: what a page has without a worker, and what a worker runs. */
@@ -63,10 +65,10 @@ export function openCore(
 
 /** For live readers: the core's own connection first, then others that keep nothing. */
 export function lanesBeside(core: LocalCore, open: SessionOpener, clock: Clock, random: Random): Lanes {
-  return new Lanes(core.session, () => openAnonymousSession(open, clock, random))
+  return new Lanes(core.session, (heartbeatMs) => openAnonymousSession(open, clock, random, heartbeatMs))
 }
 
 /** A session that keeps nothing: for live readers, here or in a page whose core lives in a worker. */
-export function openAnonymousSession(open: SessionOpener, clock: Clock, random: Random): Session {
-  return open({ replicaId: randomUuid(random), nextGeneration: generationCounter(clock) })
+export function openAnonymousSession(open: SessionOpener, clock: Clock, random: Random, heartbeatMs?: number): Session {
+  return open({ replicaId: randomUuid(random), nextGeneration: generationCounter(clock) }, heartbeatMs)
 }

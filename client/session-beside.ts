@@ -18,6 +18,7 @@ export function beside(session: Session): Session {
     },
     metadata: session.metadata,
     onState: (listener) => session.onState(listener),
+    onHeard: (listener) => session.onHeard(listener),
     call: (api, body, options) => session.call(api, body, options),
     subscribe: (request) => session.subscribe(request),
     isSubscribed: () => true,

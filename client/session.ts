@@ -104,6 +104,11 @@ export interface Session {
   onState(listener: (state: ConnectionState) => void): () => void
   /** What was found at the address was no relay: calls work as far as it offers them, subscriptions end with 35. */
   readonly isKafka: boolean
+  /**
+   * Something came from the relay. In a hidden page, whose timers sleep, this still happens at every heartbeat of the
+   * relay: whatever must be done in time is best done here.
+   */
+  onHeard(listener: () => void): () => void
   /** What the relay said in its handshake; undefined before the first one. */
   readonly limits: RelayLimits | undefined
   /** Add to the local wall clock to get the relay's; measured at each Hello and Ping. */

@@ -47,10 +47,14 @@ export interface TopicParts<K, V> {
 
 export class Topic<K = string, V = Uint8Array> {
   readonly name: string
+  readonly key: Serde<K>
+  readonly value: Serde<V>
   readonly #parts: TopicParts<K, V>
 
   constructor(parts: TopicParts<K, V>) {
     this.name = parts.name
+    this.key = parts.key
+    this.value = parts.value
     this.#parts = parts
   }
 

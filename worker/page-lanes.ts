@@ -14,6 +14,6 @@ export class PageLanes extends Lanes {
 
 export async function openPageLanes(url: string, options: PlainConnectionOptions): Promise<PageLanes> {
   const open = await sessionOpener(url, options)
-  const openLive = () => openAnonymousSession(open, systemClock, systemRandom)
+  const openLive = (heartbeatMs?: number) => openAnonymousSession(open, systemClock, systemRandom, heartbeatMs)
   return new PageLanes(openLive(), openLive)
 }

@@ -13,10 +13,11 @@ export const EXTRA_LANES_MAX = 16
 
 export class Lanes {
   readonly main: Session
-  readonly #openAnother: () => Session
+  readonly #openAnother: (heartbeatMs?: number) => Session
   #extra: Session[] = []
 
-  constructor(main: Session, openAnother: () => Session) {
+  /** `openAnother` opens one that is heard from every `heartbeatMs`, as far as the relay agrees. */
+  constructor(main: Session, openAnother: (heartbeatMs?: number) => Session) {
     this.main = main
     this.#openAnother = openAnother
   }
@@ -37,6 +38,11 @@ export class Lanes {
     const opened = this.#openAnother()
     this.#extra.push(opened)
     return opened
+  }
+
+  /** A session that nobody else gets, for who asks what the relay may be long in answering. The caller closes it. */
+  ownSession(heartbeatMs: number): Session {
+    return this.#openAnother(heartbeatMs)
   }
 
   async close(): Promise<void> {

@@ -34,7 +34,8 @@ export class LiveFeed implements Feed {
   /** To be marked on the next frame. */
   #gap: Gap | undefined
   #position: number
-  #leaderEpoch = -1
+  #leaderEpoch: number
+  #endOffset = -1
   #isAtEnd = false
   #isExact: boolean
   /** A gap whose far side is known only when the subscription has begun. */
@@ -48,6 +49,7 @@ export class LiveFeed implements Feed {
     this.#events = events
     this.#position = options.from
     this.#isExact = options.isExact
+    this.#leaderEpoch = options.leaderEpoch ?? -1
     this.#subscription = session.subscribe({
       topicId: topic.id,
       partition,
@@ -68,6 +70,11 @@ export class LiveFeed implements Feed {
 
   get isUpToDate(): boolean {
     return this.#isAtEnd && this.#queue.length === 0
+  }
+
+  /** Where the log ends, as last heard; -1 before. */
+  get endOffset(): number {
+    return this.#endOffset
   }
 
   take(): Frame | undefined {
@@ -104,7 +111,8 @@ export class LiveFeed implements Feed {
     return true
   }
 
-  #started({ startOffset }: SubscriptionStarted): void {
+  #started({ startOffset, highWatermark, lastStableOffset }: SubscriptionStarted): void {
+    this.#endOffset = this.#options.isolation === 1 ? lastStableOffset : highWatermark
     if (this.#openGap) this.#tellGap({ ...this.#openGap, to: startOffset })
     this.#openGap = undefined
     // From here on "the end" is this offset, also after a reconnect before anything came.
@@ -113,6 +121,7 @@ export class LiveFeed implements Feed {
 
   #delivered(frame: Deliver): void {
     const endOffset = this.#options.isolation === 1 ? frame.lastStableOffset : frame.highWatermark
+    this.#endOffset = endOffset
     this.#isAtEnd = frame.nextOffset >= endOffset
     if (frame.records.length > 0 && frame.nextOffset > this.#position) this.#push(frame)
     this.#events.onReady()

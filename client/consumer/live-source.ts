@@ -1,7 +1,6 @@
 /** Reading straight from the relay: one subscription for each partition, nothing kept. */
-import { abortError } from '../abort-error.ts'
-import { OttlaError } from '../errors.ts'
 import type { Session } from '../session.ts'
+import { whenLive } from '../when-live.ts'
 import type { Lanes } from './lanes.ts'
 import { LiveFeed } from './live-feed.ts'
 import { END, type Isolation, type Source, START } from './source.ts'
@@ -43,40 +42,4 @@ export async function openLiveSource(
       for (const feed of feeds) feed.close()
     },
   }
-}
-
-/** Runs `act` as soon as the session is live, and again when the connection is lost in the middle. */
-export async function whenLive<T>(session: Session, signal: AbortSignal, act: () => Promise<T>): Promise<T> {
-  for (;;) {
-    await live(session, signal)
-    try {
-      return await act()
-    } catch (error) {
-      if (session.state.phase === 'live' || signal.aborted || session.state.phase === 'closed') throw error
-    }
-  }
-}
-
-function live(session: Session, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const look = () => {
-      if (session.state.phase === 'live') stop(resolve)
-      else if (session.state.phase === 'closed' || signal.aborted) stop(() => reject(closedReason(session, signal)))
-    }
-    const stop = (settle: () => void) => {
-      unlisten()
-      signal.removeEventListener('abort', look)
-      settle()
-    }
-    const unlisten = session.onState(look)
-    signal.addEventListener('abort', look)
-    look()
-  })
-}
-
-function closedReason(session: Session, signal: AbortSignal): OttlaError {
-  if (signal.aborted) return abortError('reading', signal)
-  const { state } = session
-  const why = state.phase === 'closed' && state.error ? `: ${state.error.message}` : ''
-  return new OttlaError('CLOSED', { message: `the connection is closed for good${why}` })
 }

@@ -45,6 +45,8 @@ export type Isolation = 0 | 1
 export interface FeedOptions {
   /** An offset, START or END. */
   from: number
+  /** Of the record before `from`, when known: tells the relay from a log that was truncated. Default -1. */
+  leaderEpoch?: number
   /** False: `from` was worked out, and when the log has moved on meanwhile, its start is as good and no gap. */
   isExact: boolean
   onMissingOffset: OnMissingOffset

@@ -27,12 +27,17 @@ export class Sources {
   /** With a policy from the replica, without one live. */
   async open(topic: string, { policy, ...asked }: AskedSource, signal: AbortSignal): Promise<Source> {
     if (policy) return openReplicaSource(this.#core, topic, { ...asked, policy }, this.#codecs, signal)
+    const [{ openLiveSource }, lanes] = await Promise.all([import('./live-source.ts'), this.lanes()])
+    return openLiveSource(lanes, topic, asked, signal)
+  }
+
+  /** Connections of this context's own, opened when first asked for. */
+  lanes(): Promise<Lanes> {
     this.#lanes ??= this.#openLanes().catch((failure: unknown) => {
       this.#lanes = undefined
       throw failure
     })
-    const [{ openLiveSource }, lanes] = await Promise.all([import('./live-source.ts'), this.#lanes])
-    return openLiveSource(lanes, topic, asked, signal)
+    return this.#lanes
   }
 
   async close(): Promise<void> {

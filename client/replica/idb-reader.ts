@@ -2,14 +2,14 @@
  * A page's own way to the replica: reads only, straight from IndexedDB, with no worker and no network in between.
  *
  * It opens the database only if it exists and never makes, upgrades or holds it: whoever wants to delete it gets it at
- * once. Cold start to the first record is one open, one look at what is held, and one `get`.
+ * once. Cold start to the first record is one open, one look at what is held, and one `get`. What fails is thrown as the
+ * browser says it: the page then asks its worker, which knows what is wrong with the same data.
  */
 import type { StoredChunk } from '../core.ts'
 import { databaseName } from './idb-format.ts'
 import { type ChunkRead, readChunkRows } from './idb-read.ts'
 import { answerTo } from './idb-request.ts'
 import type { StoredPosition, StoredTopic } from './store.ts'
-import { StoreError, storeErrorFrom } from './store-error.ts'
 import { toStoredChunk } from './stored-chunk.ts'
 
 const AFTER_ALL_STRINGS: IDBValidKey = []
@@ -33,7 +33,7 @@ export async function openReplicaReader(replica: string): Promise<ReplicaReader 
     return new ReplicaReader(await answerTo(opening))
   } catch (failure) {
     if (isMissing) return undefined
-    throw storeErrorFrom(failure, `opening the replica ${replica}`)
+    throw failure
   }
 }
 
@@ -76,11 +76,7 @@ export class ReplicaReader {
   }
 
   async #run<T>(read: (database: IDBDatabase) => Promise<T>): Promise<T> {
-    if (!this.#isOpen) throw new StoreError('closed', 'this reader of the replica is closed')
-    try {
-      return await read(this.#database)
-    } catch (failure) {
-      throw storeErrorFrom(failure, 'reading the replica')
-    }
+    if (!this.#isOpen) throw new Error('this reader of the replica is closed')
+    return read(this.#database)
   }
 }

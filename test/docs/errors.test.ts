@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { ERRORS } from '../../client/errors.ts'
+import { GROUP_ERRORS } from '../../client/group/errors.ts'
 
 test('docs/ERRORS.md lists every code with what to do about it', () => {
   const page = readFileSync(new URL('../../docs/ERRORS.md', import.meta.url), 'utf8')
@@ -9,5 +10,6 @@ test('docs/ERRORS.md lists every code with what to do about it', () => {
     retriable === 'yes',
     hint,
   ])
-  expect(rows).toEqual(Object.entries(ERRORS).map(([code, { retriable, hint }]) => [code, retriable, hint]))
+  const all = Object.entries({ ...ERRORS, ...GROUP_ERRORS })
+  expect(rows).toEqual(all.map(([code, { retriable, hint }]) => [code, retriable, hint]))
 })

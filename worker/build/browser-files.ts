@@ -48,7 +48,7 @@ export function browserFilesPlugin(): Plugin {
 }
 
 /** What client.js imports lazily, as far as worker.js has it anyway or a page seldom needs it; worker.ts exports it. */
-const LAZY_PARTS = ['requests', 'last-records', 'live-source', 'own-connection', 'page-lanes', 'page-seat']
+const LAZY_PARTS = ['requests', 'last-records', 'live-source', 'on-demand', 'open-here', 'page-lanes', 'page-seat']
 
 /** The page has what its first record needs; the rest it imports from the file that its worker runs. */
 function restFromWorker(): Plugin {

@@ -244,6 +244,10 @@ export class ModelSession implements Session {
     this.#strays = []
   }
 
+  onHeard(): () => void {
+    return () => {}
+  }
+
   onState(listener: (state: ConnectionState) => void): () => void {
     return this.#states.on(listener)
   }

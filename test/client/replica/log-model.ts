@@ -167,6 +167,10 @@ export class LogSession implements Session {
     return this.#subscribers.length
   }
 
+  onHeard(): () => void {
+    return () => {}
+  }
+
   onState(listener: (state: ConnectionState) => void): () => void {
     return this.#states.on(listener)
   }

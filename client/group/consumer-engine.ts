@@ -1,0 +1,245 @@
+/**
+ * A consumer at work: membership above, partitions below, the application's handler between.
+ *
+ * Invariants: a partition's records are handled in order, of several partitions as many at a time as asked for; when one
+ * part fails for good all end, and the application learns the first reason; closing finishes what is under way, commits
+ * it and leaves the group.
+ */
+import type { CodecRegistry } from '../../protocol/compression.ts'
+import type { Clock } from '../../protocol/lib/clock.ts'
+import type { Random } from '../../protocol/lib/random.ts'
+import type { RawRecord } from '../../protocol/records.ts'
+import { abortError } from '../abort-error.ts'
+import type { Lanes } from '../consumer/lanes.ts'
+import { recordTyper } from '../consumer/record-typer.ts'
+import { OttlaError } from '../errors.ts'
+import type { TopicRecord } from '../record.ts'
+import { whenLive } from '../when-live.ts'
+import type { AssignedPartition } from './assigned-partition.ts'
+import { Assignment } from './assignment.ts'
+import { assignorsOf } from './assignors/names.ts'
+import { ClassicMembership } from './classic-membership.ts'
+import { Committer } from './committer.ts'
+import { type ConsumerStatus, partitionStatus } from './consumer-status.ts'
+import { groupError, handlerError } from './errors.ts'
+import type { ConsumerEvents } from './events.ts'
+import type { Membership } from './membership.ts'
+import type { GroupOptions, GroupReadOptions, HandlerContext, ReadableTopic } from './options.ts'
+import { workThrough } from './partition-worker.ts'
+import { RetryPolicy } from './retry-policy.ts'
+import { Slots } from './slots.ts'
+import type { TopicPartition } from './topic-partition.ts'
+
+export interface EngineParts {
+  groupId: string
+  group: GroupOptions
+  topics: ReadonlyArray<ReadableTopic<unknown, unknown>>
+  options: GroupReadOptions
+  lanes: Lanes
+  clock: Clock
+  random: Random
+  codecs: CodecRegistry
+  events: ConsumerEvents
+}
+
+/** How the application takes records. */
+export interface Work {
+  /** `halted` aborts when nothing more is wanted of this partition. */
+  handle(records: TopicRecord<unknown, unknown>[], context: HandlerContext, halted: AbortSignal): unknown
+  batchMax: number
+  concurrency: number
+  /** Nothing more will be taken. */
+  end(): void
+}
+
+type Typer = (partition: number, records: RawRecord[]) => TopicRecord<unknown, unknown>[]
+
+/** A relay that cannot be reached gets no last commit; others take up the records again. */
+const LAST_COMMIT_MS_MAX = 5_000
+
+export class ConsumerEngine {
+  /** Resolves when it was closed, rejects with the reason when it ended by itself. */
+  readonly ended: Promise<void>
+  readonly #parts: EngineParts
+  readonly #work: Work
+  readonly #membership: Membership
+  readonly #committer: Committer
+  readonly #assignment: Assignment
+  readonly #slots: Slots
+  readonly #policy: RetryPolicy
+  readonly #typers: ReadonlyMap<string, Typer>
+  readonly #closed = new AbortController()
+  #failure: OttlaError | undefined
+  #closing: Promise<void> | undefined
+  #settle!: { resolve(): void; reject(error: unknown): void }
+
+  constructor(parts: EngineParts, work: Work) {
+    const { topics, options, random, events } = parts
+    this.#parts = parts
+    this.#work = work
+    this.ended = new Promise((resolve, reject) => {
+      this.#settle = { resolve, reject }
+    })
+    this.ended.catch(() => {})
+    this.#slots = new Slots(work.concurrency)
+    this.#policy = new RetryPolicy(options.retry, random)
+    this.#typers = new Map(
+      topics.map(({ name, key, value }) => [name, recordTyper({ topic: name, key, value }, undefined)]),
+    )
+    this.#membership = this.#newMembership()
+    this.#committer = this.#newCommitter()
+    this.#assignment = new Assignment({
+      ...parts,
+      events,
+      committer: this.#committer,
+      work: (partition) => void this.#workOn(partition),
+      fail: (error) => this.#fail(error),
+    })
+  }
+
+  start(): void {
+    const { options, groupId, lanes, topics } = this.#parts
+    const { signal } = options
+    const onAbort = () => void this.#end(abortError(`reading in group ${groupId}`, signal!))
+    if (signal?.aborted) return onAbort()
+    signal?.addEventListener('abort', onAbort, { once: true })
+    this.#closed.signal.addEventListener('abort', () => signal?.removeEventListener('abort', onAbort))
+    this.#membership.start()
+    // A topic that is not there is a mistake when reading begins. One that goes later may come again.
+    const lookUp = () => Promise.all(topics.map(({ name }) => lanes.main.metadata.lookUp(name)))
+    whenLive(lanes.main, this.#closed.signal, lookUp).catch((error: unknown) => this.#fail(error))
+  }
+
+  get status(): ConsumerStatus {
+    const { state, memberId, claim, isLeader } = this.#membership
+    return {
+      group: this.#parts.groupId,
+      state: this.#closing ? 'closed' : state === 'member' ? 'reading' : 'joining',
+      ...{ memberId, isLeader, generation: claim?.generation ?? -1 },
+      partitions: this.#assignment.partitions.map(partitionStatus),
+      error: this.#failure?.toInfo() ?? null,
+    }
+  }
+
+  /** What is done is on the relay's disk when it resolves. */
+  commit(): Promise<void> {
+    const { partitions } = this.#assignment
+    return this.#commit(partitions.map((partition) => ({ partition, to: partition.processedTo })))
+  }
+
+  /** Counts the record, and all before it in its partition, as done. */
+  async commitRecord({ topic, partition: number, offset }: TopicPartition & { offset: number }): Promise<void> {
+    const partition = this.#ours({ topic, partition: number })
+    if (offset < partition.handedTo) return this.#commit([{ partition, to: offset + 1 }])
+    throw new OttlaError('INVALID_ARGUMENT', {
+      message: `offset ${offset} of ${topic}-${number} was not handed out; reading has come to ${partition.handedTo}`,
+    })
+  }
+
+  async #commit(commits: ReadonlyArray<{ partition: AssignedPartition; to: number }>): Promise<void> {
+    for (const { partition, to } of commits) partition.commitTo = Math.max(partition.commitTo, to)
+    await this.#committer.flush(commits.map(({ partition }) => partition))
+    for (const { partition, to } of commits) if (partition.committedTo < to) throw notOurs(partition)
+  }
+
+  pause(list?: readonly TopicPartition[]): void {
+    for (const partition of this.#assignment.chosen(list)) partition.pause()
+    this.#parts.events.changed()
+  }
+
+  resume(list?: readonly TopicPartition[]): void {
+    for (const partition of this.#assignment.chosen(list)) partition.resume()
+    this.#parts.events.changed()
+  }
+
+  seek(at: TopicPartition, offset: number): void {
+    this.#ours(at).moveTo(offset)
+    this.#committer.touch()
+  }
+
+  /** Idempotent. */
+  close(): Promise<void> {
+    return this.#end(undefined)
+  }
+
+  #newMembership(): Membership {
+    const { group, groupId, clock, random, lanes, topics, events } = this.#parts
+    const { sessionTimeoutMs = 30_000, rebalanceTimeoutMs = 60_000, heartbeatMs = 3_000 } = group
+    return new ClassicMembership({
+      ...{ groupId, clock, random, sessionTimeoutMs, rebalanceTimeoutMs, heartbeatMs },
+      groupInstanceId: group.groupInstanceId ?? null,
+      metadataEveryMs: group.metadataEveryMs ?? 30_000,
+      assignors: assignorsOf(group.assignors ?? ['cooperative-sticky']),
+      topics: topics.map(({ name }) => name),
+      session: lanes.ownSession(heartbeatMs),
+      events: {
+        assign: (partitions) => void this.#assignment.add(partitions).catch((error: unknown) => this.#fail(error)),
+        revoke: (partitions) => this.#assignment.revoke(partitions),
+        lose: (partitions) => this.#assignment.lose(partitions),
+        failed: (error) => this.#fail(error),
+        changed: () => {
+          this.#committer.touch()
+          events.changed()
+        },
+      },
+    })
+  }
+
+  #newCommitter(): Committer {
+    const { lanes, groupId, clock, random, options } = this.#parts
+    const { metadata = '', commitEveryMs = 200 } = options
+    return new Committer({
+      ...{ session: lanes.main, groupId, clock, random, everyMs: commitEveryMs, membership: this.#membership },
+      partitions: () => this.#assignment.partitions,
+      metadata: ({ topic, partition }) => (typeof metadata === 'string' ? metadata : metadata({ topic, partition })),
+      onFailed: (error) => this.#fail(error),
+    })
+  }
+
+  #workOn(partition: AssignedPartition): Promise<void> {
+    const { clock, events } = this.#parts
+    const { batchMax, handle } = this.#work
+    return workThrough(partition, {
+      ...{ clock, batchMax, slots: this.#slots, policy: this.#policy },
+      holdsLease: () => this.#membership.holdsLease(),
+      handle: ({ topic, partition: number, halted }, records, context) =>
+        handle(this.#typers.get(topic)!(number, [...records]), context, halted),
+      fail: (error) => this.#fail(error),
+      changed: () => events.changed(),
+    })
+  }
+
+  #ours(at: TopicPartition): AssignedPartition {
+    const partition = this.#assignment.get(at)
+    if (partition?.isOpen) return partition
+    throw notOurs(at)
+  }
+
+  #fail(thrown: unknown): void {
+    void this.#end(handlerError(thrown), thrown)
+  }
+
+  #end(failure: OttlaError | undefined, thrown: unknown = failure): Promise<void> {
+    this.#failure ??= failure
+    this.#closing ??= this.#close(thrown)
+    return this.#closing
+  }
+
+  async #close(reason: unknown): Promise<void> {
+    const { lanes, group, events } = this.#parts
+    this.#work.end()
+    const commitMs = lanes.main.state.phase === 'live' ? LAST_COMMIT_MS_MAX : 0
+    await this.#assignment.end(group.rebalanceTimeoutMs ?? 60_000, commitMs)
+    await this.#membership.leave()
+    this.#committer.stop()
+    this.#assignment.dropAll()
+    this.#closed.abort()
+    if (reason === undefined) this.#settle.resolve()
+    else this.#settle.reject(reason)
+    events.changed()
+  }
+}
+
+function notOurs({ topic, partition }: TopicPartition): OttlaError {
+  return groupError('NOT_ASSIGNED', { message: `${topic}-${partition} is not this member's` })
+}

@@ -1,0 +1,25 @@
+/**
+ * Errors of groups, with what client/errors.ts says of the others. They stand here because most pages never read in a
+ * group. Docs: docs/ERRORS.md lists both tables.
+ */
+import { asOttlaError, OttlaError, type OttlaErrorDetail } from '../errors.ts'
+
+export const GROUP_ERRORS = {
+  FENCED: { retriable: false, hint: 'give each process a groupInstanceId of its own' },
+  GROUP_MISMATCH: { retriable: false, hint: 'name the assignors of the other members, or use another group' },
+  NOT_ASSIGNED: { retriable: false, hint: 'whoever has the partition now goes on from the last commit' },
+  HANDLER_FAILED: { retriable: false, hint: 'mend the handler, or give the consumer a retry policy' },
+} as const
+
+export type GroupErrorCode = keyof typeof GROUP_ERRORS
+
+export function groupError(code: GroupErrorCode, detail: OttlaErrorDetail): OttlaError {
+  return new OttlaError(code, { ...GROUP_ERRORS[code], ...detail })
+}
+
+/** What an application's own code threw. */
+export function handlerError(thrown: unknown): OttlaError {
+  if (thrown instanceof OttlaError) return thrown
+  const { message } = asOttlaError(thrown, 'INVALID_VALUE')
+  return groupError('HANDLER_FAILED', { message, cause: thrown })
+}

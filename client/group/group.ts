@@ -1,0 +1,36 @@
+/** A group by its name. Cheap to make; does no I/O by itself. */
+import { bytes, type Serde, string } from '../serde.ts'
+import { type GroupClient, GroupConsumer } from './consumer.ts'
+import type { GroupOptions, GroupReadOptions, KeyIn, ReadableTopic, ValueIn } from './options.ts'
+
+export class Group {
+  readonly id: string
+  readonly #options: GroupOptions
+  readonly #client: GroupClient
+
+  constructor(id: string, options: GroupOptions, client: GroupClient) {
+    this.id = id
+    this.#options = options
+    this.#client = client
+  }
+
+  /** A new member, which reads its share of one topic. Default serdes: `string` keys, `bytes` values. */
+  read<K = string, V = Uint8Array>(
+    topic: string,
+    options?: GroupReadOptions & { key?: Serde<K>; value?: Serde<V> },
+  ): GroupConsumer<K, V>
+  /** A new member, which reads its share of these topics, as they are typed. */
+  read<T extends ReadableTopic<unknown, unknown>>(
+    topics: T | readonly T[],
+    options?: GroupReadOptions,
+  ): GroupConsumer<KeyIn<T>, ValueIn<T>>
+  read(
+    given: string | ReadableTopic<unknown, unknown> | ReadonlyArray<ReadableTopic<unknown, unknown>>,
+    options: GroupReadOptions & { key?: Serde<unknown>; value?: Serde<unknown> } = {},
+  ): GroupConsumer<unknown, unknown> {
+    const { key = string, value = bytes } = options
+    const topics =
+      typeof given === 'string' ? [{ name: given, key, value } as ReadableTopic<unknown, unknown>] : [given].flat()
+    return new GroupConsumer({ groupId: this.id, group: this.#options, topics, options, client: this.#client })
+  }
+}
