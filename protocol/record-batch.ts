@@ -49,6 +49,7 @@ const CODEC_MASK = 0x07
 const LOG_APPEND_TIME_FLAG = 0x08
 export const TRANSACTIONAL_FLAG = 0x10
 export const CONTROL_FLAG = 0x20
+const DELETE_HORIZON_FLAG = 0x40
 const TWO_TO_32 = 4_294_967_296
 const SEQUENCE_SPAN = 2_147_483_648
 
@@ -125,6 +126,12 @@ export const saysTransactional = (batch: Uint8Array): boolean =>
   batch.length >= BATCH_HEADER_BYTES && (viewOf(batch).getInt16(AT_ATTRIBUTES) & TRANSACTIONAL_FLAG) !== 0
 export const isControl = (header: BatchHeader): boolean => (header.attributes & CONTROL_FLAG) !== 0
 export const hasLogAppendTime = (header: BatchHeader): boolean => (header.attributes & LOG_APPEND_TIME_FLAG) !== 0
+/** KIP-534: the base timestamp says from when on tombstones and markers in this batch may go. */
+export const hasDeleteHorizon = (header: BatchHeader): boolean => (header.attributes & DELETE_HORIZON_FLAG) !== 0
+export const setDeleteHorizon = (attributes: number, isSet: boolean): number =>
+  isSet ? attributes | DELETE_HORIZON_FLAG : attributes & ~DELETE_HORIZON_FLAG
+export const withoutCodec = (attributes: number): number => attributes & ~CODEC_MASK
+export const withoutTransaction = (attributes: number): number => attributes & ~TRANSACTIONAL_FLAG
 export const hasProducer = (header: BatchHeader): boolean => header.producerId >= 0
 
 /** Sequence numbers count records and wrap from 2^31-1 to 0. */

@@ -56,7 +56,7 @@ function varintSize(value: number): number {
   return size
 }
 
-function varlongSize(value: number): number {
+export function varlongSize(value: number): number {
   let raw = value >= 0 ? value * 2 : -value * 2 - 1
   let size = 1
   while (raw > 0x7f) {

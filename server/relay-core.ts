@@ -9,6 +9,7 @@ import type { Clock } from '../protocol/lib/clock.ts'
 import type { Random } from '../protocol/lib/random.ts'
 import type { Authorizer } from './authorizer.ts'
 import { BackupPoints } from './backup/backup-points.ts'
+import { CompactionTask } from './compaction-task.ts'
 import type { RelayConfig } from './config.ts'
 import { ConnectionLimits } from './connection-limits.ts'
 import { type GroupCoordinator, openGroupCoordinator } from './coordinator/runtime.ts'
@@ -20,9 +21,11 @@ import { claimFormat } from './engine/data-format.ts'
 import { openEmbeddedEngine } from './engine/embedded.ts'
 import type { Engine } from './engine.ts'
 import { Hub } from './fan-out/hub.ts'
+import { CompactedKeys } from './handlers/compacted-keys.ts'
 import { LimitedLog } from './limited-log.ts'
 import { KafkaDoor } from './listener/kafka-door.ts'
 import { WebSocketDoor } from './listener/websocket.ts'
+import type { CommitActivity } from './log/compaction/pace.ts'
 import type { Logger } from './logger.ts'
 import { ReplicaConnections } from './replica-connections.ts'
 import { RetentionTask } from './retention-task.ts'
@@ -57,9 +60,11 @@ export async function openRelayCore(options: RelayCoreOptions): Promise<RelayCor
   const unlock = await files.lock(config.dataDir)
   try {
     await claimFormat(files, config.dataDir)
-    const engine = await openEmbeddedEngine({ ...options, dataDir: config.dataDir })
+    const commits: CommitActivity = { running: 0 }
+    const engine = await openEmbeddedEngine({ ...options, commits, dataDir: config.dataDir })
     try {
-      return assemble(options, engine, await openCoordinators(options, engine), unlock)
+      const coordinators = await openCoordinators(options, engine)
+      return assemble({ ...options, commits }, engine, coordinators, unlock)
     } catch (error) {
       await engine.close()
       throw error
@@ -88,7 +93,16 @@ async function openCoordinators(options: RelayCoreOptions, engine: Engine): Prom
 }
 
 function assemble(
-  { config, files, clock, random, logger, authorizer, advertised }: RelayCoreOptions,
+  {
+    config,
+    files,
+    clock,
+    random,
+    logger,
+    authorizer,
+    advertised,
+    commits,
+  }: RelayCoreOptions & { commits: CommitActivity },
   engine: Engine,
   { groups, transactions }: Coordinators,
   unlock: () => Promise<void>,
@@ -103,11 +117,14 @@ function assemble(
       { ...transactions.hold(), path: 'transactions' },
     ],
   })
+  const compaction = new CompactionTask({ engine, config, clock, random, logger, commits })
   const services: Services = {
     ...{ config, engine, hub, groups, transactions, clock, logger, authorizer, noise, advertised },
     limits: new ConnectionLimits(config, noise),
     replicas: new ReplicaConnections(),
     backups,
+    keys: new CompactedKeys(),
+    compaction,
   }
   const webSocketDoor = new WebSocketDoor(services)
   const kafkaDoor = new KafkaDoor(services)
@@ -125,6 +142,7 @@ function assemble(
     noise.close()
     stopForgetting()
     try {
+      await compaction.stop()
       await transactions.close()
       await groups.close()
       await engine.close()

@@ -2,12 +2,14 @@
 import type { Clock } from '../protocol/lib/clock.ts'
 import type { Authorizer } from './authorizer.ts'
 import type { BackupPoints } from './backup/backup-points.ts'
+import type { CompactionTask } from './compaction-task.ts'
 import type { RelayConfig } from './config.ts'
 import type { ConnectionLimits } from './connection-limits.ts'
 import type { GroupCoordinator } from './coordinator/runtime.ts'
 import type { TransactionCoordinator } from './coordinator/transactions/transaction-coordinator.ts'
 import type { Engine } from './engine.ts'
 import type { Hub } from './fan-out/hub.ts'
+import type { CompactedKeys } from './handlers/compacted-keys.ts'
 import type { LimitedLog } from './limited-log.ts'
 import type { Address } from './listener/peer-socket.ts'
 import type { Logger } from './logger.ts'
@@ -28,6 +30,8 @@ export interface Services {
   readonly replicas: ReplicaConnections
   readonly backups: BackupPoints
   readonly advertised: Advertised
+  readonly keys: CompactedKeys
+  readonly compaction: CompactionTask
 }
 
 /** Where the doors are, as far as the relay itself knows. */

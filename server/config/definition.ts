@@ -5,7 +5,7 @@
  * refusal is a `ConfigError` that names the key, the value and what is allowed.
  */
 
-export type ConfigType = 'int' | 'long' | 'boolean' | 'string' | 'list'
+export type ConfigType = 'int' | 'long' | 'double' | 'boolean' | 'string' | 'list'
 
 /** One configuration key. `parse` accepts text (flags, environment, files, Kafka requests) and JSON values alike. */
 export interface ConfigDefinition<T> {
@@ -105,6 +105,20 @@ export function numberOrWord<const Word extends string>(
   }
 }
 
+/** A share between 0 and 1. */
+export function fraction(about: Described<number>): ConfigDefinition<number> {
+  const range = 'a number from 0 to 1'
+  return {
+    ...describe(about, 'double', range),
+    parse(raw) {
+      const value = typeof raw === 'string' && /^\s*\d*\.?\d+\s*$/.test(raw) ? Number(raw) : raw
+      if (typeof value !== 'number' || !(value >= 0 && value <= 1)) throw new ConfigError(about.name, raw, range)
+      return value
+    },
+    format: String,
+  }
+}
+
 export function yesOrNo(about: Described<boolean>): ConfigDefinition<boolean> {
   const range = 'true or false'
   return {
@@ -134,16 +148,24 @@ export function text(about: Described<string> & { emptyAllowed?: boolean }): Con
   }
 }
 
-/** One of a few words. `refused` maps words that exist elsewhere (in Kafka) to the reason why not here. */
-export function choice<const Word extends string>(
-  about: Described<Word> & { words: readonly Word[]; refused?: Readonly<Record<string, string>> },
-): ConfigDefinition<Word> {
+interface Choice<Word extends string> extends Described<Word> {
+  type?: 'string' | 'list'
+  words: readonly Word[]
+  /** Words that exist elsewhere (in Kafka), and the reason why not here. */
+  refused?: Readonly<Record<string, string>>
+  /** Other ways to say one of the words. */
+  aliases?: Readonly<Record<string, NoInfer<Word>>>
+}
+
+/** One of a few words. As a list: one of a few lists, each as it is written. */
+export function choice<const Word extends string>(about: Choice<Word>): ConfigDefinition<Word> {
   const range = about.words.join(' or ')
+  const aliases = new Map<unknown, Word>(Object.entries(about.aliases ?? {}))
   return {
-    ...describe(about, 'string', range),
+    ...describe(about, about.type ?? 'string', range),
     parse(raw) {
-      const wanted = typeof raw === 'string' ? raw.trim() : raw
-      const word = about.words.find((candidate) => candidate === wanted)
+      const wanted = typeof raw === 'string' ? raw.replaceAll(/\s/g, '') : raw
+      const word = about.words.find((candidate) => candidate === wanted) ?? aliases.get(wanted)
       if (word !== undefined) return word
       throw new ConfigError(about.name, raw, range, about.refused?.[String(wanted)])
     },

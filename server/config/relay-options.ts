@@ -142,6 +142,29 @@ const options = {
     unit: 'ms',
     doc: 'How often old segments are looked for.',
   }),
+  compactionCheckMs: wholeNumber({
+    name: 'compaction-check-ms',
+    default: 15_000,
+    min: 10,
+    max: INT32_MAX,
+    unit: 'ms',
+    doc: 'How often topics that keep the newest record of each key are looked at.',
+  }),
+  compactionMapBytes: wholeNumber({
+    name: 'compaction-map-bytes',
+    default: 32 * MIB,
+    min: 64 * KIB,
+    max: 4096 * MIB,
+    unit: 'bytes',
+    doc: 'Memory for keys while a partition is compacted, 32 bytes each; more keys take more passes.',
+  }),
+  compactionBytesPerSecond: wholeNumber({
+    name: 'compaction-bytes-per-second',
+    default: 64 * MIB,
+    min: 64 * KIB,
+    unit: 'bytes a second',
+    doc: 'How fast compaction may read and write.',
+  }),
   groupInitialRebalanceDelayMs: wholeNumber({
     name: 'group-initial-rebalance-delay-ms',
     default: 3000,
@@ -272,4 +295,7 @@ export const kafkaNameOfOption: Partial<Record<RelayOptionKey, readonly string[]
   maxConnectionsPerIp: ['max.connections.per.ip'],
   maxRequestBytes: ['socket.request.max.bytes'],
   retentionCheckMs: ['log.retention.check.interval.ms'],
+  compactionCheckMs: ['log.cleaner.backoff.ms'],
+  compactionMapBytes: ['log.cleaner.dedupe.buffer.size'],
+  compactionBytesPerSecond: ['log.cleaner.io.max.bytes.per.second'],
 }

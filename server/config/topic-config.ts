@@ -5,7 +5,7 @@
  * over the relay's defaults each time one of the two changes; the result is what a log runs with.
  */
 
-import { type ConfigDefinition, ConfigError, type ConfigValues, choice, wholeNumber } from './definition.ts'
+import { type ConfigDefinition, ConfigError, type ConfigValues, choice, fraction, wholeNumber } from './definition.ts'
 import { nearestName } from './nearest-name.ts'
 
 const DAY_MS = 86_400_000
@@ -68,14 +68,37 @@ const definitions = {
   }),
   cleanupPolicy: choice({
     name: 'cleanup.policy',
+    type: 'list',
     default: 'delete',
-    words: ['delete'],
-    refused: {
-      compact: 'compaction is not available in this version',
-      'compact,delete': 'compaction is not available in this version',
-      'delete,compact': 'compaction is not available in this version',
-    },
-    doc: 'What happens to old records: delete drops whole segments by retention.ms and retention.bytes.',
+    words: ['delete', 'compact', 'compact,delete'],
+    aliases: { 'delete,compact': 'compact,delete' },
+    doc: 'What happens to old records: delete drops whole segments by retention.ms and retention.bytes, compact keeps the newest record of each key.',
+  }),
+  deleteRetentionMs: wholeNumber({
+    name: 'delete.retention.ms',
+    default: DAY_MS,
+    min: 0,
+    unit: 'ms',
+    doc: 'How long a tombstone of a compacted topic can still be read after compaction first met it.',
+  }),
+  minCleanableDirtyRatio: fraction({
+    name: 'min.cleanable.dirty.ratio',
+    default: 0.5,
+    doc: 'A log is compacted when this share of its closed files has been written since the last time.',
+  }),
+  minCompactionLagMs: wholeNumber({
+    name: 'min.compaction.lag.ms',
+    default: 0,
+    min: 0,
+    unit: 'ms',
+    doc: 'Records younger than this are not compacted.',
+  }),
+  maxCompactionLagMs: wholeNumber({
+    name: 'max.compaction.lag.ms',
+    default: Number.MAX_SAFE_INTEGER,
+    min: 1,
+    unit: 'ms',
+    doc: 'Records older than this are compacted however little else there is to compact.',
   }),
   producerIdExpirationMs: wholeNumber({
     name: 'producer.id.expiration.ms',

@@ -15,6 +15,7 @@ import type { Random } from '../../protocol/lib/random.ts'
 import { NULL_UUID, randomUuid } from '../../protocol/lib/uuid.ts'
 import { ConfigError, type RelayConfig, resolveTopicConfig, type TopicConfig, topicConfigDefaults } from '../config.ts'
 import type { CheckedTopic, Engine, NewTopic, Topic } from '../engine.ts'
+import type { CommitActivity } from '../log/compaction/pace.ts'
 import type { HeldLog } from '../log/held-files.ts'
 import { OpenFileLimit } from '../log/open-file-limit.ts'
 import { openPartitionLog } from '../log/open-log.ts'
@@ -38,6 +39,8 @@ export interface EmbeddedEngineOptions {
   clock: Clock
   random: Random
   logger: Logger
+  /** All logs count their commits under way here. */
+  commits?: CommitActivity
 }
 
 interface OpenTopic extends Topic {

@@ -6,7 +6,7 @@
 
 import { BATCH_HEADER_BYTES, batchesIn } from '../../protocol/record-batch.ts'
 import { decodeRecords } from '../../protocol/records.ts'
-import { segmentName, segmentOffsets } from '../log/log-names.ts'
+import { segmentFiles, segmentNameOf } from '../log/log-names.ts'
 import { scanSegment } from '../log/segment-scan.ts'
 import { type Finding, type VerifiedLog, verifyLog } from '../log/verify.ts'
 import { type Files, isMissing, readFully, StorageError } from '../storage/files.ts'
@@ -110,8 +110,8 @@ async function* verifyFolders(
 async function readTopics(files: Files, dir: string): Promise<Map<string, TopicRecord>> {
   const topics = new Map<string, TopicRecord>()
   const text = new TextDecoder()
-  for (const base of segmentOffsets(await files.list(dir))) {
-    const bytes = await readSoundPart(files, `${dir}/${segmentName(base)}`, base)
+  for (const segment of segmentFiles(await files.list(dir))) {
+    const bytes = await readSoundPart(files, `${dir}/${segmentNameOf(segment)}`, segment.baseOffset)
     for (const { at, end, header } of batchesIn(bytes)) {
       for (const { key, value } of decodeRecords(header, bytes.subarray(at + BATCH_HEADER_BYTES, end))) {
         const [kind, id] = text.decode(key ?? new Uint8Array(0)).split('/')

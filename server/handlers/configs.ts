@@ -26,6 +26,7 @@ const CONFIG_TYPES: Readonly<Record<ConfigDefinition<unknown>['type'], number>> 
   string: 2,
   int: 3,
   long: 5,
+  double: 6,
   list: 7,
 }
 const Operation = { set: 0, delete: 1, append: 2, subtract: 3 } as const
@@ -131,7 +132,7 @@ async function alter(
   for (const change of configs) {
     if (changes.has(change.name))
       throw new KafkaError('INVALID_REQUEST', `${change.name} stands more than once in the request`)
-    changes.set(change.name, newValue(change))
+    changes.set(change.name, newValue(topic, change))
   }
   await context.services.engine.alterTopic(topic.id, Object.fromEntries(changes), { validateOnly })
 }
@@ -147,22 +148,36 @@ export function alterableTopic(resourceType: number, name: string, context: Requ
   return topic
 }
 
-function newValue({
-  name,
-  configOperation,
-  value,
-}: {
+interface Change {
   name: string
   configOperation: number
   value: string | null
-}): string | null {
+}
+
+function newValue(topic: Topic, { name, configOperation, value }: Change): string | null {
   if (configOperation === Operation.delete) return null
   if (configOperation === Operation.set && value !== null) return value
   if (configOperation === Operation.append || configOperation === Operation.subtract) {
+    return changedList(topic, name, listOf(value ?? ''), configOperation === Operation.append)
+  }
+  throw new KafkaError('INVALID_REQUEST', `operation ${configOperation} on ${name} is not known, or has no value`)
+}
+
+function changedList(topic: Topic, name: string, changed: readonly string[], isAppended: boolean): string {
+  const definition = topicConfigDefinitions.find((each) => each.name === name)
+  if (definition && definition.type !== 'list') {
     throw new KafkaError(
       'INVALID_CONFIG',
       `${name} is not a list: it can be set or deleted, not appended to or subtracted from`,
     )
   }
-  throw new KafkaError('INVALID_REQUEST', `operation ${configOperation} on ${name} is not known, or has no value`)
+  const before = definition ? listOf(formatTopicConfig(topic.config, name)) : []
+  const rest = before.filter((each) => !changed.includes(each))
+  return (isAppended ? [...rest, ...changed] : rest).join(',')
 }
+
+const listOf = (text: string): string[] =>
+  text
+    .split(',')
+    .map((each) => each.trim())
+    .filter((each) => each !== '')

@@ -15,6 +15,7 @@ import type { RequestOf, ResponseInputOf } from '../../protocol/api.ts'
 import { ErrorCode } from '../../protocol/errors.ts'
 import { fetch } from '../../protocol/messages/fetch.ts'
 import { IsolationLevel } from '../../protocol/messages/offset-protocol.ts'
+import { batchesIn } from '../../protocol/record-batch.ts'
 import { damageCode } from '../damage.ts'
 import type { Topic } from '../engine.ts'
 import { entry, type RequestContext } from '../handler.ts'
@@ -39,8 +40,8 @@ export const fetchHandler = entry(fetch, 'each', async (request, context) => {
     // Listening starts before reading: what comes in between is not missed.
     const advance = waitForAdvance(context, logs, deadline)
     try {
-      const { responses, sizeBytes, hasError } = await readAll(request, wanted, context)
-      const isDue = hasError || sizeBytes >= request.minBytes || logs.length === 0 || advance.isOver
+      const { responses, worthBytes, hasError } = await readAll(request, wanted, context)
+      const isDue = hasError || worthBytes >= request.minBytes || logs.length === 0 || advance.isOver
       if (isDue || context.connection.isClosed) return { responses }
       await advance.happened
     } finally {
@@ -94,6 +95,8 @@ async function readAll(request: Request, wanted: readonly Wanted[], context: Req
   const isCommitted = request.isolationLevel !== IsolationLevel.readUncommitted
   let budget = Math.min(Math.max(0, request.maxBytes), RESPONSE_BYTES_MAX)
   let sizeBytes = 0
+  /** What counts for `minBytes`. */
+  let worthBytes = 0
   let hasError = false
   const responses: TopicResponse[] = []
   for (const each of wanted) {
@@ -104,13 +107,36 @@ async function readAll(request: Request, wanted: readonly Wanted[], context: Req
     const recordBytes = partition.records?.length ?? 0
     budget = Math.max(0, budget - recordBytes)
     sizeBytes += recordBytes
+    if (holdsRecords(partition.records)) worthBytes += recordBytes
     hasError ||= partition.errorCode !== ErrorCode.NONE
     const last = responses.at(-1)
     if (last && last.topic === each.name && last.topicId === each.topicId)
       last.partitions = [...last.partitions, partition]
     else responses.push({ topic: each.name, topicId: each.topicId, partitions: [partition] })
   }
-  return { responses, sizeBytes, hasError }
+  return { responses, worthBytes, hasError }
+}
+
+/** Whole stretches may hold nothing any more: read from where there are records, as far as that is known. */
+async function readOn(log: PartitionLog, fetchOffset: number, bytesMax: number, isCommitted: boolean) {
+  for (let offset = fetchOffset; ; ) {
+    const read = isCommitted
+      ? await log.readCommitted(offset, bytesMax)
+      : { ...(await log.read(offset, bytesMax)), aborted: null }
+    const end = isCommitted ? log.lastStableOffset : log.highWatermark
+    if (read.nextOffset === offset || read.nextOffset >= end || holdsRecords(read.bytes)) return read
+    offset = read.nextOffset
+  }
+}
+
+/**
+ * Compaction leaves batches without records. They take a client past offsets that are gone, but whoever waits for records
+ * goes on waiting: some clients would ask again at once, and get the same.
+ */
+function holdsRecords(records: Uint8Array | null | undefined): boolean {
+  if (!records) return false
+  for (const { header } of batchesIn(records)) if (header.recordCount > 0) return true
+  return false
 }
 
 /** The topic may be deleted while the request waits or reads; the one of that name may be another by now. */
@@ -141,9 +167,7 @@ async function readOne(wanted: Wanted, { bytesMax, isFirst, isCommitted }: ReadL
   const end = isCommitted ? log.lastStableOffset : log.highWatermark
   if (fetchOffset >= end || (bytesMax <= 0 && !isFirst)) return nothing()
   try {
-    const { bytes: records, aborted: abortedTransactions } = isCommitted
-      ? await log.readCommitted(fetchOffset, bytesMax)
-      : { ...(await log.read(fetchOffset, bytesMax)), aborted: null }
+    const { bytes: records, aborted: abortedTransactions } = await readOn(log, fetchOffset, bytesMax, isCommitted)
     return records.length > bytesMax && !isFirst ? nothing() : { ...nothing(), records, abortedTransactions }
   } catch (error) {
     const { code } = asKafkaError(error)

@@ -11,6 +11,7 @@ import { deleteRecords, listOffsets, offsetForLeaderEpoch } from '../../protocol
 import type { Operation } from '../authorizer.ts'
 import { damageCode } from '../damage.ts'
 import { entry, type RequestContext } from '../handler.ts'
+import { isDeleted } from '../log/log-config.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
 import { asKafkaError } from './error-fields.ts'
 import { leaderEpochError } from './fetch.ts'
@@ -87,6 +88,9 @@ export const deleteRecordsHandler = entry(deleteRecords, 'each', async (request,
     name,
     partitions: await inTurn(partitions, async ({ partitionIndex, offset }) => {
       const done = await guarded(context, 'delete', name, partitionIndex, async (log) => {
+        const policy = context.services.engine.topicByName(name)?.config.cleanupPolicy
+        // As Kafka does: of a topic that is only compacted the newest record of each key is never deleted.
+        if (policy && !isDeleted(policy)) return { errorCode: ErrorCode.POLICY_VIOLATION }
         const before = offset === UP_TO_HIGH_WATERMARK ? log.highWatermark : offset
         await log.deleteRecordsBefore(before)
         return { errorCode: 0, lowWatermark: log.startOffset }

@@ -5,14 +5,17 @@
  * partitions of a request are appended in the turn in which it is read, so pipelined requests keep their order; the
  * answer waits until the last of them is on disk. acks=1 therefore promises as much as acks=all. acks=0 gets no answer.
  *
- * Whether a batch may be written in a transaction, or outside of one, is for transactional-writes.ts to say.
+ * Whether a batch may be written in a transaction, or outside of one, is for transactional-writes.ts to say. Batches for
+ * compacted topics are looked into first (compacted-keys.ts).
  */
+import type { RequestOf } from '../../protocol/api.ts'
 import { ErrorCode, errorName, KafkaError } from '../../protocol/errors.ts'
 import { CloseCode } from '../../protocol/messages/offset-protocol.ts'
 import { produce } from '../../protocol/messages/produce.ts'
 import type { TopicPartition } from '../coordinator/offsets.ts'
 import type { Topic } from '../engine.ts'
 import { entry, NO_REPLY, type RequestContext } from '../handler.ts'
+import { isCompacted } from '../log/log-config.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
 import { errorFields } from './error-fields.ts'
 import { findTopic } from './find-topic.ts'
@@ -34,12 +37,14 @@ export const produceHandler = entry(
     if (![-1, 0, 1].includes(request.acks)) {
       return { responses: refuseAll(request, ErrorCode.INVALID_REQUIRED_ACKS, `acks ${request.acks}: use -1, 0 or 1`) }
     }
+    const inspecting = context.services.keys.inspect(context.connection, forCompactedTopics(request.topicData, context))
+    const verdicts = inspecting && (await inspecting)
     const { transactionalId } = request
     const unsettled = previousTransaction(context, transactionalId)
     if (unsettled) await unsettled
     const targets = request.topicData.flatMap(({ name, topicId, partitionData }) => {
       const topic = findTopic(context, { name, topicId, byId: context.apiVersion >= 13 })
-      return partitionData.map(({ index, records }) => targetOf(context, topic, index, records))
+      return partitionData.map(({ index, records }) => targetOf(context, topic, index, records, verdicts))
     })
     const writes = targets.filter((target) => 'log' in target)
     const admissions = admit(context, transactionalId, writes)
@@ -66,6 +71,16 @@ export const produceHandler = entry(
   { advertisedMinVersion: 0 },
 )
 
+/** Of what the sender may write. */
+function forCompactedTopics(topicData: RequestOf<typeof produce>['topicData'], context: RequestContext): Uint8Array[] {
+  return topicData.flatMap(({ name, topicId, partitionData }) => {
+    const topic = findTopic(context, { name, topicId, byId: context.apiVersion >= 13 })
+    if (typeof topic === 'number' || !isCompacted(topic.config.cleanupPolicy)) return []
+    if (!context.allows('write', { type: 'topic', name: topic.name })) return []
+    return partitionData.flatMap(({ records }) => records ?? [])
+  })
+}
+
 interface Target {
   index: number
   at: TopicPartition
@@ -79,6 +94,7 @@ function targetOf(
   topic: Topic | number,
   index: number,
   records: Uint8Array | null,
+  verdicts: ReadonlyMap<Uint8Array, KafkaError | undefined> | undefined,
 ): Target | Appended {
   if (typeof topic === 'number') return refused(index, topic, null)
   if (!context.allows('write', { type: 'topic', name: topic.name })) {
@@ -92,6 +108,10 @@ function targetOf(
       `${topic.name} has ${topic.partitions.length} partitions`,
     )
   if (!records) return refused(index, ErrorCode.INVALID_RECORD, 'no record batch')
+  const keyless = isCompacted(topic.config.cleanupPolicy)
+    ? (verdicts?.get(records) ?? context.services.keys.verdictNow(records))
+    : undefined
+  if (keyless) return failed(index, keyless)
   return { index, at: { topicId: topic.id, partition: index }, log, batch: records }
 }
 

@@ -3,7 +3,7 @@
  *
  *   GET /            the page; /client.js the browser client as one ES module
  *   GET /livez       200 while the process answers
- *   GET /readyz      200 when every partition is served, else 503 with what is not
+ *   GET /readyz      200 when every partition is served, else 503 with what is not; how compaction goes
  *   GET / (upgrade)  WebSocket
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
@@ -108,7 +108,9 @@ export class HttpListener {
         log.state === 'offline' ? [{ topic: name, partition, reason: log.fault?.message ?? 'offline' }] : [],
       ),
     )
-    answer(response, offline.length === 0 ? 200 : 503, { status: offline.length === 0 ? 'ready' : 'degraded', offline })
+    const status = offline.length === 0 ? 'ready' : 'degraded'
+    const compaction = this.#services.compaction.status
+    answer(response, offline.length === 0 ? 200 : 503, { status, offline, compaction })
   }
 }
 

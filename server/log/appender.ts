@@ -18,6 +18,7 @@ import { checkBatch } from './batch-check.ts'
 import { logCrc32c } from './checksum.ts'
 import type { CommitLoop, Round, RoundBoundary } from './commit-loop.ts'
 import type { LogConfig } from './log-config.ts'
+import { isCompacted } from './log-config.ts'
 import type { LogState } from './log-state.ts'
 import type { OpenFileLimit } from './open-file-limit.ts'
 import { encodeProducerSnapshot } from './producer-snapshot.ts'
@@ -160,7 +161,9 @@ export class Appender {
     if (this.#position === 0) return false
     if (this.#position + header.sizeBytes > config.segmentBytes) return true
     if (header.baseOffset + header.lastOffsetDelta - segment.baseOffset > SEGMENT_OFFSETS_MAX) return true
-    return config.segmentMs >= 0 && this.#options.clock.monotonic() - this.#startedAtMs > config.segmentMs
+    const { segmentMs, maxCompactionLagMs, cleanupPolicy } = config
+    const ageMaxMs = isCompacted(cleanupPolicy) ? Math.min(segmentMs, maxCompactionLagMs) : segmentMs
+    return ageMaxMs >= 0 && this.#options.clock.monotonic() - this.#startedAtMs > ageMaxMs
   }
 
   /** Bytes in the segment that the next batch goes to. */

@@ -6,6 +6,7 @@
  */
 import type { Clock } from '../../protocol/lib/clock.ts'
 import { clearCommitMark, markCommitStart } from './commit-mark.ts'
+import type { CommitActivity } from './compaction/pace.ts'
 import { joinPiece } from './recent-batches.ts'
 import type { Segment } from './segment.ts'
 
@@ -69,13 +70,15 @@ export interface CommitTarget {
 
 export class CommitLoop {
   readonly #target: CommitTarget
+  readonly #activity: CommitActivity
   readonly #nextTurn: (run: () => void) => void
   #rounds: Round[] = []
   #running: Promise<void> | undefined
   queuedBytes = 0
 
-  constructor(target: CommitTarget, clock: Clock) {
+  constructor(target: CommitTarget, clock: Clock, activity: CommitActivity = { running: 0 }) {
     this.#target = target
+    this.#activity = activity
     this.#nextTurn = (run) => (clock.nextTurn ? clock.nextTurn(run) : setImmediate(run))
   }
 
@@ -116,6 +119,7 @@ export class CommitLoop {
   async #run(): Promise<void> {
     // All that arrives in this turn of the event loop shares the first round.
     await new Promise<void>((resolve) => this.#nextTurn(resolve))
+    this.#activity.running++
     while (this.#rounds.length > 0) {
       const round = this.#rounds[0]!
       this.#isWriting = true
@@ -133,6 +137,7 @@ export class CommitLoop {
       round.resolve()
     }
     this.#isWriting = false
+    this.#activity.running--
     this.#running = undefined
   }
 

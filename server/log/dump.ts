@@ -6,7 +6,8 @@ import type { BatchHeader } from '../../protocol/record-batch.ts'
 import { lastOffsetOf } from '../../protocol/record-batch.ts'
 import type { Files, OpenFile } from '../storage/files.ts'
 import { readFully, StorageError } from '../storage/files.ts'
-import { segmentName, segmentOffsets } from './log-names.ts'
+import { segmentFiles, segmentNameOf } from './log-names.ts'
+import { chainWithoutManifest } from './segment-chain.ts'
 import { findLaterBatches, type ScanStop, scanSegment } from './segment-scan.ts'
 
 /** Batches that are held at a time. */
@@ -54,13 +55,13 @@ async function segmentsAt(files: Files, path: string, fromOffset: number, toOffs
   const stat = await files.stat(path)
   if (!stat) throw new StorageError('ENOENT', 'dump', path)
   if (!stat.isFolder) return [path]
-  const bases = segmentOffsets(await files.list(path))
-  if (bases.length === 0) throw new StorageError('NOT_DATA', 'dump', path, 'there are no segments in this folder')
-  const first = bases.findLastIndex((base) => base <= fromOffset)
-  return bases
+  const segments = chainWithoutManifest(await files.list(path))
+  if (segments.length === 0) throw new StorageError('NOT_DATA', 'dump', path, 'there are no segments in this folder')
+  const first = segments.findLastIndex(({ baseOffset }) => baseOffset <= fromOffset)
+  return segments
     .slice(Math.max(0, first))
-    .filter((base) => base <= toOffset)
-    .map((base) => `${path}/${segmentName(base)}`)
+    .filter(({ baseOffset }) => baseOffset <= toOffset)
+    .map((segment) => `${path}/${segmentNameOf(segment)}`)
 }
 
 async function* dumpSegment(files: Files, path: string): AsyncGenerator<DumpedBatch | DumpedDamage> {
@@ -102,9 +103,9 @@ async function* dumpSegment(files: Files, path: string): AsyncGenerator<DumpedBa
 
 function baseOffsetOf(path: string): number {
   const name = path.slice(path.lastIndexOf('/') + 1)
-  const [offset] = segmentOffsets([name])
-  if (offset === undefined) throw new StorageError('NOT_DATA', 'dump', path, 'a segment is named by its first offset')
-  return offset
+  const [segment] = segmentFiles([name])
+  if (!segment) throw new StorageError('NOT_DATA', 'dump', path, 'a segment is named by its first offset')
+  return segment.baseOffset
 }
 
 async function bytesOf(file: OpenFile, position: number, sizeBytes: number): Promise<Uint8Array> {

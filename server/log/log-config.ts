@@ -17,9 +17,24 @@ export interface LogConfig {
   retentionMs: number
   /** Closed segments are dropped from the front while the log is larger. retention.bytes; default -1. */
   retentionBytes: number
+  /** What becomes of old records: whole segments go by age and size, or all but the newest of each key, or both. */
+  cleanupPolicy: CleanupPolicy
+  /** How long a tombstone, or a marker without records, stays after compaction first met it. delete.retention.ms; 1 day. */
+  deleteRetentionMs: number
+  /** A log is compacted when this share of its closed segments has been written since. min.cleanable.dirty.ratio; 0.5. */
+  minCleanableDirtyRatio: number
+  /** Younger records are not compacted. min.compaction.lag.ms; default 0. */
+  minCompactionLagMs: number
+  /** Older records are compacted whatever the ratio, and their segment is closed for it. max.compaction.lag.ms; no limit. */
+  maxCompactionLagMs: number
   /** A producer that wrote nothing for so long is forgotten. producer.id.expiration.ms; 30 days: phones go away for weeks. */
   producerIdExpirationMs: number
 }
+
+export type CleanupPolicy = 'delete' | 'compact' | 'compact,delete'
+
+export const isCompacted = (policy: CleanupPolicy): boolean => policy !== 'delete'
+export const isDeleted = (policy: CleanupPolicy): boolean => policy !== 'compact'
 
 const DAY_MS = 86_400_000
 
@@ -31,5 +46,10 @@ export const DEFAULT_LOG_CONFIG: LogConfig = {
   messageTimestampAfterMaxMs: 3_600_000,
   retentionMs: 7 * DAY_MS,
   retentionBytes: -1,
+  cleanupPolicy: 'delete',
+  deleteRetentionMs: DAY_MS,
+  minCleanableDirtyRatio: 0.5,
+  minCompactionLagMs: 0,
+  maxCompactionLagMs: Number.MAX_SAFE_INTEGER,
   producerIdExpirationMs: 30 * DAY_MS,
 }

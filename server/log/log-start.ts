@@ -8,6 +8,7 @@ import { KafkaError } from '../../protocol/errors.ts'
 import type { Clock } from '../../protocol/lib/clock.ts'
 import { isNoSpace } from '../storage/files.ts'
 import type { LogConfig } from './log-config.ts'
+import { isDeleted } from './log-config.ts'
 import type { LogState } from './log-state.ts'
 import type { LogWriter } from './log-writer.ts'
 import { isWhollyExpired, JumpGuard, retainedFrom } from './retention.ts'
@@ -60,6 +61,7 @@ export class LogStart {
     const nowMs = clock.now()
     const config = this.#options.config()
     state.producers.expire(nowMs - config.producerIdExpirationMs, state.highWatermark)
+    if (!isDeleted(config.cleanupPolicy)) return 0
     if (isWhollyExpired(state, config, nowMs)) await this.#options.rollIdle()
     const before = state.sizeBytes
     const start = retainedFrom(state, config, nowMs)

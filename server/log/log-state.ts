@@ -24,6 +24,9 @@ export class LogState {
   producers: ProducerTable
   snapshots: number[]
   checkpoint: { baseOffset: number; position: number; endOffset: number } | undefined
+  /** Below this offset the log is compacted; see the manifest for both. */
+  compactedTo: number
+  skippedFrom: number | undefined
   fault: LogFault | undefined
   /** From here on no transaction was aborted. */
   abortedEnd: number
@@ -42,6 +45,8 @@ export class LogState {
     this.producers = recovered.producers
     this.snapshots = recovered.snapshots
     this.checkpoint = recovered.checkpoint
+    this.compactedTo = recovered.compactedTo
+    this.skippedFrom = recovered.skippedFrom
     this.fault = recovered.report.fault
     this.abortedEnd = abortedEndOf(recovered.segments)
   }
@@ -58,6 +63,8 @@ export class LogState {
     this.producers = recovered.producers
     this.snapshots = recovered.snapshots
     this.checkpoint = recovered.checkpoint
+    this.compactedTo = recovered.compactedTo
+    this.skippedFrom = recovered.skippedFrom
     this.fault = recovered.report.fault
     this.abortedEnd = abortedEndOf(recovered.segments)
     this.generation++
@@ -98,8 +105,17 @@ export class LogState {
     return this.segments.reduce((sum, segment) => sum + segment.sizeBytes, 0)
   }
 
+  /** Puts a segment in the place of some that follow one another. False when they are no longer all there. */
+  replaceSegments(old: readonly Segment[], replacement: Segment): boolean {
+    const at = this.segments.indexOf(old[0]!)
+    if (at < 0 || old.some((segment, index) => this.segments[at + index] !== segment)) return false
+    this.segments = [...this.segments.slice(0, at), replacement, ...this.segments.slice(at + old.length)]
+    this.generation++
+    return true
+  }
+
   manifest(): Manifest {
-    const { active, checkpoint } = this
+    const { active, checkpoint, compactedTo, skippedFrom } = this
     const isCurrent = checkpoint && checkpoint.baseOffset === active?.baseOffset
     return {
       version: 1,
@@ -109,6 +125,8 @@ export class LogState {
       active: active?.baseOffset ?? null,
       checkpoint: isCurrent ? { position: checkpoint.position, endOffset: checkpoint.endOffset } : null,
       truncateTo: null,
+      ...(compactedTo > 0 ? { compactedTo } : {}),
+      ...(skippedFrom === undefined ? {} : { skippedFrom }),
     }
   }
 }

@@ -19,6 +19,10 @@ export interface SealedSegment {
   maxTimestamp: number
   /** The least first offset of transactions whose abort marker lies in it; left out when there is none. */
   abortedFrom?: number
+  /** See log-names.ts. */
+  compacted?: { endOffset: number; generation: number }
+  /** From when on (wall clock) compaction may drop tombstones or markers in it; left out when there are none to drop. */
+  horizonMs?: number
 }
 
 export interface Manifest {
@@ -34,6 +38,10 @@ export interface Manifest {
   checkpoint: { position: number; endOffset: number } | null
   /** A truncation to this offset was decided. Whoever opens the log finishes it. */
   truncateTo: number | null
+  /** Below this offset no key has two records, but for what `skippedFrom` says. Left out: 0. */
+  compactedTo?: number
+  /** From here on compaction left something as it was that it could not read; until that is made up for, no tombstone goes. */
+  skippedFrom?: number
 }
 
 export interface CleanMarker {

@@ -68,4 +68,7 @@ const EMPTY_REPORT: Omit<RecoveryReport, 'fault'> = {
   rebuilt: [],
   removed: [],
 }
-const EMPTY_LOG = { segments: [], startOffset: 0, endOffset: 0, snapshots: [], checkpoint: undefined, syncCounter: 0 }
+const EMPTY_LOG = {
+  ...{ segments: [], startOffset: 0, endOffset: 0, snapshots: [], checkpoint: undefined, syncCounter: 0 },
+  ...{ compactedTo: 0, skippedFrom: undefined },
+}

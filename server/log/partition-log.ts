@@ -25,6 +25,9 @@ import type { Round } from './commit-loop.ts'
 import { CommitLoop } from './commit-loop.ts'
 import type { DecidedSlice } from './committed-reads.ts'
 import { CommittedReads } from './committed-reads.ts'
+import type { CompactionNeed, CompactionReport, CompactionTools } from './compaction/log-compaction.ts'
+import { LogCompaction } from './compaction/log-compaction.ts'
+import type { CommitActivity } from './compaction/pace.ts'
 import { type HeldFiles, holdFiles } from './held-files.ts'
 import type { LogConfig } from './log-config.ts'
 import type { LogFault, RecoveryReport } from './log-fault.ts'
@@ -73,6 +76,8 @@ export interface PartitionLogOptions {
   /** Shared by all logs of a relay. */
   limit?: OpenFileLimit
   recentBudget?: RecentBudget
+  /** Where all logs of a relay count their commits under way. */
+  commits?: CommitActivity
   /** How much is written between two points from which recovery may start. Default 32 MiB. */
   checkpointBytes?: number
   /** To look into compressed batches for timestamps. Default: gzip only; others answer by batch. */
@@ -92,6 +97,7 @@ export class PartitionLog {
   readonly #times: TimeLookup
   readonly #gate: AppendGate
   readonly #start: LogStart
+  readonly #compaction: LogCompaction
   readonly #release: () => void
   #recovery: RecoveryReport
   #syncPointTimer: Timer | undefined
@@ -114,7 +120,7 @@ export class PartitionLog {
       committed: (round: Round, isLast: boolean) => this.#committed(round, isLast),
       failed: (error: unknown) => this.#failed(error),
     }
-    this.#loop = new CommitLoop(commits, clock)
+    this.#loop = new CommitLoop(commits, clock, options.commits)
     this.#recent = new RecentBatches(options.recentBudget ?? new RecentBudget())
     this.#appender = new Appender({
       ...{ files, dir, clock, config, state, limit, loop: this.#loop, recent: this.#recent },
@@ -127,6 +133,12 @@ export class PartitionLog {
       ...{ dir, clock, config, state, writer: this.#writer, warn },
       moved: () => this.#tellChange(),
       rollIdle: () => this.#rollIdle(),
+    })
+    this.#compaction = new LogCompaction({
+      ...{ files, dir, limit, clock, config, state, writer: this.#writer, warn },
+      indexOf: async (segment) => segment.index ?? (await this.#reader.loadIndex(segment)),
+      rollIdle: () => this.#rollIdle(),
+      changedBelow: (offset) => this.#recent.forgetBelow(offset),
     })
   }
 
@@ -357,6 +369,7 @@ export class PartitionLog {
     const { files, limit, clock } = this.#options
     this.#syncPointTimer?.cancel()
     this.#syncPointTimer = undefined
+    await this.#compaction.interrupt()
     await this.#writer.release()
     const recovered = await recoverLog({ files, dir: this.dir, limit, nowMs: clock.now() })
     this.#recovery = recovered.report
@@ -387,6 +400,20 @@ export class PartitionLog {
     return this.#start.enforceRetention()
   }
 
+  /** Whether the log should be compacted now, and why. */
+  compactionNeed(): Promise<CompactionNeed | undefined> {
+    return this.#closing ? Promise.resolve(undefined) : this.#compaction.need()
+  }
+
+  /**
+   * Takes out what is outdated by newer records of the same keys. Appends and reads go on meanwhile. Throws
+   * CompactionStopped when the log is closed or truncated, else what the disk throws; the log is then as good as before.
+   */
+  async compact(tools: CompactionTools): Promise<CompactionReport> {
+    if (this.#state.fault) throw storageRefusal(this.#state.fault)
+    return this.#compaction.run(tools)
+  }
+
   async #rollIdle(): Promise<void> {
     if (!this.#loop.isIdle || this.#gate.isShut || this.#appender.position === 0) return
     await this.#loop.addBoundary(this.#state.endOffset, this.#appender.rollHere()).committed
@@ -405,6 +432,7 @@ export class PartitionLog {
     this.#gate.shut(`${this.dir} is being truncated`)
     try {
       await this.#loop.drained()
+      await this.#compaction.interrupt()
       if (this.#state.fault) throw storageRefusal(this.#state.fault)
       if (offset < this.#state.highWatermark) await this.#truncate(offset)
       return this.#state.endOffset
@@ -445,6 +473,7 @@ export class PartitionLog {
 
   async #close(): Promise<void> {
     this.#gate.close(`${this.dir} is closed`)
+    await this.#compaction.close()
     await this.#loop.drained()
     this.#syncPointTimer?.cancel()
     const isUntouched = !this.#writer.isPrepared && (this.#recovery.isClean || this.#recovery.isNew)

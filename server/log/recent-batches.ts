@@ -107,6 +107,17 @@ export class RecentBatches {
     }
   }
 
+  /** Lets go of batches that the log no longer holds as they were. */
+  forgetBelow(offset: number): void {
+    let bytes = 0
+    for (let index = this.#head; index < this.#entries.length; index++) {
+      const entry = this.#entries[index]!
+      if (entry.baseOffset >= offset) break
+      bytes += entry.bytes.length
+    }
+    if (bytes > 0) this.shrinkBy(bytes)
+  }
+
   clear(): void {
     this.shrinkBy(this.#sizeBytes)
     this.#entries = []

@@ -14,13 +14,15 @@ import { readWholeFile } from '../storage/files.ts'
 import { EpochTable } from './epoch-table.ts'
 import type { RecoveryReport } from './log-fault.ts'
 import { makeFault } from './log-fault.ts'
-import { indexName, segmentName, segmentOffsets, snapshotOffsets } from './log-names.ts'
+import type { SegmentFile } from './log-names.ts'
+import { indexName, segmentFiles, segmentName, segmentNameOf, snapshotOffsets } from './log-names.ts'
 import type { CleanMarker, Manifest } from './manifest.ts'
 import { readCleanMarker, readManifest } from './manifest.ts'
 import type { OpenFileLimit } from './open-file-limit.ts'
 import { ProducerReplay } from './producer-replay.ts'
 import type { EndedTransaction, ProducerTable } from './producer-state.ts'
 import { Segment } from './segment.ts'
+import { chainOf, chainWithoutManifest } from './segment-chain.ts'
 import { scanSegment } from './segment-scan.ts'
 import { SparseIndex } from './sparse-index.ts'
 import { readSyncPoint } from './sync-point.ts'
@@ -46,6 +48,8 @@ export interface RecoveredLog {
   /** The one that the manifest names, if index and snapshot for it are there. */
   checkpoint: { baseOffset: number; position: number; endOffset: number } | undefined
   syncCounter: number
+  compactedTo: number
+  skippedFrom: number | undefined
   report: RecoveryReport
 }
 
@@ -84,6 +88,9 @@ class Recovery {
   }
   #names: string[] = []
   #manifest: Manifest = EMPTY_MANIFEST
+  /** Segments that the manifest does not call complete. */
+  #written: SegmentFile[] = []
+  #leftOver: string[] = []
   #marker: CleanMarker | undefined
   #segments: Segment[] = []
   #epochs = new EpochTable()
@@ -101,11 +108,12 @@ class Recovery {
   async run(): Promise<RecoveredLog> {
     const { files, dir } = this.#context
     await this.#findManifest()
+    this.#findSegments()
     this.#marker = await readCleanMarker(files, dir)
     await this.#learnWhatIsDurable()
     this.#epochs = new EpochTable(this.#manifest.epochs)
-    await this.#removeLeftOvers()
     await this.#openSealed()
+    await this.#removeLeftOvers()
     this.#producers = this.#newReplay()
     await this.#producers.loadNewest()
     const isClean = await this.#openClean()
@@ -131,11 +139,20 @@ class Recovery {
       this.#manifest = found.manifest
       return
     }
-    const first = segmentOffsets(this.#names)[0]
+    const first = segmentFiles(this.#names)[0]?.baseOffset
     this.#report.isNew = found.state === 'absent' && first === undefined
     if (this.#report.isNew) return
     this.#report.rebuilt.push(`manifest (${found.state})`)
     this.#manifest = { ...EMPTY_MANIFEST, startOffset: first ?? 0, active: first ?? null }
+  }
+
+  #findSegments(): void {
+    const isManifestLost = this.#report.rebuilt.length > 0
+    const chain = isManifestLost
+      ? { written: chainWithoutManifest(this.#names), leftOver: [] }
+      : chainOf(this.#names, this.#manifest)
+    this.#written = chain.written
+    this.#leftOver = chain.leftOver
   }
 
   async #learnWhatIsDurable(): Promise<void> {
@@ -153,26 +170,22 @@ class Recovery {
     this.#knownPosition = { baseOffset: point.baseOffset, position: point.position }
   }
 
-  /** Segments before the first that the manifest names: retention had dropped them, the crash came before the deletion. */
+  /** Files of a deletion or a compaction that a crash cut short: those that the manifest names instead are all there. */
   async #removeLeftOvers(): Promise<void> {
-    const { files, dir } = this.#context
-    const first = this.#manifest.sealed[0]?.baseOffset ?? this.#manifest.active ?? 0
-    for (const baseOffset of segmentOffsets(this.#names).filter((offset) => offset < first)) {
-      for (const name of [segmentName(baseOffset), indexName(baseOffset)]) {
-        if (!this.#names.includes(name)) continue
-        await files.remove(`${dir}/${name}`)
-        this.#report.removed.push(name)
-      }
+    if (this.#report.fault) return
+    for (const name of this.#leftOver) {
+      await this.#context.files.remove(`${this.#context.dir}/${name}`)
+      this.#report.removed.push(name)
     }
   }
 
   async #openSealed(): Promise<void> {
     const { files } = this.#context
     const found = await Promise.all(
-      this.#manifest.sealed.map((sealed) => files.stat(`${this.#context.dir}/${segmentName(sealed.baseOffset)}`)),
+      this.#manifest.sealed.map((sealed) => files.stat(`${this.#context.dir}/${segmentNameOf(sealed)}`)),
     )
     this.#manifest.sealed.forEach((sealed, index) => {
-      const segment = this.#newSegment(sealed.baseOffset)
+      const segment = this.#newSegment(sealed)
       segment.seal(sealed)
       this.#segments.push(segment)
       const sizeBytes = found[index]?.sizeBytes
@@ -185,9 +198,9 @@ class Recovery {
     })
   }
 
-  #newSegment(baseOffset: number): Segment {
+  #newSegment({ baseOffset, compacted }: SegmentFile): Segment {
     const { files, dir, limit } = this.#context
-    return new Segment({ files, dir, limit, baseOffset })
+    return new Segment({ files, dir, limit, baseOffset, compacted })
   }
 
   get #sealedEnd(): number {
@@ -206,7 +219,7 @@ class Recovery {
     if (!marker || marker.active !== this.#manifest.active || this.#report.fault) return false
     if (this.#producers.from !== marker.endOffset && marker.endOffset > 0) return false
     if (marker.active === null) return marker.endOffset === this.#sealedEnd
-    const segment = this.#newSegment(marker.active)
+    const segment = this.#newSegment({ baseOffset: marker.active })
     const bounds = { baseOffset: marker.active, endOffset: marker.endOffset, sizeBytes: marker.sizeBytes }
     const found = await this.#context.files.stat(segment.path)
     if (found?.sizeBytes !== marker.sizeBytes) return false
@@ -234,25 +247,28 @@ class Recovery {
   async #scanUnsealed(start: ScanStart): Promise<void> {
     const { active } = this.#manifest
     const sealedEnd = this.#sealedEnd
-    const chain = segmentOffsets(this.#names).filter((offset) => offset >= (active ?? sealedEnd))
-    if (active !== null && chain[0] !== active) {
+    const chain = this.#written
+    if (active !== null && chain[0]?.baseOffset !== active) {
       const what = 'the file is missing'
       this.#report.fault ??= makeFault('missing', segmentName(active), undefined, sealedEnd, what)
       return
     }
     let expected = active ?? sealedEnd
-    for (const [index, baseOffset] of chain.entries()) {
+    for (const [index, file] of chain.entries()) {
+      const { baseOffset } = file
       if (baseOffset !== expected) {
         const what = `the log before it ends at offset ${expected}, ${baseOffset - expected} offsets are missing`
-        this.#report.fault ??= makeFault('gap', segmentName(baseOffset), undefined, expected, what)
+        this.#report.fault ??= makeFault('gap', segmentNameOf(file), undefined, expected, what)
         return
       }
-      const segment = this.#newSegment(baseOffset)
+      const segment = this.#newSegment(file)
       this.#segments.push(segment)
       const from = index === 0 ? start : this.#fromStartOf(baseOffset)
-      const isWhole = await this.#scan(segment, from, index === chain.length - 1)
+      const isLast = index === chain.length - 1
+      const isWhole = await this.#scan(segment, from, isLast && !file.compacted)
       if (!isWhole) return
-      segment.isSealed = index < chain.length - 1
+      // What compaction wrote is complete, and never written to again.
+      segment.isSealed = !isLast || file.compacted !== undefined
       expected = segment.endOffset
     }
   }
@@ -295,7 +311,7 @@ class Recovery {
   async #resumeAtCheckpoint(): Promise<ScanStart | undefined> {
     const { checkpoint, active } = this.#manifest
     if (!checkpoint || active === null) return undefined
-    const segment = this.#newSegment(active)
+    const segment = this.#newSegment({ baseOffset: active })
     const { position, endOffset } = checkpoint
     const sizeBytes = (await this.#context.files.stat(segment.path))?.sizeBytes ?? 0
     if (sizeBytes < position || !(await this.#producers.loadAt(endOffset))) return undefined
@@ -350,6 +366,8 @@ class Recovery {
       snapshots: snapshotOffsets(this.#names),
       checkpoint: this.#checkpoint,
       syncCounter: this.#syncCounter,
+      compactedTo: this.#manifest.compactedTo ?? 0,
+      skippedFrom: this.#manifest.skippedFrom,
       report,
     }
   }

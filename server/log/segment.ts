@@ -6,7 +6,7 @@
  * is closed and deleted when its last reader is done.
  */
 import type { Files, OpenFile } from '../storage/files.ts'
-import { indexName, segmentName } from './log-names.ts'
+import { indexNameOf, type SegmentFile, segmentNameOf } from './log-names.ts'
 import type { SealedSegment } from './manifest.ts'
 import type { Closable, OpenFileLimit } from './open-file-limit.ts'
 import type { SparseIndex } from './sparse-index.ts'
@@ -15,11 +15,13 @@ export interface SegmentOptions {
   files: Files
   dir: string
   baseOffset: number
+  compacted?: SegmentFile['compacted']
   limit: OpenFileLimit
 }
 
 export class Segment implements Closable {
   readonly baseOffset: number
+  readonly compacted: SegmentFile['compacted']
   readonly name: string
   readonly #files: Files
   readonly #dir: string
@@ -28,6 +30,8 @@ export class Segment implements Closable {
   sizeBytes = 0
   maxTimestamp = -1
   isSealed = false
+  /** From when on compaction may drop tombstones or markers in it. */
+  horizonMs: number | undefined
   /** Present while loaded; always present for the segment that is written to. */
   index: SparseIndex | undefined
   /** What the index would say, while it is not loaded. */
@@ -38,8 +42,9 @@ export class Segment implements Closable {
 
   constructor(options: SegmentOptions) {
     this.baseOffset = options.baseOffset
+    this.compacted = options.compacted
     this.endOffset = options.baseOffset
-    this.name = segmentName(options.baseOffset)
+    this.name = segmentNameOf(options)
     this.#files = options.files
     this.#dir = options.dir
     this.#limit = options.limit
@@ -50,7 +55,7 @@ export class Segment implements Closable {
   }
 
   get indexPath(): string {
-    return `${this.#dir}/${indexName(this.baseOffset)}`
+    return `${this.#dir}/${indexNameOf(this)}`
   }
 
   get bounds() {
@@ -64,14 +69,18 @@ export class Segment implements Closable {
 
   /** What the manifest says of it once it is sealed. */
   sealedEntry(): SealedSegment {
-    const { baseOffset, endOffset, sizeBytes, maxTimestamp, abortedFrom } = this
-    const entry = { baseOffset, endOffset, sizeBytes, maxTimestamp }
-    return abortedFrom === Number.POSITIVE_INFINITY ? entry : { ...entry, abortedFrom }
+    const { baseOffset, endOffset, sizeBytes, maxTimestamp, abortedFrom, compacted, horizonMs } = this
+    const entry: SealedSegment = { baseOffset, endOffset, sizeBytes, maxTimestamp }
+    if (abortedFrom !== Number.POSITIVE_INFINITY) entry.abortedFrom = abortedFrom
+    if (compacted) entry.compacted = compacted
+    if (horizonMs !== undefined) entry.horizonMs = horizonMs
+    return entry
   }
 
   /** Becomes what the manifest says. */
-  seal({ endOffset, sizeBytes, maxTimestamp, abortedFrom = Number.POSITIVE_INFINITY }: SealedSegment): void {
-    Object.assign(this, { endOffset, sizeBytes, maxTimestamp, isSealed: true })
+  seal({ abortedFrom = Number.POSITIVE_INFINITY, ...entry }: SealedSegment): void {
+    const { endOffset, sizeBytes, maxTimestamp, horizonMs } = entry
+    Object.assign(this, { endOffset, sizeBytes, maxTimestamp, horizonMs, isSealed: true })
     this.#abortedFrom = abortedFrom
   }
 

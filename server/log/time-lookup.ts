@@ -27,6 +27,18 @@ export class TimeLookup {
 
   /** The first record whose timestamp is `timestampMs` or later; undefined when there is none. */
   async first(timestampMs: number): Promise<TimedOffset | undefined> {
+    for (;;) {
+      const { generation } = this.#state
+      try {
+        return await this.#first(timestampMs)
+      } catch (error) {
+        // A segment was replaced while it was looked at.
+        if (generation === this.#state.generation) throw error
+      }
+    }
+  }
+
+  async #first(timestampMs: number): Promise<TimedOffset | undefined> {
     for (const segment of [...this.#state.segments]) {
       const isBehind = segment.endOffset <= this.#state.startOffset
       if (isBehind || segment.maxTimestamp < timestampMs) continue

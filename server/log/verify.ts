@@ -4,15 +4,17 @@
  * `error`: acknowledged data is damaged or missing. `warning`: a cache or a left-over that the next start puts right.
  */
 import type { BatchHeader } from '../../protocol/record-batch.ts'
-import { lastSequenceOf, sequenceAfter } from '../../protocol/record-batch.ts'
+import { isControl, lastSequenceOf, sequenceAfter } from '../../protocol/record-batch.ts'
 import type { Files } from '../storage/files.ts'
 import { readWholeFile } from '../storage/files.ts'
-import { indexName, segmentName, segmentOffsets, snapshotName, snapshotOffsets } from './log-names.ts'
+import type { SegmentFile } from './log-names.ts'
+import { indexNameOf, segmentFiles, segmentNameOf, snapshotName, snapshotOffsets } from './log-names.ts'
 import type { Manifest, SealedSegment } from './manifest.ts'
 import { readCleanMarker, readManifest } from './manifest.ts'
 import { OpenFileLimit } from './open-file-limit.ts'
 import { decodeProducerSnapshot } from './producer-snapshot.ts'
 import { Segment } from './segment.ts'
+import { chainOf, chainWithoutManifest } from './segment-chain.ts'
 import { scanSegment } from './segment-scan.ts'
 import { SparseIndex } from './sparse-index.ts'
 import { readSyncPoint } from './sync-point.ts'
@@ -49,7 +51,7 @@ class Verification {
   readonly #files: Files
   readonly #dir: string
   readonly #total: VerifiedLog = { segments: 0, batches: 0, records: 0, bytes: 0, startOffset: 0, endOffset: 0 }
-  readonly #sequences = new Map<number, { epoch: number; next: number }>()
+  readonly #sequences = new Map<number, { epoch: number; next: number; isCompacted: boolean }>()
   #names: string[] = []
   #knownEnd = 0
   #knownPosition = { baseOffset: -1, position: 0 }
@@ -63,17 +65,20 @@ class Verification {
     this.#names = await this.#files.list(this.#dir)
     const manifest = yield* this.#checkManifest()
     await this.#learnWhatIsDurable(manifest)
-    let expected = manifest?.sealed[0]?.baseOffset ?? manifest?.active ?? segmentOffsets(this.#names)[0] ?? 0
+    const chain = manifest ? chainOf(this.#names, manifest) : undefined
+    const files: SegmentFile[] = chain ? [...manifest!.sealed, ...chain.written] : chainWithoutManifest(this.#names)
+    let expected = files[0]?.baseOffset ?? 0
     this.#total.startOffset = manifest?.startOffset ?? expected
-    yield* this.#checkNames(manifest, expected)
-    const bases = segmentOffsets(this.#names).filter((base) => base >= expected)
-    for (const [index, base] of bases.entries()) {
-      if (base !== expected) {
-        const message = `offsets ${expected} to ${base - 1} are missing before this segment`
-        yield { severity: 'error', file: segmentName(base), offset: expected, message }
+    yield* this.#checkNames(manifest, chain?.leftOver ?? [])
+    const present = files.filter((file) => this.#names.includes(segmentNameOf(file)))
+    for (const [index, file] of present.entries()) {
+      const { baseOffset } = file
+      if (baseOffset !== expected) {
+        const message = `offsets ${expected} to ${baseOffset - 1} are missing before this segment`
+        yield { severity: 'error', file: segmentNameOf(file), offset: expected, message }
       }
-      const sealed = manifest?.sealed.find((segment) => segment.baseOffset === base)
-      expected = yield* this.#checkSegment(base, sealed, index === bases.length - 1, manifest)
+      const sealed = manifest?.sealed.find((segment) => segment.baseOffset === baseOffset)
+      expected = yield* this.#checkSegment(file, sealed, index === present.length - 1, manifest)
     }
     this.#total.endOffset = expected
     if (expected < this.#knownEnd) {
@@ -97,7 +102,7 @@ class Verification {
       }
       return found.manifest
     }
-    if (segmentOffsets(this.#names).length > 0) {
+    if (segmentFiles(this.#names).length > 0) {
       yield { severity: 'warning', file: 'manifest', message: `${found.state}; the next start makes it anew` }
     }
     return undefined
@@ -114,29 +119,31 @@ class Verification {
     }
   }
 
-  async *#checkNames(manifest: Manifest | undefined, first: number): AsyncGenerator<Finding> {
-    const named = [...(manifest?.sealed.map((segment) => segment.baseOffset) ?? [])]
-    if (manifest && manifest.active !== null) named.push(manifest.active)
-    for (const base of named) {
-      const file = segmentName(base)
+  async *#checkNames(manifest: Manifest | undefined, leftOver: readonly string[]): AsyncGenerator<Finding> {
+    const named: SegmentFile[] = [...(manifest?.sealed ?? [])]
+    if (manifest && manifest.active !== null) named.push({ baseOffset: manifest.active })
+    for (const segment of named) {
+      const file = segmentNameOf(segment)
       if (this.#names.includes(file)) continue
-      yield { severity: 'error', file, offset: base, message: 'the manifest names this segment, the file is missing' }
+      const message = 'the manifest names this segment, the file is missing'
+      yield { severity: 'error', file, offset: segment.baseOffset, message }
     }
-    for (const base of segmentOffsets(this.#names)) {
-      if (base >= first) continue
-      const message = 'before the first segment of the manifest; the next start removes it'
-      yield { severity: 'warning', file: segmentName(base), offset: base, message }
+    for (const file of leftOver) {
+      const message = 'left over from a deletion or a compaction; the next start removes it'
+      yield { severity: 'warning', file, message }
     }
   }
 
   /** Returns the offset after the segment's last good batch. */
   async *#checkSegment(
-    baseOffset: number,
+    segmentFile: SegmentFile,
     sealed: SealedSegment | undefined,
     isLast: boolean,
     manifest: Manifest | undefined,
   ): AsyncGenerator<Finding, number> {
-    const segment = new Segment({ files: this.#files, dir: this.#dir, baseOffset, limit: new OpenFileLimit(1) })
+    const { baseOffset, compacted } = segmentFile
+    const limit = new OpenFileLimit(1)
+    const segment = new Segment({ files: this.#files, dir: this.#dir, baseOffset, compacted, limit })
     segment.isSealed = true
     const sizeBytes = (await this.#files.stat(segment.path))?.sizeBytes ?? 0
     const findings: Finding[] = []
@@ -147,7 +154,7 @@ class Verification {
         scanSegment(file, range, (header, position) => {
           places.set(header.baseOffset, { position, timestampBefore: segment.maxTimestamp })
           segment.maxTimestamp = Math.max(segment.maxTimestamp, header.maxTimestamp)
-          findings.push(...this.#checkBatch(header, position, segment.name))
+          findings.push(...this.#checkBatch(header, position, segment))
         }),
       )
       yield* findings
@@ -155,7 +162,7 @@ class Verification {
       if (result.stop) {
         const known = this.#knownPosition.baseOffset === baseOffset ? this.#knownPosition.position : 0
         const { stop } = result
-        const facts = { sizeBytes, knownPosition: known, isLast: isLast && !sealed }
+        const facts = { sizeBytes, knownPosition: known, isLast: isLast && !sealed && !compacted }
         const verdict = await segment.use((file) => judgeTail(file, segment, stop, facts))
         if (verdict.fault) yield { severity: 'error', ...pick(verdict.fault) }
         if (verdict.cut) {
@@ -171,21 +178,33 @@ class Verification {
     this.#total.bytes += segment.sizeBytes
     if (sealed) yield* compareWithManifest(segment, sealed, sizeBytes)
     yield* this.#checkIndex(segment, sealed, manifest, places)
+    if (compacted && compacted.endOffset !== segment.endOffset) {
+      const message = `good batches up to offset ${segment.endOffset}, its name says ${compacted.endOffset}`
+      yield { severity: 'error', file: segment.name, offset: segment.endOffset, message }
+    }
     return sealed ? Math.max(sealed.endOffset, segment.endOffset) : segment.endOffset
   }
 
-  #checkBatch(header: BatchHeader, position: number, file: string): Finding[] {
+  #checkBatch(header: BatchHeader, position: number, { name: file, compacted }: Segment): Finding[] {
     this.#total.batches++
     this.#total.records += header.recordCount
     if (header.producerId < 0) return []
     const known = this.#sequences.get(header.producerId)
+    if (isControl(header)) {
+      // A marker has no sequence; one with a new epoch begins them anew.
+      const begins = { epoch: header.producerEpoch, next: 0, isCompacted: false }
+      if (known && header.producerEpoch > known.epoch) this.#sequences.set(header.producerId, begins)
+      return []
+    }
     this.#sequences.set(header.producerId, {
       epoch: header.producerEpoch,
       next: sequenceAfter(lastSequenceOf(header), 1),
+      isCompacted: compacted !== undefined,
     })
     if (!known || header.producerEpoch > known.epoch) return []
     const isInOrder = header.producerEpoch === known.epoch && header.baseSequence === known.next
-    if (isInOrder) return []
+    // Compaction takes out batches, and with them their sequences.
+    if (isInOrder || compacted || known.isCompacted) return []
     const message =
       `producer ${header.producerId} wrote sequence ${header.baseSequence} in epoch ${header.producerEpoch}, ` +
       `sequence ${known.next} in epoch ${known.epoch} was next`
@@ -198,7 +217,7 @@ class Verification {
     manifest: Manifest | undefined,
     places: Map<number, BatchPlace>,
   ): AsyncGenerator<Finding> {
-    const file = indexName(segment.baseOffset)
+    const file = indexNameOf(segment)
     const bytes = await readWholeFile(this.#files, segment.indexPath)
     if (!bytes) {
       if (sealed) yield { severity: 'warning', file, message: 'missing; made anew when it is needed' }

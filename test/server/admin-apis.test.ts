@@ -94,11 +94,7 @@ describe('CreateTopics', () => {
       [{ name: 'key', configs: [{ name: 'retention', value: '1' }] }, ErrorCode.INVALID_CONFIG, /retention/],
       [{ name: 'value', configs: [{ name: 'retention.ms', value: 'soon' }] }, ErrorCode.INVALID_CONFIG, /soon/],
       [{ name: 'proto', configs: [{ name: '__proto__', value: '1' }] }, ErrorCode.INVALID_CONFIG, /__proto__/],
-      [
-        { name: 'compact', configs: [{ name: 'cleanup.policy', value: 'compact' }] },
-        ErrorCode.INVALID_CONFIG,
-        /compact/,
-      ],
+      [{ name: 'policy', configs: [{ name: 'cleanup.policy', value: 'shred' }] }, ErrorCode.INVALID_CONFIG, /compact/],
     ]
     const answers = await create(client, [...bad.map(([topic]) => topic), { name: 'good' }])
     for (const [index, [topic, errorCode, text]] of bad.entries()) {

@@ -134,7 +134,10 @@ describe('[CFG-4] a topic runs with its overrides on top of the defaults of the 
   test.each([
     ['retention.ms', 'soon', /retention\.ms: 'soon'.*whole number/],
     ['segment.bytes', '99999999999', /1024 to 2147483647/],
-    ['cleanup.policy', 'compact', /cleanup\.policy: 'compact'.*use delete.*compaction is not available/],
+    ['cleanup.policy', 'shred', /cleanup\.policy: 'shred'.*use delete or compact or compact,delete/],
+    ['cleanup.policy', 'constructor', /use delete/],
+    ['min.cleanable.dirty.ratio', '1.5', /a number from 0 to 1/],
+    ['delete.retention.ms', '-1', /0 or more/],
     ['compression.type', 'gzip', /stored as they were sent/],
     ['message.timestamp.type', 'createtime', /CreateTime or LogAppendTime/],
     ['retention.mss', '1', /'retention\.mss'.*retention\.ms/],

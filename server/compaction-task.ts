@@ -1,0 +1,126 @@
+/**
+ * Compacts the logs of compacted topics: looks every so often, takes the one with the largest share of new bytes first, one
+ * at a time, until none is due. So one map of keys is all the memory that it takes.
+ *
+ * A log whose compaction fails is said and left for a while; it does not keep the others waiting.
+ */
+import { readWriteCodecs } from '../protocol/codecs/read-write.ts'
+import { type Clock, sleep } from '../protocol/lib/clock.ts'
+import type { Random } from '../protocol/lib/random.ts'
+import type { RelayConfig } from './config.ts'
+import type { Engine } from './engine.ts'
+import type { CompactionNeed } from './log/compaction/log-compaction.ts'
+import { CompactionStopped } from './log/compaction/log-compaction.ts'
+import { type CommitActivity, SlicedPace } from './log/compaction/pace.ts'
+import { isCompacted } from './log/log-config.ts'
+import type { PartitionLog } from './log/partition-log.ts'
+import type { Logger } from './logger.ts'
+
+/** After a failure the log is left alone for so long. */
+const RETRY_MS = 60_000
+
+export interface CompactionTaskOptions {
+  engine: Engine
+  config: RelayConfig
+  clock: Clock
+  random: Random
+  logger: Logger
+  commits: CommitActivity
+}
+
+/** What is told of compaction from outside. */
+export interface CompactionStatus {
+  running: { topic: string; partition: number } | null
+  passes: number
+  recordsRemoved: number
+  bytesFreed: number
+  /** Logs that could not be compacted, or not all of them, the last time. */
+  troubled: Array<{ topic: string; partition: number; reason: string }>
+}
+
+interface Candidate {
+  log: PartitionLog
+  topic: string
+  partition: number
+  need: CompactionNeed
+}
+
+export class CompactionTask {
+  readonly #options: CompactionTaskOptions
+  readonly #codecs = readWriteCodecs()
+  readonly #stopping = new AbortController()
+  readonly #troubled = new Map<PartitionLog, { topic: string; partition: number; reason: string; untilMs: number }>()
+  readonly #loop: Promise<void>
+  #running: CompactionStatus['running'] = null
+  #totals = { passes: 0, recordsRemoved: 0, bytesFreed: 0 }
+
+  constructor(options: CompactionTaskOptions) {
+    this.#options = options
+    this.#loop = this.#run().catch((error) => {
+      if (!this.#stopping.signal.aborted) options.logger.error('compaction ended', { error: String(error) })
+    })
+  }
+
+  get status(): CompactionStatus {
+    const troubled = [...this.#troubled.values()].map(({ topic, partition, reason }) => ({ topic, partition, reason }))
+    return { running: this.#running, ...this.#totals, troubled }
+  }
+
+  /** Resolves when nothing runs any more. */
+  async stop(): Promise<void> {
+    this.#stopping.abort(new CompactionStopped('the relay stops'))
+    await this.#loop
+  }
+
+  async #run(): Promise<void> {
+    const { clock, config } = this.#options
+    const { signal } = this.#stopping
+    while (!signal.aborted) {
+      await sleep(clock, config.compactionCheckMs, signal)
+      for (let next = await this.#mostDue(); next && !signal.aborted; next = await this.#mostDue()) {
+        await this.#compact(next)
+      }
+    }
+  }
+
+  async #mostDue(): Promise<Candidate | undefined> {
+    const { engine, clock } = this.#options
+    let best: Candidate | undefined
+    for (const topic of engine.topics()) {
+      if (!isCompacted(topic.config.cleanupPolicy)) continue
+      for (const [partition, log] of topic.partitions.entries()) {
+        if ((this.#troubled.get(log)?.untilMs ?? 0) > clock.monotonic()) continue
+        const need = await log.compactionNeed().catch(() => undefined)
+        if (!need || (best && best.need.dirtyRatio >= need.dirtyRatio)) continue
+        best = { log, topic: topic.name, partition, need }
+      }
+    }
+    return best
+  }
+
+  async #compact({ log, topic, partition, need }: Candidate): Promise<void> {
+    const { clock, config, random, logger, commits } = this.#options
+    const { signal } = this.#stopping
+    const pace = new SlicedPace({ clock, commits, bytesPerSecondMax: () => config.compactionBytesPerSecond, signal })
+    const startedMs = clock.monotonic()
+    this.#running = { topic, partition }
+    try {
+      const tools = { pace, codecs: this.#codecs, random, mapBytesMax: config.compactionMapBytes }
+      const { skipped, ...report } = await log.compact(tools)
+      this.#totals.passes += report.passes
+      this.#totals.recordsRemoved += report.recordsRemoved
+      this.#totals.bytesFreed += Math.max(0, report.bytesBefore - report.bytesAfter)
+      this.#troubled.delete(log)
+      if (skipped[0]) this.#troubled.set(log, { topic, partition, reason: skipped[0], untilMs: 0 })
+      const tookMs = Math.round(clock.monotonic() - startedMs)
+      logger.info('compacted', { topic, partition, reason: need.reason, ...report, skipped: skipped.length, tookMs })
+    } catch (error) {
+      if (error instanceof CompactionStopped) return
+      const reason = error instanceof Error ? error.message : String(error)
+      this.#troubled.set(log, { topic, partition, reason, untilMs: clock.monotonic() + RETRY_MS })
+      logger.warn('compaction failed, tried again later', { topic, partition, reason })
+    } finally {
+      this.#running = null
+    }
+  }
+}
