@@ -7,6 +7,14 @@
 
 export { type ConfigDefinition, ConfigError, type ConfigType } from './config/definition.ts'
 export {
+  checkGroupConfig,
+  type GroupConfig,
+  groupConfigKeys,
+  groupConfigOf,
+  groupConfigTable,
+  relayOptionOfGroup,
+} from './config/group-config.ts'
+export {
   DEFAULT_KAFKA_PORT,
   type RelayOptionKey,
   type RelayOptionValues,

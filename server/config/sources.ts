@@ -8,6 +8,7 @@
 import { ADVERTISED_LISTENERS, parseAdvertisedListeners } from './advertised-listeners.ts'
 import { parseConfigFile } from './config-file.ts'
 import { ConfigError } from './definition.ts'
+import { checkHeartbeat } from './group-config.ts'
 import { nearestName } from './nearest-name.ts'
 import {
   kafkaNameOfOption,
@@ -180,6 +181,9 @@ function parsedTopicDefault(setting: Setting, { topic, factorMs }: Target): unkn
 }
 
 function checkTogether(config: RelayConfig): void {
+  checkHeartbeat(relayOptionTable.groupConsumerHeartbeatIntervalMs.name, config.groupConsumerHeartbeatIntervalMs, {
+    consumerSessionTimeoutMs: config.groupConsumerSessionTimeoutMs,
+  })
   if (config.topicDefaults.maxMessageBytes >= config.maxRequestBytes) {
     throw new ConfigError(
       topicDefaultName('maxMessageBytes'),

@@ -3,6 +3,7 @@
  *
  *     ["group", GROUP]                        generation and members; null: the group and all its commits are gone
  *     ["consumer-...", GROUP, ...]            the same in parts, for a group of the next protocol: consumer-records.ts
+ *     ["config", GROUP]                       what is configured for it, whether it exists or not; null: nothing
  *     ["offset", GROUP, TOPIC ID, PARTITION]  a committed offset; null: none any more
  *     ["pending", GROUP, TOPIC ID, PARTITION, PRODUCER ID]  an offset in a transaction; null: it is decided, or void
  *
@@ -14,8 +15,12 @@ import type { KeyedRecord } from './keyed-log.ts'
 import type { CommittedOffset, TopicPartition } from './offsets.ts'
 import type { PendingOffset } from './pending-offsets.ts'
 
+/** Kafka's names to text. */
+export type GroupOverrides = Readonly<Record<string, string>>
+
 export type GroupRecord =
   | { kind: 'group'; groupId: string; value: GroupSnapshot | null }
+  | { kind: 'config'; groupId: string; value: GroupOverrides | null }
   | { kind: 'offset'; groupId: string; at: TopicPartition; value: CommittedOffset | null }
   | { kind: 'pending'; groupId: string; at: TopicPartition; producerId: number; value: PendingOffset | null }
   | ConsumerRecord
@@ -38,6 +43,9 @@ export function encodeRecord(record: GroupRecord): KeyedRecord {
     const value = record.value && JSON.stringify(storedGroup(record.value))
     return { key: JSON.stringify(['group', record.groupId]), value }
   }
+  if (record.kind === 'config') {
+    return { key: JSON.stringify(['config', record.groupId]), value: record.value && JSON.stringify(record.value) }
+  }
   if (record.kind !== 'offset' && record.kind !== 'pending') return encodeConsumerRecord(record)
   const { kind, groupId, at, value } = record
   const key = [kind, groupId, at.topicId, at.partition, ...(kind === 'pending' ? [record.producerId] : [])]
@@ -49,6 +57,7 @@ export function decodeRecord({ key, value }: KeyedRecord): GroupRecord | undefin
   const [kind, groupId, id, partition, producerId] = JSON.parse(key) as [string, string, string, number, number]
   const stored: unknown = value === null ? null : JSON.parse(value)
   if (kind === 'group') return { kind, groupId, value: stored === null ? null : groupOf(stored as StoredGroup) }
+  if (kind === 'config') return { kind, groupId, value: stored as GroupOverrides | null }
   const at = { topicId: id, partition }
   if (kind === 'offset') return { kind, groupId, at, value: stored as CommittedOffset | null }
   if (kind === 'pending') return { kind, groupId, at, producerId, value: stored as PendingOffset | null }

@@ -13,7 +13,7 @@ import { ClassicGroup, type GroupSnapshot } from './classic-group.ts'
 import { ConsumerGroup } from './consumer/consumer-group.ts'
 import type { ConsumerLimits } from './consumer/consumer-state.ts'
 import type { TopicCatalog } from './consumer/topics.ts'
-import { decodeRecord, encodeRecord, type GroupRecord } from './group-records.ts'
+import { decodeRecord, encodeRecord, type GroupOverrides, type GroupRecord } from './group-records.ts'
 import type { GroupLimits, Instant } from './group-state.ts'
 import { type GroupMachine, type HeldGroup, holdGroup, liveRecords } from './held-group.ts'
 import type { KeyedLog, KeyedRecord } from './keyed-log.ts'
@@ -38,6 +38,8 @@ export interface GroupStoreOptions {
 export class GroupStore {
   readonly #options: GroupStoreOptions
   #groups = new Map<string, HeldGroup>()
+  /** By group id, whether there is such a group or not. */
+  #configs = new Map<string, GroupOverrides>()
   #pendingBytes: PendingBytes = { used: 0 }
   #refusal: number = ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
   /** Grows with each loading, so that what belongs to a state that was dropped is recognised. */
@@ -62,6 +64,10 @@ export class GroupStore {
     return this.#epoch
   }
 
+  get configs(): ReadonlyMap<string, GroupOverrides> {
+    return this.#configs
+  }
+
   /** What offsets of open transactions take. */
   get pendingBytes(): number {
     return this.#pendingBytes.used
@@ -78,6 +84,7 @@ export class GroupStore {
     const { log, logger } = this.#options
     const groups = new Map<string, HeldGroup>()
     this.#pendingBytes = { used: 0 }
+    this.#configs = new Map()
     try {
       if (!log.isOnline) throw new Error(log.faultMessage ?? 'the log is offline')
       await log.replay((stored) => {
@@ -187,6 +194,9 @@ export class GroupStore {
       const { at, producerId, value } = record
       if (value) this.#heldOrNew(groups, groupId).pending.set(at, producerId, value)
       else held?.pending.remove(at, producerId)
+    } else if (record.kind === 'config') {
+      if (record.value) this.#configs.set(groupId, record.value)
+      else this.#configs.delete(groupId)
     } else if (record.kind !== 'group') {
       if (!isInService) this.#consumerGroup(groups, groupId).restore(record)
     } else if (record.value === null) {
@@ -240,9 +250,16 @@ export class GroupStore {
 
   /** Group by group, each in one turn. Those made later are in the log behind the snapshot's start anyway. */
   *#liveParts(epoch: number): Generator<() => KeyedRecord[]> {
+    const checkCurrent = () => {
+      if (epoch !== this.#epoch || this.#refusal !== ErrorCode.NONE) throw new Error('groups are being read again')
+    }
+    yield () => {
+      checkCurrent()
+      return [...this.#configs].map(([groupId, value]) => encodeRecord({ kind: 'config', groupId, value }))
+    }
     for (const groupId of [...this.#groups.keys()]) {
       yield () => {
-        if (epoch !== this.#epoch || this.#refusal !== ErrorCode.NONE) throw new Error('groups are being read again')
+        checkCurrent()
         const group = this.#groups.get(groupId)
         return group ? liveRecords(groupId, group) : []
       }

@@ -9,7 +9,7 @@ import type { Clock, Timer } from '../../protocol/lib/clock.ts'
 import type { Random } from '../../protocol/lib/random.ts'
 import { randomUuid } from '../../protocol/lib/uuid.ts'
 import type { TransactionOutcome } from '../../protocol/transaction-marker.ts'
-import type { RelayConfig } from '../config.ts'
+import { ConfigError, checkGroupConfig, groupConfigOf, type RelayConfig } from '../config.ts'
 import type { HeldFiles } from '../log/held-files.ts'
 import type { Logger } from '../logger.ts'
 import type { Files } from '../storage/files.ts'
@@ -23,7 +23,7 @@ import { PatternResolver } from './consumer/pattern/resolver.ts'
 import type { TopicCatalog } from './consumer/topics.ts'
 import { expiredRecords } from './group-expiry.ts'
 import { sizeOfMember } from './group-member.ts'
-import type { GroupRecord } from './group-records.ts'
+import type { GroupOverrides, GroupRecord } from './group-records.ts'
 import {
   type GroupLimits,
   type Instant,
@@ -45,6 +45,8 @@ import { type OnceClosed, WaitingReplies } from './waiting-replies.ts'
 
 /** Groups at a time; a client that makes up names must not fill the memory. */
 export const GROUPS_MAX = 100_000
+/** Groups with settings of their own. */
+const CONFIGURED_GROUPS_MAX = 10_000
 /** What the members of all groups may say of themselves together. */
 export const MEMBER_BYTES_MAX = 64 * 1024 * 1024
 
@@ -108,7 +110,7 @@ export class GroupCoordinator {
     this.#store = new GroupStore({
       ...{ log, clock, logger, topics },
       limits: () => limitsOf(config),
-      consumerLimits: () => consumerLimitsOf(config),
+      consumerLimits: (groupId) => consumerLimitsOf(config, this.#store.configs.get(groupId)),
       onLoaded: () => this.#onLoaded(),
       onDropping: () => this.#onDropping(),
     })
@@ -363,6 +365,35 @@ export class GroupCoordinator {
     await durable
   }
 
+  // --- configuration -----------------------------------------------------------------------------------------------
+
+  /** Groups for which something is configured, whether they exist or not. Throws KafkaError while not ready. */
+  configuredGroups(): ReadonlyMap<string, GroupOverrides> {
+    this.#store.checkReady()
+    return this.#store.configs
+  }
+
+  /** `null` takes an override back. Rejects with KafkaError INVALID_CONFIG. */
+  async alterConfig(
+    groupId: string,
+    changes: ReadonlyMap<string, string | null>,
+    { validateOnly = false } = {},
+  ): Promise<void> {
+    const known = this.configuredGroups().get(groupId)
+    const changed = new Map<string, string | null>([...Object.entries(known ?? {}), ...changes])
+    const value = Object.fromEntries([...changed].filter((each): each is [string, string] => each[1] !== null))
+    try {
+      checkGroupConfig(value, this.#options.config)
+    } catch (error) {
+      if (error instanceof ConfigError) throw new KafkaError('INVALID_CONFIG', error.message, { cause: error })
+      throw error
+    }
+    if (!known && this.#store.configs.size >= CONFIGURED_GROUPS_MAX)
+      throw new KafkaError('POLICY_VIOLATION', `${CONFIGURED_GROUPS_MAX} groups are configured already`)
+    const isNothing = Object.keys(value).length === 0
+    if (!validateOnly) await this.#store.change([{ kind: 'config', groupId, value: isNothing ? null : value }])
+  }
+
   /** A topic is gone, and with it what was committed for it. */
   forgetTopic(topicId: string): void {
     const records = [...this.#store.groups].flatMap(([groupId, { offsets, pending }]) => [
@@ -485,10 +516,11 @@ export class GroupCoordinator {
   }
 }
 
-function consumerLimitsOf(config: CoordinatorConfig): ConsumerLimits {
+function consumerLimitsOf(config: CoordinatorConfig, overrides: GroupOverrides = {}): ConsumerLimits {
+  const { consumerSessionTimeoutMs, consumerHeartbeatIntervalMs } = groupConfigOf(overrides, config)
   return {
-    sessionTimeoutMs: config.groupConsumerSessionTimeoutMs,
-    heartbeatIntervalMs: config.groupConsumerHeartbeatIntervalMs,
+    sessionTimeoutMs: consumerSessionTimeoutMs,
+    heartbeatIntervalMs: consumerHeartbeatIntervalMs,
     membersMax: config.groupConsumerMaxSize,
     assignors: config.groupConsumerAssignors,
   }

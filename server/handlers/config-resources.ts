@@ -1,12 +1,12 @@
 /**
- * AlterConfigs 0-2: a topic's settings as a whole; what is not named goes back to its default. ListConfigResources 0-1:
+ * AlterConfigs 0-2: the settings of a topic or a group as a whole; what is not named goes back to its default. ListConfigResources 0-1:
  * what there is to configure.
  */
 import { ErrorCode, KafkaError } from '../../protocol/errors.ts'
 import { alterConfigs, listConfigResources } from '../../protocol/messages/config-resources.ts'
 import { entry, type RequestContext } from '../handler.ts'
 import { BROKER_ID } from '../services.ts'
-import { alterableTopic } from './configs.ts'
+import { alterable, ResourceType } from './configurable.ts'
 import { errorFields } from './error-fields.ts'
 
 export const alterConfigsHandler = entry(alterConfigs, 'each', async (request, context) => ({
@@ -30,8 +30,8 @@ async function replaceAll(
   validateOnly: boolean,
   context: RequestContext,
 ): Promise<void> {
-  const topic = alterableTopic(resourceType, resourceName, context)
-  const changes = new Map<string, string | null>(Object.keys(topic.configOverrides).map((name) => [name, null]))
+  const resource = alterable(resourceType, resourceName, context)
+  const changes = new Map<string, string | null>(Object.keys(resource.overrides).map((name) => [name, null]))
   const named = new Set<string>()
   for (const { name, value } of configs) {
     if (named.has(name)) throw new KafkaError('INVALID_REQUEST', `${name} stands more than once in the request`)
@@ -39,11 +39,10 @@ async function replaceAll(
     named.add(name)
     changes.set(name, value)
   }
-  await context.services.engine.alterTopic(topic.id, Object.fromEntries(changes), { validateOnly })
+  await resource.alter(changes, { validateOnly })
 }
 
 /** KIP-1142: the types that may be asked for. Loggers and client metrics have nothing to configure here. */
-const ResourceType = { topic: 2, broker: 4, brokerLogger: 8, clientMetrics: 16, group: 32 } as const
 const KNOWN_TYPES: ReadonlySet<number> = new Set(Object.values(ResourceType))
 
 export const listConfigResourcesHandler = entry(listConfigResources, 'each', ({ resourceTypes }, context) => {
@@ -60,5 +59,13 @@ export const listConfigResourcesHandler = entry(listConfigResources, 'each', ({ 
   }
   if (isAsked(ResourceType.broker))
     configResources.push({ resourceName: String(BROKER_ID), resourceType: ResourceType.broker })
-  return { errorCode: ErrorCode.NONE, configResources }
+  try {
+    if (isAsked(ResourceType.group)) {
+      for (const groupId of context.services.groups.configuredGroups().keys())
+        configResources.push({ resourceName: groupId, resourceType: ResourceType.group })
+    }
+    return { errorCode: ErrorCode.NONE, configResources }
+  } catch (error) {
+    return { errorCode: errorFields(error).errorCode, configResources: [] }
+  }
 })

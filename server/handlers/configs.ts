@@ -1,26 +1,30 @@
 /**
- * DescribeConfigs 1-4, IncrementalAlterConfigs 0-1, for topics; the relay's own settings can be read, not changed, this
- * way (they come from flags, environment and file).
+ * DescribeConfigs 1-4, IncrementalAlterConfigs 0-1, for topics and groups; the relay's own settings can be read, not
+ * changed, this way (they come from flags, environment and file).
  */
 import { ErrorCode, KafkaError } from '../../protocol/errors.ts'
 import { describeConfigs, incrementalAlterConfigs } from '../../protocol/messages/configs.ts'
 import {
   type ConfigDefinition,
   formatTopicConfig,
+  groupConfigKeys,
+  groupConfigOf,
+  groupConfigTable,
   type RelayConfig,
   relayOptionKeys,
+  relayOptionOfGroup,
   relayOptionTable,
   topicConfigDefinitions,
 } from '../config.ts'
 import type { Topic } from '../engine.ts'
 import { entry, type RequestContext } from '../handler.ts'
 import { BROKER_ID } from '../services.ts'
+import { alterable, ResourceType } from './configurable.ts'
 import { errorFields } from './error-fields.ts'
+import { checkGroupAccess } from './group-access.ts'
 
-const TOPIC = 2
-const BROKER = 4
 /** KIP-226: where a value comes from. */
-const Source = { topic: 1, staticBroker: 4, default: 5 } as const
+const Source = { topic: 1, staticBroker: 4, default: 5, group: 8 } as const
 const CONFIG_TYPES: Readonly<Record<ConfigDefinition<unknown>['type'], number>> = {
   boolean: 1,
   string: 2,
@@ -54,19 +58,23 @@ function distinct<T extends { resourceType: number; resourceName: string }>(reso
 
 function describeResource(resourceType: number, name: string, context: RequestContext) {
   const { engine, config } = context.services
-  if (resourceType === TOPIC) {
+  if (resourceType === ResourceType.topic) {
     if (!context.allows('describe', { type: 'topic', name }))
       throw new KafkaError('TOPIC_AUTHORIZATION_FAILED', `not allowed to describe ${name}`)
     const topic = engine.topicByName(name)
     if (!topic) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `there is no topic ${name}`)
     return describeEntries(topic)
   }
-  if (resourceType === BROKER) {
+  if (resourceType === ResourceType.broker) {
     if (!context.allows('describe', { type: 'cluster' }))
       throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED', 'not allowed to describe the relay')
     if (name !== String(BROKER_ID))
       throw new KafkaError('INVALID_REQUEST', `there is one broker, ${BROKER_ID}, and no "${name}"`)
     return describeRelay(config)
+  }
+  if (resourceType === ResourceType.group) {
+    checkGroupAccess(context, 'describe', name)
+    return describeGroupConfig(context.services.groups.configuredGroups().get(name) ?? {}, config)
   }
   throw new KafkaError('INVALID_REQUEST', `resources of type ${resourceType} have no configuration here`)
 }
@@ -90,6 +98,17 @@ function describeRelay(config: RelayConfig) {
       value === definition.defaultValue ? Source.default : Source.staticBroker,
       true,
     )
+  })
+}
+
+function describeGroupConfig(overrides: Readonly<Record<string, string>>, relay: RelayConfig) {
+  const values = groupConfigOf(overrides, relay)
+  return groupConfigKeys.map((key) => {
+    const definition = groupConfigTable[key]
+    const isRelays = relay[relayOptionOfGroup[key]] !== definition.defaultValue
+    const inherited = isRelays ? Source.staticBroker : Source.default
+    const configSource = definition.name in overrides ? Source.group : inherited
+    return described(definition as ConfigDefinition<unknown>, definition.format(values[key]), configSource, false)
   })
 }
 
@@ -127,25 +146,14 @@ async function alter(
   validateOnly: boolean,
   context: RequestContext,
 ): Promise<void> {
-  const topic = alterableTopic(resourceType, name, context)
+  const resource = alterable(resourceType, name, context)
   const changes = new Map<string, string | null>()
   for (const change of configs) {
     if (changes.has(change.name))
       throw new KafkaError('INVALID_REQUEST', `${change.name} stands more than once in the request`)
     changes.set(change.name, newValue(topic, change))
   }
-  await context.services.engine.alterTopic(topic.id, Object.fromEntries(changes), { validateOnly })
-}
-
-/** The topic behind a resource whose configuration is to be changed. Throws KafkaError when it can't be. */
-export function alterableTopic(resourceType: number, name: string, context: RequestContext): Topic {
-  if (resourceType !== TOPIC)
-    throw new KafkaError('INVALID_REQUEST', 'only topics can be altered; the relay reads its settings at start')
-  if (!context.allows('alter', { type: 'topic', name }))
-    throw new KafkaError('TOPIC_AUTHORIZATION_FAILED', `not allowed to alter ${name}`)
-  const topic = context.services.engine.topicByName(name)
-  if (!topic) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `there is no topic ${name}`)
-  return topic
+  await resource.alter(changes, { validateOnly })
 }
 
 interface Change {

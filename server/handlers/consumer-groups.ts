@@ -17,7 +17,7 @@ import {
 import type { ConsumerGroup, HeartbeatReply } from '../coordinator/consumer/consumer-group.ts'
 import { listsOf, type Partitions, partitionsOf } from '../coordinator/consumer/partitions.ts'
 import { entry, type RequestContext } from '../handler.ts'
-import { allowedOperations, groupError } from './group-access.ts'
+import { allowedOperations, checkGroupAccess, groupError } from './group-access.ts'
 
 type HeartbeatRequest = RequestOf<typeof consumerGroupHeartbeat>
 type HeartbeatResponse = ResponseInputOf<typeof consumerGroupHeartbeat>
@@ -58,10 +58,8 @@ function carryOut(request: HeartbeatRequest, context: RequestContext): Promise<H
 }
 
 function checkAccess({ groupId, subscribedTopicNames }: HeartbeatRequest, context: RequestContext): void {
-  const errorCode = groupError(context, 'read', groupId)
-  if (errorCode === ErrorCode.INVALID_GROUP_ID)
-    throw invalid(`'${groupId.slice(0, 100)}' cannot be the name of a group`)
-  if (errorCode !== ErrorCode.NONE) throw new KafkaError(errorCode, `group ${groupId} may not be joined`)
+  if (groupId === '') throw invalid('a group has a name')
+  checkGroupAccess(context, 'read', groupId)
   const hidden = subscribedTopicNames?.find((name) => !context.allows('describe', { type: 'topic', name }))
   if (hidden !== undefined) throw new KafkaError('TOPIC_AUTHORIZATION_FAILED', `topic ${hidden} may not be read`)
 }

@@ -1,5 +1,5 @@
 /** What every request about a group is asked first: is this a group's name, and may this client do this to it? */
-import { ErrorCode } from '../../protocol/errors.ts'
+import { ErrorCode, KafkaError } from '../../protocol/errors.ts'
 import type { Operation } from '../authorizer.ts'
 import type { RequestContext } from '../handler.ts'
 import { OPERATIONS_NOT_ASKED_FOR } from './authorized-operations.ts'
@@ -15,11 +15,25 @@ export function groupError(context: RequestContext, operation: Operation, groupI
     : ErrorCode.GROUP_AUTHORIZATION_FAILED
 }
 
+/** The same, thrown. */
+export function checkGroupAccess(context: RequestContext, operation: Operation, groupId: string): void {
+  const errorCode = groupError(context, operation, groupId)
+  if (errorCode === ErrorCode.NONE) return
+  const message =
+    errorCode === ErrorCode.INVALID_GROUP_ID
+      ? `'${groupId.slice(0, 100)}' cannot be the name of a group`
+      : `not allowed to ${operation} group ${groupId}`
+  throw new KafkaError(errorCode, message)
+}
+
 /** Bits are Kafka's operation codes. */
 const OPERATION_BITS: ReadonlyArray<[Operation, number]> = [
   ['read', 3],
   ['delete', 6],
   ['describe', 8],
+  // Describing settings and altering them.
+  ['describe', 10],
+  ['alter', 11],
 ]
 
 /** What the client may do to the group, when it asks. */

@@ -57,7 +57,7 @@ describe('[GRP-30] heartbeats over the wire', () => {
     for (const version of [0, 1]) {
       expect(await describeOne(client, 'g', version)).toMatchObject({
         ...{ errorCode: 0, groupState: 'Stable', groupEpoch: 1, assignmentEpoch: 1, assignorName: 'uniform' },
-        authorizedOperations: (1 << 3) | (1 << 6) | (1 << 8),
+        authorizedOperations: [3, 6, 8, 10, 11].reduce((bits, code) => bits | (1 << code), 0),
         members: [
           {
             ...{ memberId, instanceId: 'i', rackId: 'r', memberEpoch: 1, clientId: 'test' },
