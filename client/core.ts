@@ -8,6 +8,7 @@
  */
 import type { AbortedTransaction } from '../protocol/messages/offset-protocol.ts'
 import type { ErrorInfo } from './errors.ts'
+import type { ApiName } from './relay-apis.ts'
 import type { ConnectionState } from './session.ts'
 
 export interface TopicInfo {
@@ -139,19 +140,14 @@ export interface Status {
   clockOffsetMs: number | null
 }
 
-/** The admin calls that may cross to the relay; the names are Kafka's. */
-export type ApiName =
-  | 'Metadata'
-  | 'ListOffsets'
-  | 'CreateTopics'
-  | 'DeleteTopics'
-  | 'CreatePartitions'
-  | 'DescribeConfigs'
-  | 'IncrementalAlterConfigs'
-  | 'DeleteRecords'
-  | 'DescribeProducers'
-  | 'DescribeCluster'
-  | 'OffsetForLeaderEpoch'
+export interface RequestOptions {
+  /** Default: the session's requestTimeoutMs. */
+  timeoutMs?: number
+  /** Ask this broker of an Apache Kafka instead of the one that is connected. A relay has no others. */
+  broker?: { host: string; port: number }
+  /** Must not be made twice: whoever cannot know whether it was made says OUTCOME_UNKNOWN. */
+  isChange?: boolean
+}
 
 export interface Outbox {
   /** Pending first in the order in which they will be sent, then parked and unknown. */
@@ -191,7 +187,7 @@ export interface Core {
   readReplica(topicId: string, partition: number, offset: number, bytesMax: number): Promise<StoredChunk[]>
 
   /** One admin call. Rejects DISCONNECTED at once when offline. Bodies are the message types of protocol/messages. */
-  request(name: ApiName, body: unknown): Promise<unknown>
+  request(name: ApiName, body: unknown, options?: RequestOptions): Promise<unknown>
 
   readonly outbox: Outbox
 

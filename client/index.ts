@@ -1,17 +1,80 @@
 /** What applications use of the client. In browsers with a worker: worker/index.ts, which has the same names. */
 export { type Codec, CodecRegistry } from '../protocol/compression.ts'
 export type { RawRecord } from '../protocol/records.ts'
-export { Admin } from './admin/admin.ts'
-export type { ClusterDescription, ProducerState } from './admin/cluster.ts'
-export type { ConfigChange, ConfigEntry, ConfigResource, ResourceConfig } from './admin/configs.ts'
-export type { ListedOffset, OffsetQuery, OffsetSpec, RecordsToDelete } from './admin/offsets.ts'
+export type { AclBinding, AclFilter, DeletedAcls } from './admin/acls.ts'
+export type { Admin } from './admin/admin.ts'
 export type {
+  Broker,
+  ClusterDescription,
+  Features,
+  FeatureVersions,
+  QuorumDescription,
+  QuorumReplica,
+} from './admin/cluster.ts'
+export type {
+  ConfigChange,
+  ConfigEntry,
+  ConfigResource,
+  ConfigSource,
+  DescribeConfigsOptions,
+  ResourceConfig,
+} from './admin/configs.ts'
+export type { ScramMechanism, ScramUser } from './admin/credentials.ts'
+export type { AdminOptions } from './admin/driver.ts'
+export type { GroupLag } from './admin/group-lag.ts'
+export type { MemberToRemove, RemoveMembersOptions } from './admin/group-members.ts'
+export type {
+  CommittedOffset,
+  GroupOffsets,
+  GroupSelection,
+  ListGroupOffsetsOptions,
+  NewOffset,
+} from './admin/group-offsets.ts'
+export type {
+  DescribeGroupsOptions,
+  GroupDescription,
+  GroupListing,
+  GroupMember,
+  GroupType,
+  ListGroupsOptions,
+} from './admin/groups.ts'
+export type {
+  BrokerLogDirs,
+  DescribeLogDirsOptions,
+  LogDir,
+  LogDirPartition,
+  ReplicaLogDir,
+} from './admin/log-dirs.ts'
+export type { Outcome, PerEntry } from './admin/outcomes.ts'
+export type { PartitionProducers, ProducerState } from './admin/producers.ts'
+export type { ClientQuota, QuotaChange, QuotaEntity, QuotaFilter } from './admin/quotas.ts'
+export type {
+  DeletedRecords,
+  ListedOffset,
+  ListOffsetsOptions,
+  OffsetQuery,
+  OffsetSpec,
+  RecordsToDelete,
+} from './admin/records.ts'
+export type { ElectionType, OngoingReassignment, Reassignment } from './admin/replicas.ts'
+export type { ResetOffset, ResetOffsetsOptions, ResetTarget } from './admin/reset-offsets.ts'
+export type { TopicPartition } from './admin/topic-partitions.ts'
+export type {
+  ChangeOptions,
   CreatedTopic,
   CreateTopicsOptions,
+  GrownTopic,
   NewTopic,
   PartitionDescription,
   TopicDescription,
 } from './admin/topics.ts'
+export type {
+  FencedProducer,
+  HangingTransaction,
+  ListTransactionsOptions,
+  TransactionDescription,
+  TransactionListing,
+} from './admin/transactions.ts'
 export { type ConnectOptions, connect } from './connect.ts'
 export { Reader, type ReadOptions } from './consumer/reader.ts'
 export type { Undecodable } from './consumer/record-typer.ts'

@@ -4,6 +4,7 @@
  */
 import type { Clock } from '../protocol/lib/clock.ts'
 import type { Random } from '../protocol/lib/random.ts'
+import type { BrokerSessions } from './broker-sessions.ts'
 import type { Core } from './core.ts'
 import type { ReplicaIdentity } from './live-session.ts'
 import type { OutboxOptions } from './outbox/outbox.ts'
@@ -16,6 +17,8 @@ export interface LocalCoreOptions {
   clock: Clock
   random: Random
   openSession(identity: ReplicaIdentity): Session
+  /** Connections to single brokers, where there may be several. The core closes them. */
+  brokers?: BrokerSessions
   /** Default: IndexedDB for a replica, else memory. The core closes it. */
   store?: ReplicaStore
   /** Limits of the outbox; see OutboxOptions for the defaults. */

@@ -5,17 +5,18 @@
  * again and everything in memory put back, once, however many calls notice; when another core takes the store over, this
  * one ends.
  */
+import type { AnyApi } from '../protocol/api.ts'
 import type { Clock, Timer } from '../protocol/lib/clock.ts'
 import { Emitter } from '../protocol/lib/events.ts'
 import type { Random } from '../protocol/lib/random.ts'
 import { randomUuid } from '../protocol/lib/uuid.ts'
 import type {
   Advanced,
-  ApiName,
   Outbox as CoreOutbox,
   EnqueuedWrite,
   ReplicaPolicy,
   ReplicaRange,
+  RequestOptions,
   Settled,
   Status,
   StoredChunk,
@@ -27,7 +28,7 @@ import { asOttlaError, OttlaError } from './errors.ts'
 import type { LocalCore, LocalCoreOptions } from './local-core-options.ts'
 import { needsRelay } from './needs-relay.ts'
 import { Outbox } from './outbox/outbox.ts'
-import { RELAY_APIS } from './relay-apis.ts'
+import type { ApiName } from './relay-apis.ts'
 import { IdbStore } from './replica/idb-store.ts'
 import { MemoryStore } from './replica/memory-store.ts'
 import { Replica } from './replica/replica.ts'
@@ -196,11 +197,13 @@ class StoredCore implements LocalCore {
     return rows.map(toStoredChunk)
   }
 
-  async request(name: ApiName, body: unknown): Promise<unknown> {
+  async request(name: ApiName, body: unknown, { broker, timeoutMs }: RequestOptions = {}): Promise<unknown> {
+    const { RELAY_APIS } = await import('./relay-apis.ts')
     if (!Object.hasOwn(RELAY_APIS, name)) {
       throw new OttlaError('INVALID_ARGUMENT', { message: `there is no call ${name} to the relay` })
     }
-    return this.#own.call(RELAY_APIS[name], body as never)
+    const session = (broker && (await this.#options.brokers?.session(broker))) ?? this.#own
+    return session.call<unknown, never>(RELAY_APIS[name] as AnyApi, body as never, { timeoutMs })
   }
 
   wake(): void {
@@ -221,6 +224,7 @@ class StoredCore implements LocalCore {
     await this.#outbox.close()
     await this.#replica.close()
     await this.#own.close()
+    await this.#options.brokers?.close()
     await this.#store.close()
     this.#emitStatus()
     this.#unlisten()

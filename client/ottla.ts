@@ -4,7 +4,7 @@
 import type { CodecRegistry } from '../protocol/compression.ts'
 import type { Clock } from '../protocol/lib/clock.ts'
 import type { Random } from '../protocol/lib/random.ts'
-import { Admin } from './admin/admin.ts'
+import { type Admin, openAdmin } from './admin/admin.ts'
 import type { Lanes } from './consumer/lanes.ts'
 import { Sources } from './consumer/sources.ts'
 import type { Core, Outbox, ReplicaPolicy, Status } from './core.ts'
@@ -38,7 +38,7 @@ export class Ottla {
 
   constructor(parts: OttlaParts) {
     this.#parts = parts
-    this.admin = new Admin(parts.core)
+    this.admin = openAdmin(parts.core, parts.clock)
     this.#settlements = new Settlements(parts.core)
     this.#sources = new Sources(parts.core, parts.codecs, parts.openLanes)
   }

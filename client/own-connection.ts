@@ -6,6 +6,7 @@ import { type Clock, systemClock } from '../protocol/lib/clock.ts'
 import { type Random, systemRandom } from '../protocol/lib/random.ts'
 import { randomUuid } from '../protocol/lib/uuid.ts'
 import type { BackoffOptions } from './backoff.ts'
+import { BrokerSessions } from './broker-sessions.ts'
 import { browserWakeUps } from './browser-wake-ups.ts'
 import { Lanes } from './consumer/lanes.ts'
 import { generationCounter } from './generation.ts'
@@ -40,8 +41,12 @@ export interface ConnectionOptions {
   random?: Random
 }
 
-/** `heartbeatMs` instead of the one in the options. */
-export type SessionOpener = (identity: ReplicaIdentity, heartbeatMs?: number) => Session
+export interface SessionOpener {
+  /** `heartbeatMs` instead of the one in the options. */
+  (identity: ReplicaIdentity, heartbeatMs?: number): Session
+  /** At another address, under an identity of its own; undefined where there can be no other. */
+  elsewhere?: (url: string) => Session
+}
 
 /** Rejects NO_WEBSOCKET, and INVALID_ARGUMENT for an address that is none. */
 export async function sessionOpener(url: string, options: ConnectionOptions): Promise<SessionOpener> {
@@ -50,8 +55,13 @@ export async function sessionOpener(url: string, options: ConnectionOptions): Pr
   const transport = options.transport ?? webSocketTransport(await findWebSocket(options.webSocket))
   const { clientId = null, heartbeatMs, requestTimeoutMs, connectTimeoutMs, backoff } = options
   const fixed = { requestTimeoutMs, connectTimeoutMs, backoff }
-  return (identity, ownHeartbeatMs = heartbeatMs) =>
-    openSession({ url, transport, clock, random, wakeUps, clientId, identity, heartbeatMs: ownHeartbeatMs, ...fixed })
+  const openAt = (at: string, identity: ReplicaIdentity, ownHeartbeatMs = heartbeatMs) => {
+    const parts = { transport, clock, random, wakeUps, clientId, identity }
+    return openSession({ url: at, ...parts, heartbeatMs: ownHeartbeatMs, ...fixed })
+  }
+  const open: SessionOpener = (identity, ownHeartbeatMs) => openAt(url, identity, ownHeartbeatMs)
+  if (transport.mayBeKafka) open.elsewhere = (at) => openAt(at, anonymous(clock, random))
+  return open
 }
 
 /** A core in this context: what a page has without a worker, and what a worker runs. */
@@ -60,7 +70,8 @@ export function openCore(
   options: Pick<ConnectionOptions, 'clock' | 'random'> & { replica?: string },
 ): Promise<LocalCore> {
   const { clock = systemClock, random = systemRandom, replica = null } = options
-  return openLocalCore({ replica, clock, random, openSession })
+  const brokers = openSession.elsewhere && new BrokerSessions(openSession.elsewhere)
+  return openLocalCore({ replica, clock, random, openSession, brokers })
 }
 
 /** For live readers: the core's own connection first, then others that keep nothing. */
@@ -70,5 +81,9 @@ export function lanesBeside(core: LocalCore, open: SessionOpener, clock: Clock, 
 
 /** A session that keeps nothing: for live readers, here or in a page whose core lives in a worker. */
 export function openAnonymousSession(open: SessionOpener, clock: Clock, random: Random, heartbeatMs?: number): Session {
-  return open({ replicaId: randomUuid(random), nextGeneration: generationCounter(clock) }, heartbeatMs)
+  return open(anonymous(clock, random), heartbeatMs)
+}
+
+function anonymous(clock: Clock, random: Random): ReplicaIdentity {
+  return { replicaId: randomUuid(random), nextGeneration: generationCounter(clock) }
 }

@@ -19,6 +19,7 @@ import { build } from 'vite'
 const root = fileURLToPath(new URL('..', import.meta.url))
 const { version } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'))
 const CODECS = /^\.\/(snappy|lz4|zstd)\.ts$/
+const ADMINISTRATION = /^\.\/(requests|relay-apis)\.ts$/
 const NATIVE = ['ws', '@node-rs/crc32', 'bufferutil', 'utf-8-validate']
 
 // Node reads an ES module's file on libuv's thread pool, whose size is fixed from then on. A CommonJS file is read
@@ -96,8 +97,11 @@ function clientBuild(entry, codeSplitting) {
       target: 'es2022',
       // The output's own `minify` takes whitespace out too, which vite leaves in ES libraries.
       minify: true,
-      // Codecs load when a batch needs them, and count by themselves.
-      rolldownOptions: { external: CODECS, output: { codeSplitting, minify: true } },
+      // Codecs load when a batch needs them, administration at its first call; both count by themselves.
+      rolldownOptions: {
+        external: entry.endsWith('/admin.ts') ? [] : [CODECS, ADMINISTRATION],
+        output: { codeSplitting, minify: true },
+      },
     },
   }
 }
@@ -121,6 +125,7 @@ async function printSizes() {
     ['full client', 'client/index.ts', 16_000],
     ['worker bridge', 'worker/index.ts', undefined],
     [AT_ONCE, 'worker/index.ts', undefined],
+    ['administration', 'worker/admin.ts', undefined],
   ]
   for (const [name, entry, aim] of measured) {
     if (!existsSync(`${root}${entry}`)) continue

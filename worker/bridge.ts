@@ -7,12 +7,12 @@
  */
 import type {
   Advanced,
-  ApiName,
   Core,
   EnqueuedWrite,
   Outbox,
   ReplicaPolicy,
   ReplicaRange,
+  RequestOptions,
   Settled,
   Status,
   StoredChunk,
@@ -20,6 +20,7 @@ import type {
   TopicInfo,
 } from '../client/core.ts'
 import { OttlaError } from '../client/errors.ts'
+import type { ApiName } from '../client/relay-apis.ts'
 import { Emitter } from '../protocol/lib/events.ts'
 import { Attacher } from './attacher.ts'
 import type { AttacherOptions } from './attacher-options.ts'
@@ -36,15 +37,6 @@ export interface BridgeOptions extends Omit<AttacherOptions, 'onEvents'> {
   /** Told once, by `close`. A status 'closed' may also be the host's, whose connection the relay refused for good. */
   onClosed?(): void
 }
-
-/** Asking again what has perhaps been done already would do it twice, or answer wrongly that it can't be done. */
-const CHANGES_THE_RELAY: ReadonlySet<ApiName> = new Set([
-  'CreateTopics',
-  'DeleteTopics',
-  'CreatePartitions',
-  'IncrementalAlterConfigs',
-  'DeleteRecords',
-])
 
 /** A page that opens on its replica reads first; a worker that starts at the same moment would take its time. */
 const HEAD_START_MS = 30
@@ -152,11 +144,11 @@ export class Bridge implements Core {
     return local ?? (await this.#call('readReplica', topicId, partition, offset, bytesMax))
   }
 
-  async request(name: ApiName, body: unknown): Promise<unknown> {
-    if (!CHANGES_THE_RELAY.has(name)) return this.#call('request', name, body)
+  async request(name: ApiName, body: unknown, options?: RequestOptions): Promise<unknown> {
+    if (!options?.isChange) return this.#call('request', name, body, options)
     this.#throwIfClosed()
     this.#attach()
-    return this.#calls.once('request', name, body)
+    return this.#calls.once('request', name, body, options)
   }
 
   wake(): void {

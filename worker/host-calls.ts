@@ -38,7 +38,7 @@ export function hostCalls(core: Core): HostCalls {
           )
         : answer
     },
-    request: (name, body) => reply(() => core.request(name, body)),
+    request: (name, body, options) => reply(() => core.request(name, body, options)),
     reauthenticate: () => reply(() => core.reauthenticate()),
     wake: () => reply(() => core.wake()),
     outboxList: (topic) => reply(() => core.outbox.list(topic)),

@@ -5,7 +5,6 @@
 import { openCoreOf } from './open-core.ts'
 import { serveWorker } from './serve.ts'
 
-export * from '../client/admin/requests.ts'
 export { lastRecords } from '../client/consumer/last-records.ts'
 export { openLiveSource } from '../client/consumer/live-source.ts'
 export * from '../client/group/on-demand.ts'

@@ -1,92 +1,52 @@
 /**
- * Admin calls, under the names of Kafka's AdminClient. Each asks the relay and rejects DISCONNECTED at once when
- * offline; nothing is queued. Failures of several items in one call come as one OttlaError, see `throwFailures`.
+ * Admin calls, under the names of Kafka's AdminClient. What each does and takes stands in the families beside this file;
+ * they and the messages that they speak are loaded at the first call.
+ *
+ * All of them ask the relay and reject DISCONNECTED at once when offline; nothing is queued. All take `timeoutMs` (30 s)
+ * and `signal` in their options. One that names several things may succeed for some: awaited it rejects then, its
+ * `settled()` tells what became of each.
  */
+import type { Clock } from '../../protocol/lib/clock.ts'
 import type { Core } from '../core.ts'
-import type { AdminCall } from './calls.ts'
-import type { ClusterDescription, ProducerState } from './cluster.ts'
-import type * as configs from './configs.ts'
-import type * as offsets from './offsets.ts'
-import type * as topics from './topics.ts'
+import type { AdminCalls } from './requests.ts'
 
-const loaded = () => import('./requests.ts')
+type WithoutDriver<Call> = Call extends (driver: never, ...rest: infer Rest) => infer Result
+  ? (...rest: Rest) => Result
+  : never
 
-export class Admin {
-  readonly #call: AdminCall
+export type Admin = { readonly [Name in keyof AdminCalls]: WithoutDriver<AdminCalls[Name]> }
 
-  constructor(core: Pick<Core, 'request'>) {
-    this.#call = (name, body) => core.request(name, body) as Promise<never>
+export function openAdmin(core: Pick<Core, 'request'>, clock: Clock): Admin {
+  const load = async () => {
+    const { calls, openAdminDriver } = await import('./requests.ts')
+    return { calls, driver: openAdminDriver(core, clock) }
   }
-
-  /** Rejects TOPIC_EXISTS (unless `ifNotExists`), NOT_AUTHORIZED, RELAY. The other topics are created all the same. */
-  async createTopics(
-    list: readonly topics.NewTopic[],
-    options: topics.CreateTopicsOptions = {},
-  ): Promise<topics.CreatedTopic[]> {
-    return (await loaded()).createTopics(this.#call, list, options)
+  let loaded: ReturnType<typeof load> | undefined
+  const start = async (name: keyof AdminCalls, rest: unknown[]) => {
+    loaded ??= load().catch((failure) => {
+      loaded = undefined
+      throw failure
+    })
+    const { calls, driver } = await loaded
+    if (!Object.hasOwn(calls, name)) throw new TypeError(`there is no admin call ${name}`)
+    // Inside an array, because a promise that is returned is waited for.
+    return [(calls[name] as unknown as Call)(driver, ...rest)] as const
   }
-
-  /** Rejects UNKNOWN_TOPIC. */
-  async deleteTopics(names: readonly string[], options: { timeoutMs?: number } = {}): Promise<void> {
-    return (await loaded()).deleteTopics(this.#call, names, options.timeoutMs)
-  }
-
-  /** Names of all topics, without the relay's internal ones, sorted. */
-  async listTopics(): Promise<string[]> {
-    const all = await (await loaded()).describeTopics(this.#call, null)
-    return all
-      .filter(({ isInternal }) => !isInternal)
-      .map(({ name }) => name)
-      .sort()
-  }
-
-  /** Default: all topics. Rejects UNKNOWN_TOPIC when one of `names` is not there. */
-  async describeTopics(names?: readonly string[]): Promise<topics.TopicDescription[]> {
-    return (await loaded()).describeTopics(this.#call, names ?? null)
-  }
-
-  /** New partition totals by topic; a topic never gets fewer. */
-  async createPartitions(
-    counts: Readonly<Record<string, number>>,
-    options: Omit<topics.CreateTopicsOptions, 'ifNotExists'> = {},
-  ): Promise<void> {
-    return (await loaded()).createPartitions(this.#call, counts, options)
-  }
-
-  async describeConfigs(
-    resources: readonly configs.ConfigResource[],
-    options: { names?: readonly string[] } = {},
-  ): Promise<configs.ResourceConfig[]> {
-    return (await loaded()).describeConfigs(this.#call, resources, options.names)
-  }
-
-  async alterConfigs(
-    changes: readonly configs.ConfigChange[],
-    options: { validateOnly?: boolean } = {},
-  ): Promise<void> {
-    return (await loaded()).alterConfigs(this.#call, changes, options.validateOnly ?? false)
-  }
-
-  async listOffsets(
-    queries: readonly offsets.OffsetQuery[],
-    options: { isolation?: 'committed' | 'uncommitted' } = {},
-  ): Promise<offsets.ListedOffset[]> {
-    return (await loaded()).listOffsets(this.#call, queries, options.isolation === 'committed' ? 1 : 0)
-  }
-
-  /** Irrevocable. Returns where the logs begin now. */
-  async deleteRecords(
-    requests: readonly offsets.RecordsToDelete[],
-  ): Promise<Array<{ topic: string; partition: number; logStart: number }>> {
-    return (await loaded()).deleteRecords(this.#call, requests)
-  }
-
-  /** The idempotent producers that these partitions remember. */
-  async describeProducers(partitions: ReadonlyArray<{ topic: string; partition: number }>): Promise<ProducerState[]> {
-    return (await loaded()).describeProducers(this.#call, partitions)
-  }
-
-  async describeCluster(): Promise<ClusterDescription> {
-    return (await loaded()).describeCluster(this.#call)
-  }
+  return new Proxy({} as Admin, {
+    // `then`: an admin that is awaited is no promise.
+    get: (_, name) =>
+      name === 'then' || typeof name === 'symbol'
+        ? undefined
+        : (...rest: unknown[]) => {
+            const started = start(name as keyof AdminCalls, rest)
+            const all = started.then(([result]) => result)
+            const settled = () => {
+              all.catch(() => {})
+              return started.then(([result]) => result.settled())
+            }
+            return Object.assign(all, { settled })
+          },
+  })
 }
+
+type Call = (...all: unknown[]) => Promise<unknown> & { settled(): Promise<unknown> }

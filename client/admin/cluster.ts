@@ -1,60 +1,93 @@
-/** Who is in the cluster, and who writes to its partitions. */
-import { kafkaFailure } from '../kafka-failure.ts'
-import { type AdminCall, byTopic, throwFailures } from './calls.ts'
+/** Who is in the cluster, and what it can do. */
+import { errorName } from '../../protocol/errors.ts'
+import { CLIENT_SOFTWARE_NAME, CLIENT_SOFTWARE_VERSION } from '../handshake.ts'
+import { type AdminDriver, type AdminOptions, verdict } from './driver.ts'
+
+export interface Broker {
+  brokerId: number
+  host: string
+  port: number
+  rack: string | null
+}
 
 export interface ClusterDescription {
   clusterId: string
   controllerId: number
-  brokers: Array<{ brokerId: number; host: string; port: number; rack: string | null }>
+  brokers: Broker[]
 }
 
-export interface ProducerState {
-  topic: string
-  partition: number
-  producerId: number
-  producerEpoch: number
-  /** -1: none. */
-  lastSequence: number
-  lastTimestamp: number
-}
-
-export async function describeProducers(
-  call: AdminCall,
-  partitions: ReadonlyArray<{ topic: string; partition: number }>,
-): Promise<ProducerState[]> {
-  const answer = await call('DescribeProducers', {
-    topics: [...byTopic(partitions)].map(([name, group]) => ({
-      name,
-      partitionIndexes: group.map(({ partition }) => partition),
-    })),
+export function describeCluster(driver: AdminDriver, options: AdminOptions = {}): Promise<ClusterDescription> {
+  return driver.run(options).one('any', 'describing the cluster', async (ask) => {
+    const answer = await ask('DescribeCluster', { includeClusterAuthorizedOperations: false })
+    return verdict(answer, ({ clusterId, controllerId, brokers }) => ({
+      ...{ clusterId, controllerId },
+      brokers: brokers.map(({ brokerId, host, port, rack }) => ({ brokerId, host, port, rack })),
+    }))
   })
-  const all = answer.topics.flatMap(({ name, partitions: each }) => each.map((state) => ({ name, ...state })))
-  throwFailures(
-    all
-      .filter(({ errorCode }) => errorCode !== 0)
-      .map(({ name, partitionIndex, errorCode, errorMessage }) =>
-        kafkaFailure(errorCode, `describing producers of ${name}-${partitionIndex}`, errorMessage),
-      ),
-  )
-  return all.flatMap(({ name, partitionIndex, activeProducers }) =>
-    activeProducers.map(({ producerId, producerEpoch, lastSequence, lastTimestamp }) => ({
-      topic: name,
-      partition: partitionIndex,
-      producerId,
-      producerEpoch,
-      lastSequence,
-      lastTimestamp,
-    })),
-  )
 }
 
-export async function describeCluster(call: AdminCall): Promise<ClusterDescription> {
-  const answer = await call('DescribeCluster', { includeClusterAuthorizedOperations: false })
-  if (answer.errorCode !== 0) throw kafkaFailure(answer.errorCode, 'describing the cluster', answer.errorMessage)
-  const { clusterId, controllerId, brokers } = answer
-  return {
-    clusterId,
-    controllerId,
-    brokers: brokers.map(({ brokerId, host, port, rack }) => ({ brokerId, host, port, rack })),
-  }
+export interface FeatureVersions {
+  min: number
+  max: number
 }
+
+export interface Features {
+  /** What the cluster has agreed to use, by name. */
+  finalized: Record<string, FeatureVersions>
+  /** -1: not told. */
+  finalizedEpoch: number
+  /** What the broker that was asked could do. */
+  supported: Record<string, FeatureVersions>
+}
+
+export function describeFeatures(driver: AdminDriver, options: AdminOptions = {}): Promise<Features> {
+  return driver.run(options).one('any', 'describing the features', async (ask) => {
+    const software = { clientSoftwareName: CLIENT_SOFTWARE_NAME, clientSoftwareVersion: CLIENT_SOFTWARE_VERSION }
+    return verdict(await ask('ApiVersions', software), (answer) => ({
+      finalized: Object.fromEntries(
+        answer.finalizedFeatures.map(({ name, minVersionLevel: min, maxVersionLevel: max }) => [name, { min, max }]),
+      ),
+      finalizedEpoch: answer.finalizedFeaturesEpoch,
+      supported: Object.fromEntries(
+        answer.supportedFeatures.map(({ name, minVersion: min, maxVersion: max }) => [name, { min, max }]),
+      ),
+    }))
+  })
+}
+
+export interface QuorumReplica {
+  replicaId: number
+  logEndOffset: number
+  /** -1: not told. */
+  lastFetchTimestamp: number
+  lastCaughtUpTimestamp: number
+}
+
+export interface QuorumDescription {
+  leaderId: number
+  leaderEpoch: number
+  highWatermark: number
+  voters: QuorumReplica[]
+  observers: QuorumReplica[]
+}
+
+const METADATA_LOG = '__cluster_metadata'
+
+/** Who keeps the cluster's metadata: of a relay, the relay. */
+export function describeMetadataQuorum(driver: AdminDriver, options: AdminOptions = {}): Promise<QuorumDescription> {
+  return driver.run(options).one('any', 'describing the metadata quorum', async (ask) => {
+    const topics = [{ topicName: METADATA_LOG, partitions: [{ partitionIndex: 0 }] }]
+    const answer = await ask('DescribeQuorum', { topics })
+    const partition = answer.topics[0]?.partitions[0]
+    if (answer.errorCode !== 0 || !partition)
+      return { errorCode: answer.errorCode || -1, errorMessage: answer.errorMessage ?? errorName(answer.errorCode) }
+    return verdict(partition, ({ leaderId, leaderEpoch, highWatermark, currentVoters, observers }) => ({
+      ...{ leaderId, leaderEpoch, highWatermark },
+      ...{ voters: currentVoters.map(quorumReplica), observers: observers.map(quorumReplica) },
+    }))
+  })
+}
+
+const quorumReplica = ({ replicaId, logEndOffset, lastFetchTimestamp, lastCaughtUpTimestamp }: QuorumReplica) => ({
+  ...{ replicaId, logEndOffset, lastFetchTimestamp, lastCaughtUpTimestamp },
+})

@@ -1,5 +1,68 @@
 /** All that Admin does, as one module: loaded at the first call, since most pages never administer anything. */
-export { describeCluster, describeProducers } from './cluster.ts'
-export { alterConfigs, describeConfigs } from './configs.ts'
-export { deleteRecords, listOffsets } from './offsets.ts'
-export { createPartitions, createTopics, deleteTopics, describeTopics } from './topics.ts'
+import type { Clock } from '../../protocol/lib/clock.ts'
+import type { Core } from '../core.ts'
+import { createAcls, deleteAcls, describeAcls } from './acls.ts'
+import { describeCluster, describeFeatures, describeMetadataQuorum } from './cluster.ts'
+import { alterConfigs, describeConfigs, listConfigResources } from './configs.ts'
+import { describeUserScramCredentials } from './credentials.ts'
+import { AdminDriver } from './driver.ts'
+import { removeMembersFromConsumerGroup } from './group-members.ts'
+import { alterConsumerGroupOffsets, deleteConsumerGroupOffsets, listConsumerGroupOffsets } from './group-offsets.ts'
+import { deleteConsumerGroups, describeConsumerGroups, listConsumerGroups, listGroups } from './groups.ts'
+import { describeLogDirs, describeReplicaLogDirs } from './log-dirs.ts'
+import { describeProducers } from './producers.ts'
+import { alterClientQuotas, describeClientQuotas } from './quotas.ts'
+import { deleteRecords, listOffsets } from './records.ts'
+import { alterPartitionReassignments, electLeaders, listPartitionReassignments } from './replicas.ts'
+import { resetConsumerGroupOffsets } from './reset-offsets.ts'
+import { createPartitions, createTopics, deleteTopics, describeTopics, listTopics } from './topics.ts'
+import { abortTransaction, describeTransactions, fenceProducers, listTransactions } from './transactions.ts'
+
+/** By the names of Kafka's AdminClient; `resetConsumerGroupOffsets` is ours. */
+export const calls = {
+  abortTransaction,
+  alterClientQuotas,
+  alterConfigs,
+  alterConsumerGroupOffsets,
+  alterPartitionReassignments,
+  createAcls,
+  createPartitions,
+  createTopics,
+  deleteAcls,
+  deleteConsumerGroupOffsets,
+  deleteConsumerGroups,
+  deleteRecords,
+  deleteTopics,
+  describeAcls,
+  describeClientQuotas,
+  describeCluster,
+  describeConfigs,
+  describeConsumerGroups,
+  describeFeatures,
+  describeLogDirs,
+  describeMetadataQuorum,
+  describeProducers,
+  describeReplicaLogDirs,
+  describeTopics,
+  describeTransactions,
+  describeUserScramCredentials,
+  electLeaders,
+  fenceProducers,
+  incrementalAlterConfigs: alterConfigs,
+  listConfigResources,
+  listConsumerGroupOffsets,
+  listConsumerGroups,
+  listGroups,
+  listOffsets,
+  listPartitionReassignments,
+  listTopics,
+  listTransactions,
+  removeMembersFromConsumerGroup,
+  resetConsumerGroupOffsets,
+}
+
+export type AdminCalls = typeof calls
+
+export function openAdminDriver(core: Pick<Core, 'request'>, clock: Clock): AdminDriver {
+  return new AdminDriver(core, clock)
+}

@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
 import { batchOf } from '../support/batches.ts'
 import { eventually } from '../support/eventually.ts'
-import { startRelay as startRelayHere } from '../support/relay.ts'
 import { endAll, runOttla, startOttla, startRelay, temporaryFolder } from '../support/ottla-process.ts'
+import { startRelay as startRelayHere } from '../support/relay.ts'
 
 afterEach(endAll)
 

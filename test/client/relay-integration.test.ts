@@ -1,11 +1,11 @@
 /** Session, admin and live readers against the real relay, over both of its doors. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { Admin } from '../../client/admin/admin.ts'
+import { type Admin, openAdmin } from '../../client/admin/admin.ts'
 import { Lanes } from '../../client/consumer/lanes.ts'
 import { openLiveSource } from '../../client/consumer/live-source.ts'
 import { Reader, type ReadOptions } from '../../client/consumer/reader.ts'
-import type { ApiName } from '../../client/core.ts'
 import { openSession } from '../../client/live-session.ts'
+import { type ApiName, RELAY_APIS } from '../../client/relay-apis.ts'
 import { string } from '../../client/serde.ts'
 import type { Session } from '../../client/session.ts'
 import { tcpTransport } from '../../client/transport/tcp.ts'
@@ -23,7 +23,7 @@ import { encodeBatch } from '../../protocol/records.ts'
 import { createRelay, type Relay } from '../../server/relay.ts'
 import { MemoryFiles } from '../../server/storage/memory-files.ts'
 import { eventually } from '../support/eventually.ts'
-import { APIS, record } from './relay-double.ts'
+import { record } from './relay-double.ts'
 
 const DOORS = {
   WebSocket: {
@@ -227,10 +227,9 @@ describe.each(['WebSocket', 'TCP'] as const)('over %s', (door) => {
 const portIn = (address: string) => Number(new URL(address).port)
 
 function adminOver(session: Session): Admin {
-  return new Admin({
-    request: (name: ApiName, body: unknown) =>
-      session.call(APIS.find((api) => api.name === name) as AnyApi, body as never),
-  })
+  const request = (name: ApiName, body: unknown) =>
+    session.call<unknown, never>(RELAY_APIS[name] as AnyApi, body as never)
+  return openAdmin({ request }, systemClock)
 }
 
 async function append(session: Session, topic: string, partition: number, values: string[]): Promise<number> {

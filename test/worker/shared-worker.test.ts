@@ -93,7 +93,9 @@ describe('tabs that share a SharedWorker', () => {
   test('[WRK-5] a call that changes the relay is not repeated at the next worker', async () => {
     const page = await stage.open('admin', 'shared')
     await eventually(() => isLive(page))
-    const outcome = page.evaluate(() => window.tab.errorOf(() => window.tab.bridge.request('CreateTopics', {})))
+    const outcome = page.evaluate(() =>
+      window.tab.errorOf(() => window.tab.bridge.request('CreateTopics', {}, { isChange: true })),
+    )
     expect(await page.evaluate(() => window.tab.bridge.request('Metadata', {}))).toEqual({ name: 'Metadata' })
     const [worker] = await workerOf('admin')
     await stage.chromium.devtools.end(worker!)

@@ -3,6 +3,7 @@
  *
  *   client.js   `connect` and what a page needs at once; starts worker.js, which lies beside it
  *   worker.js   connection, replica and outbox; also imported by a page for what it seldom needs itself
+ *   admin.js    administration, for both; loaded at its first call
  *   live.js     the live tail alone, for pages that only watch
  *   codec-*.js  loaded by client.js when the first batch comes that is compressed that way
  *
@@ -19,6 +20,7 @@ export interface BrowserFile {
 const ENTRIES = {
   'client.js': '../index.ts',
   'worker.js': '../worker.ts',
+  'admin.js': '../admin.ts',
   'live.js': '../../client/live.ts',
   'codec-snappy.js': '../../protocol/codecs/snappy.ts',
   'codec-lz4.js': '../../protocol/codecs/lz4.ts',
@@ -28,7 +30,7 @@ const ENTRIES = {
 export async function buildBrowserFiles(): Promise<BrowserFile[]> {
   const files: BrowserFile[] = []
   for (const [fileName, entry] of Object.entries(ENTRIES)) {
-    const plugins = fileName === 'client.js' ? [restFromWorker(), codecsApart()] : [codecsApart()]
+    const plugins = [adminApart(), codecsApart(), ...(fileName === 'client.js' ? [restFromWorker()] : [])]
     files.push({ fileName, code: await oneModule(fileURLToPath(new URL(entry, import.meta.url)), plugins) })
   }
   return files
@@ -48,7 +50,7 @@ export function browserFilesPlugin(): Plugin {
 }
 
 /** What client.js imports lazily, as far as worker.js has it anyway or a page seldom needs it; worker.ts exports it. */
-const LAZY_PARTS = ['requests', 'last-records', 'live-source', 'on-demand', 'open-here', 'page-lanes', 'page-seat']
+const LAZY_PARTS = ['last-records', 'live-source', 'on-demand', 'open-here', 'page-lanes', 'page-seat']
 
 /** The page has what its first record needs; the rest it imports from the file that its worker runs. */
 function restFromWorker(): Plugin {
@@ -57,6 +59,18 @@ function restFromWorker(): Plugin {
     name: 'ottla-rest-from-worker',
     enforce: 'pre',
     resolveId: (id) => (lazy.test(id) ? { id: './worker.js', external: true } : null),
+  }
+}
+
+/** Most pages never administer anything. */
+function adminApart(): Plugin {
+  return {
+    name: 'ottla-admin-apart',
+    enforce: 'pre',
+    resolveId: (id, importer) =>
+      /\/(requests|relay-apis)\.ts$/.test(id) && !importer?.endsWith('worker/admin.ts')
+        ? { id: './admin.js', external: true }
+        : null,
   }
 }
 
