@@ -19,7 +19,7 @@ import {
 import type { Topic } from '../engine.ts'
 import { entry, type RequestContext } from '../handler.ts'
 import { BROKER_ID } from '../services.ts'
-import { alterable, ResourceType } from './configurable.ts'
+import { alterable, type Configurable, ResourceType } from './configurable.ts'
 import { errorFields } from './error-fields.ts'
 import { checkGroupAccess } from './group-access.ts'
 
@@ -151,7 +151,7 @@ async function alter(
   for (const change of configs) {
     if (changes.has(change.name))
       throw new KafkaError('INVALID_REQUEST', `${change.name} stands more than once in the request`)
-    changes.set(change.name, newValue(topic, change))
+    changes.set(change.name, newValue(resource, change))
   }
   await resource.alter(changes, { validateOnly })
 }
@@ -162,25 +162,24 @@ interface Change {
   value: string | null
 }
 
-function newValue(topic: Topic, { name, configOperation, value }: Change): string | null {
+function newValue(resource: Configurable, { name, configOperation, value }: Change): string | null {
   if (configOperation === Operation.delete) return null
   if (configOperation === Operation.set && value !== null) return value
   if (configOperation === Operation.append || configOperation === Operation.subtract) {
-    return changedList(topic, name, listOf(value ?? ''), configOperation === Operation.append)
+    return changedList(resource, name, listOf(value ?? ''), configOperation === Operation.append)
   }
   throw new KafkaError('INVALID_REQUEST', `operation ${configOperation} on ${name} is not known, or has no value`)
 }
 
-function changedList(topic: Topic, name: string, changed: readonly string[], isAppended: boolean): string {
-  const definition = topicConfigDefinitions.find((each) => each.name === name)
-  if (definition && definition.type !== 'list') {
+function changedList(resource: Configurable, name: string, changed: readonly string[], isAppended: boolean): string {
+  const before = resource.listValue(name)
+  if (before === undefined) {
     throw new KafkaError(
       'INVALID_CONFIG',
       `${name} is not a list: it can be set or deleted, not appended to or subtracted from`,
     )
   }
-  const before = definition ? listOf(formatTopicConfig(topic.config, name)) : []
-  const rest = before.filter((each) => !changed.includes(each))
+  const rest = listOf(before).filter((each) => !changed.includes(each))
   return (isAppended ? [...rest, ...changed] : rest).join(',')
 }
 

@@ -1,5 +1,6 @@
 /** What has settings that a request can change: topics, and groups of consumers. */
 import { KafkaError } from '../../protocol/errors.ts'
+import { formatTopicConfig, topicConfigDefinitions } from '../config.ts'
 import type { RequestContext } from '../handler.ts'
 import { checkGroupAccess } from './group-access.ts'
 
@@ -8,6 +9,8 @@ export const ResourceType = { topic: 2, broker: 4, brokerLogger: 8, clientMetric
 
 export interface Configurable {
   readonly overrides: Readonly<Record<string, string>>
+  /** What a setting holds now, as text; undefined unless it is a list. Names that are not known are left to `alter`. */
+  listValue(name: string): string | undefined
   /** `null` takes an override back. Rejects with KafkaError INVALID_CONFIG. */
   alter(changes: ReadonlyMap<string, string | null>, options: { validateOnly: boolean }): Promise<void>
 }
@@ -30,6 +33,11 @@ function alterableTopic(name: string, context: RequestContext): Configurable {
   if (!topic) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `there is no topic ${name}`)
   return {
     overrides: topic.configOverrides,
+    listValue: (key) => {
+      const definition = topicConfigDefinitions.find((each) => each.name === key)
+      if (!definition) return ''
+      return definition.type === 'list' ? formatTopicConfig(topic.config, key) : undefined
+    },
     alter: (changes, options) => engine.alterTopic(topic.id, Object.fromEntries(changes), options),
   }
 }
@@ -40,6 +48,7 @@ function alterableGroup(groupId: string, context: RequestContext): Configurable 
   checkGroupAccess(context, 'alter', groupId)
   return {
     overrides: groups.configuredGroups().get(groupId) ?? {},
+    listValue: () => undefined,
     alter: (changes, options) => groups.alterConfig(groupId, changes, options),
   }
 }
