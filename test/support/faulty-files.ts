@@ -34,8 +34,8 @@ export interface FaultPlan {
   code?: string
   /** ... or, for writev, writes only so many bytes ... */
   shortBytes?: number
-  /** ... or waits for this before it goes on. */
-  until?: Promise<unknown>
+  /** ... or waits for this before it goes on. What is awaited anew for each call may be late anew. */
+  until?: PromiseLike<unknown>
 }
 
 export interface Fault {
