@@ -3,6 +3,7 @@ import { ErrorCode, type KafkaError } from '../../../protocol/errors.ts'
 import { HandClock } from '../../../protocol/lib/clock.ts'
 import { seededRandom } from '../../../protocol/lib/random.ts'
 import { relayConfigDefaults } from '../../../server/config.ts'
+import type { TopicCatalog } from '../../../server/coordinator/consumer/topics.ts'
 import {
   type CoordinatorConfig,
   type GroupCoordinator,
@@ -24,6 +25,8 @@ export type Topics = Map<string, string>
 export interface CoordinatorFixture extends Partial<Omit<GroupCoordinatorOptions, 'config' | 'topics'>> {
   config?: Partial<CoordinatorConfig>
   topics?: Topics
+  /** In place of `topics`, each of which has one partition. */
+  catalog?: TopicCatalog
 }
 
 export function openCoordinator(fixture: CoordinatorFixture = {}): Promise<GroupCoordinator> {
@@ -36,7 +39,7 @@ export function openCoordinator(fixture: CoordinatorFixture = {}): Promise<Group
     logger: silentLogger,
     ...fixture,
     config: { ...relayConfigDefaults, groupInitialRebalanceDelayMs: 0, ...fixture.config },
-    topics: {
+    topics: fixture.catalog ?? {
       topicsVersion: 0,
       topics: () => [...topics].map(([name, id]) => topicOf(name, id)),
       topicByName: (name) => (topics.has(name) ? topicOf(name, topics.get(name)!) : undefined),
