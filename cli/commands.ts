@@ -3,6 +3,7 @@
  * relay's own configuration table.
  */
 
+import { backupCommands } from './backup-commands.ts'
 import type { Command } from './command.ts'
 import { consumeCommand } from './consume-command.ts'
 import { dumpCommand } from './dump-command.ts'
@@ -18,4 +19,5 @@ export const commands: readonly Command[] = [
   consumeCommand,
   verifyCommand,
   dumpCommand,
+  ...backupCommands,
 ]

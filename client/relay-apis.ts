@@ -4,6 +4,7 @@
  */
 import type { AnyApi } from '../protocol/api.ts'
 import { createAcls, deleteAcls, describeAcls } from '../protocol/messages/acls.ts'
+import { closeBackup, openBackup, readBackup } from '../protocol/messages/backup.ts'
 import { alterConfigs, listConfigResources } from '../protocol/messages/config-resources.ts'
 import { describeConfigs, incrementalAlterConfigs } from '../protocol/messages/configs.ts'
 import { consumerGroupDescribe } from '../protocol/messages/consumer-groups.ts'
@@ -38,6 +39,7 @@ export const RELAY_APIS = {
   AlterConfigs: alterConfigs,
   AlterPartitionReassignments: alterPartitionReassignments,
   ApiVersions: apiVersions,
+  CloseBackup: closeBackup,
   ConsumerGroupDescribe: consumerGroupDescribe,
   CreateAcls: createAcls,
   CreatePartitions: createPartitions,
@@ -72,6 +74,8 @@ export const RELAY_APIS = {
   OffsetCommit: only(offsetCommit, [offsetCommit.minVersion, 9]),
   OffsetDelete: offsetDelete,
   OffsetFetch: only(offsetFetch, [2, 9]),
+  OpenBackup: openBackup,
+  ReadBackup: readBackup,
   OffsetForLeaderEpoch: offsetForLeaderEpoch,
   WriteTxnMarkers: writeTxnMarkers,
 } as const satisfies Record<string, AnyApi>

@@ -2,6 +2,7 @@
 import type { Clock } from '../../protocol/lib/clock.ts'
 import type { Core } from '../core.ts'
 import { createAcls, deleteAcls, describeAcls } from './acls.ts'
+import { closeBackup, openBackup, readBackup } from './backups.ts'
 import { describeCluster, describeFeatures, describeMetadataQuorum } from './cluster.ts'
 import { alterConfigs, describeConfigs, listConfigResources } from './configs.ts'
 import { describeUserScramCredentials } from './credentials.ts'
@@ -18,13 +19,14 @@ import { resetConsumerGroupOffsets } from './reset-offsets.ts'
 import { createPartitions, createTopics, deleteTopics, describeTopics, listTopics } from './topics.ts'
 import { abortTransaction, describeTransactions, fenceProducers, listTransactions } from './transactions.ts'
 
-/** By the names of Kafka's AdminClient; `resetConsumerGroupOffsets` is ours. */
+/** By the names of Kafka's AdminClient; `resetConsumerGroupOffsets` and backups are ours. */
 export const calls = {
   abortTransaction,
   alterClientQuotas,
   alterConfigs,
   alterConsumerGroupOffsets,
   alterPartitionReassignments,
+  closeBackup,
   createAcls,
   createPartitions,
   createTopics,
@@ -57,6 +59,8 @@ export const calls = {
   listPartitionReassignments,
   listTopics,
   listTransactions,
+  openBackup,
+  readBackup,
   removeMembersFromConsumerGroup,
   resetConsumerGroupOffsets,
 }
