@@ -11,6 +11,7 @@ import { openPartitionLog } from '../../../server/log/open-log.ts'
 import type { LogConfig, PartitionLog } from '../../../server/log/partition-log.ts'
 import type { Files } from '../../../server/storage/files.ts'
 import { batchOf, TEST_TIMESTAMP, valuesIn } from '../../support/batches.ts'
+import { checkTransactions, endOpenTransactions } from './transaction-model.ts'
 
 export const LOG_DIR = '/data/log'
 
@@ -26,10 +27,17 @@ export const openSmall = (files: Files, clock = new HandClock()): Promise<Partit
 
 interface SentBatch {
   producerId: number
+  epoch: number
   sequence: number
+  isTransactional: boolean
   values: string[]
   baseOffset: number
 }
+
+/** Producers from here on write in transactions only. */
+const TRANSACTIONAL_FROM = 10
+/** The value of a marker's record, as text: version 0, coordinator epoch 0. */
+const MARKER_VALUE = '\0'.repeat(6)
 
 /** What a client of the log knows at some moment. */
 export interface Account {
@@ -50,6 +58,7 @@ export class CrashWorkload {
   readonly #random: Random
   readonly #clock = new HandClock()
   readonly #sequences = new Map<number, number>()
+  readonly #epochs = new Map<number, number>()
   #log: PartitionLog | undefined
   #serial = 0
   #isTruncating = false
@@ -87,7 +96,8 @@ export class CrashWorkload {
 
   async #step(log: PartitionLog): Promise<void> {
     const dice = this.#random.next()
-    if (dice < 0.8) await this.#appendSome(log)
+    if (dice < 0.65) await this.#appendSome(log)
+    else if (dice < 0.8) await this.#endTransaction(log)
     else if (dice < 0.88) await this.#retain(log)
     else if (dice < 0.92) await this.#deleteSome(log)
     else if (dice < 0.96) await this.#truncate(log)
@@ -98,15 +108,18 @@ export class CrashWorkload {
     const count = 1 + randomBelow(this.#random, 4)
     const waiting: Promise<void>[] = []
     for (let index = 0; index < count; index++) {
-      const producerId = randomBelow(this.#random, 3)
+      const isTransactional = this.#random.next() < 0.4
+      const producerId = randomBelow(this.#random, 3) + (isTransactional ? TRANSACTIONAL_FROM : 0)
+      const epoch = this.#epochs.get(producerId) ?? 0
       const sequence = this.#sequences.get(producerId) ?? 0
       const size = 1 + randomBelow(this.#random, this.#random.next() < 0.1 ? 5000 : 300)
       const values = Array.from({ length: 1 + randomBelow(this.#random, 3) }, () =>
         `${this.#serial++}`.padEnd(size, '.'),
       )
-      const result = log.append(batchOf(values, { producer: { id: producerId, sequence } }))
+      const producer = { id: producerId, epoch, sequence, isTransactional }
+      const result = log.append(batchOf(values, { producer }))
       this.#sequences.set(producerId, sequence + values.length)
-      const sent = { producerId, sequence, values, baseOffset: result.baseOffset }
+      const sent = { producerId, epoch, sequence, isTransactional, values, baseOffset: result.baseOffset }
       this.#noteAssigned(sent)
       waiting.push(result.durable.then(() => this.#noteAcked(sent, log.leaderEpoch)))
     }
@@ -115,7 +128,26 @@ export class CrashWorkload {
     else await waiting[0]
   }
 
-  #noteAssigned(sent: SentBatch): void {
+  async #endTransaction(log: PartitionLog): Promise<void> {
+    const open = log.openTransactions()
+    const chosen = open[randomBelow(this.#random, open.length)]
+    if (!chosen) return this.#appendSome(log)
+    const { producerId } = chosen
+    const isFenced = this.#random.next() < 0.5
+    const producerEpoch = chosen.producerEpoch + (isFenced ? 1 : 0)
+    const outcome = this.#random.next() < 0.5 ? 'commit' : 'abort'
+    if (isFenced) {
+      this.#epochs.set(producerId, producerEpoch)
+      this.#sequences.delete(producerId)
+      this.account.lastAcked.delete(producerId)
+    }
+    const marker = log.appendMarker({ producerId, producerEpoch, coordinatorEpoch: 0, outcome })
+    this.#noteAssigned({ values: [MARKER_VALUE], baseOffset: marker.baseOffset })
+    const acked = marker.durable.then(() => this.#noteAckedEnd(marker.baseOffset + 1, log.leaderEpoch))
+    if (this.#random.next() < 0.7) await acked
+  }
+
+  #noteAssigned(sent: Pick<SentBatch, 'values' | 'baseOffset'>): void {
     sent.values.forEach((value, index) => {
       const offset = sent.baseOffset + index
       const values = this.account.assigned.get(offset) ?? new Set()
@@ -123,11 +155,17 @@ export class CrashWorkload {
     })
   }
 
-  #noteAcked(sent: SentBatch, epoch: number): void {
+  #noteAcked(sent: SentBatch, leaderEpoch: number): void {
+    this.#noteAckedEnd(sent.baseOffset + sent.values.length, leaderEpoch)
+    // A marker that came meanwhile may have fenced it.
+    const isCurrent = sent.epoch === (this.#epochs.get(sent.producerId) ?? 0)
+    if (!this.#isTruncating && isCurrent) this.account.lastAcked.set(sent.producerId, sent)
+  }
+
+  #noteAckedEnd(end: number, leaderEpoch: number): void {
     if (this.#isTruncating) return
-    this.account.epoch = epoch
-    this.account.ackedEnd = Math.max(this.account.ackedEnd, sent.baseOffset + sent.values.length)
-    this.account.lastAcked.set(sent.producerId, sent)
+    this.account.epoch = leaderEpoch
+    this.account.ackedEnd = Math.max(this.account.ackedEnd, end)
   }
 
   async #retain(log: PartitionLog): Promise<void> {
@@ -161,7 +199,11 @@ export class CrashWorkload {
     this.account.lastAcked.clear()
     // The cut took batches from producers; as real ones would after an error, they begin again with a new id.
     this.#sequences.clear()
-    for (const { producerId, lastSequence } of log.producers()) this.#sequences.set(producerId, lastSequence + 1)
+    this.#epochs.clear()
+    for (const { producerId, producerEpoch, lastSequence } of log.producers()) {
+      this.#sequences.set(producerId, lastSequence + 1)
+      this.#epochs.set(producerId, producerEpoch)
+    }
   }
 
   async #reopen(log: PartitionLog): Promise<void> {
@@ -181,7 +223,9 @@ export async function checkAfterCrash(files: Files, account: Account): Promise<b
   const hadBegun = !log.recovery.isNew && !log.recovery.isClean
   if (hadBegun && log.endOffset < account.endOffset) expect(log.leaderEpoch).toBeGreaterThan(account.epoch)
   await checkContent(log, account)
+  await checkTransactions(log)
   await checkProducers(log, account)
+  await endOpenTransactions(log)
   const wasCut = log.recovery.cut !== undefined
   await log.append(batchOf(['after'])).durable
   await log.close()
@@ -208,7 +252,8 @@ async function checkContent(log: PartitionLog, account: Account): Promise<void> 
 async function checkProducers(log: PartitionLog, account: Account): Promise<void> {
   const end = log.endOffset
   for (const sent of account.lastAcked.values()) {
-    const producer = { id: sent.producerId, sequence: sent.sequence }
+    const { producerId: id, epoch, sequence, isTransactional } = sent
+    const producer = { id, epoch, sequence, isTransactional }
     const again = log.append(batchOf(sent.values, { producer }))
     expect(again).toMatchObject({ duplicate: true, baseOffset: sent.baseOffset })
     await again.durable
@@ -221,5 +266,6 @@ async function checkReopens(files: Files, endOffset: number): Promise<void> {
   expect(log.recovery).toMatchObject({ isClean: true, fault: undefined, cut: undefined })
   expect(log.endOffset).toBe(endOffset)
   expect(log.startOffset).toBeGreaterThan(TEST_TIMESTAMP * -1)
+  await checkTransactions(log)
   await log.close()
 }

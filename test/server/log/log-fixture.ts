@@ -44,8 +44,13 @@ export async function valuesFrom(log: PartitionLog, from = log.startOffset, maxB
 }
 
 /** Changes bytes of a file behind the log's back. */
-export async function damage(files: Files, name: string, change: (bytes: Uint8Array) => Uint8Array): Promise<void> {
-  const path = `${DIR}/${name}`
+export async function damage(
+  files: Files,
+  name: string,
+  change: (bytes: Uint8Array) => Uint8Array,
+  dir = DIR,
+): Promise<void> {
+  const path = `${dir}/${name}`
   const bytes = change((await readWholeFile(files, path))!)
   await files.remove(path)
   const file = await files.open(path, 'create')
