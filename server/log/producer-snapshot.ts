@@ -4,10 +4,10 @@
  *
  *   u32 "OTPT", u32 producers, f64 end offset, then per producer: f64 id, i16 epoch, f64 last append ms,
  *   f64 records seen, i32 coordinator epoch, f64 marker's offset, f64 first offset of the open transaction (-1: none),
- *   f64 when it began, u8 batches, and per batch: i32 first and last sequence, f64 base and last offset, f64 timestamp;
- *   u32 CRC-32C
+ *   f64 when it began, u8 whether the epoch begins at sequence 0, u8 batches, and per batch: i32 first and last
+ *   sequence, f64 base and last offset, f64 timestamp; u32 CRC-32C
  *
- * "OTPS" is the form before there were transactions: without the four fields that speak of them.
+ * "OTPS" is the form before there were transactions: without the five fields that speak of them.
  */
 import { Reader } from '../../protocol/bytes/reader.ts'
 import { logCrc32c } from './checksum.ts'
@@ -18,7 +18,7 @@ import { NO_COORDINATOR_EPOCH } from './producer-transactions.ts'
 const MAGIC = 0x4f545054
 const MAGIC_WITHOUT_TRANSACTIONS = 0x4f545053
 const HEADER_BYTES = 16
-const ENTRY_BYTES = 55
+const ENTRY_BYTES = 56
 const BATCH_BYTES = 32
 
 export function encodeProducerSnapshot(table: ProducerTable, endOffset: number): Uint8Array {
@@ -51,7 +51,8 @@ function writeEntry(view: DataView, at: number, entry: ProducerEntry): void {
   view.setFloat64(at + 30, entry.markerOffset)
   view.setFloat64(at + 38, entry.transaction?.firstOffset ?? -1)
   view.setFloat64(at + 46, entry.transaction?.sinceMs ?? -1)
-  view.setUint8(at + 54, entry.batches.length)
+  view.setUint8(at + 54, entry.beginsAtZero ? 1 : 0)
+  view.setUint8(at + 55, entry.batches.length)
 }
 
 function writeBatch(view: DataView, at: number, batch: ProducerBatch): void {
@@ -92,14 +93,20 @@ function readEntry(reader: Reader, hasTransactions: boolean): ProducerEntry {
   return entry
 }
 
-const NO_TRANSACTION = { coordinatorEpoch: NO_COORDINATOR_EPOCH, markerOffset: -1, transaction: undefined }
+const NO_TRANSACTION = {
+  coordinatorEpoch: NO_COORDINATOR_EPOCH,
+  markerOffset: -1,
+  transaction: undefined,
+  beginsAtZero: false,
+}
 
 function readTransaction(reader: Reader) {
   const coordinatorEpoch = reader.int32()
   const markerOffset = reader.float64()
   const firstOffset = reader.float64()
   const sinceMs = reader.float64()
-  return { coordinatorEpoch, markerOffset, transaction: firstOffset < 0 ? undefined : { firstOffset, sinceMs } }
+  const transaction = firstOffset < 0 ? undefined : { firstOffset, sinceMs }
+  return { coordinatorEpoch, markerOffset, transaction, beginsAtZero: reader.int8() === 1 }
 }
 
 function readBatches(reader: Reader, batches: ProducerBatch[]): void {

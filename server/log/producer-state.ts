@@ -35,6 +35,8 @@ export interface ProducerEntry {
   lastAppendMs: number
   /** Records of this epoch since this table knows the producer. What lies further back may or may not be written. */
   recordsSeen: number
+  /** The producer was known when this epoch began, so the first sequence in it is 0. */
+  beginsAtZero: boolean
   /** Oldest first, at most five. */
   batches: ProducerBatch[]
   /** Of the last marker; -1 when there was none. */
@@ -141,7 +143,7 @@ export class ProducerTable {
     }
     const { coordinatorEpoch = NO_COORDINATOR_EPOCH, markerOffset = -1, transaction } = known ?? {}
     const entry = {
-      ...{ producerId, epoch, lastAppendMs: nowMs, recordsSeen: 0, batches: [] },
+      ...{ producerId, epoch, lastAppendMs: nowMs, recordsSeen: 0, beginsAtZero: known !== undefined, batches: [] },
       ...{ coordinatorEpoch, markerOffset, transaction },
     }
     this.#entries.set(producerId, entry)
@@ -216,8 +218,8 @@ function lastDurable(entry: ProducerEntry, highWatermark: number) {
 function checkSequence(header: BatchHeader, entry: ProducerEntry): ProducerBatch | undefined {
   const last = entry.batches.at(-1)
   if (!last) {
-    // The epoch began with a marker: whoever goes on in it counts from 0.
-    if (header.baseSequence === 0) return undefined
+    // The epoch is known from a marker alone.
+    if (header.baseSequence === 0 || !entry.beginsAtZero) return undefined
     throw outOfOrder(header, 0)
   }
   const expected = sequenceAfter(last.lastSequence, 1)

@@ -19,6 +19,7 @@ import { scanSegment } from './segment-scan.ts'
 import { SparseIndex } from './sparse-index.ts'
 import { readSyncPoint } from './sync-point.ts'
 import { judgeTail } from './torn-tail.ts'
+import { TransactionCheck } from './verify-transactions.ts'
 
 export interface Finding {
   severity: 'error' | 'warning'
@@ -31,6 +32,7 @@ export interface Finding {
 export interface VerifiedLog {
   segments: number
   batches: number
+  /** Of users: the ends of transactions are not counted. */
   records: number
   bytes: number
   startOffset: number
@@ -51,7 +53,9 @@ class Verification {
   readonly #files: Files
   readonly #dir: string
   readonly #total: VerifiedLog = { segments: 0, batches: 0, records: 0, bytes: 0, startOffset: 0, endOffset: 0 }
-  readonly #sequences = new Map<number, { epoch: number; next: number; isCompacted: boolean }>()
+  /** `next` is unknown for a producer of whom only a marker was seen. */
+  readonly #sequences = new Map<number, { epoch: number; next: number | undefined; isCompacted: boolean }>()
+  #transactions!: TransactionCheck
   #names: string[] = []
   #knownEnd = 0
   #knownPosition = { baseOffset: -1, position: 0 }
@@ -69,6 +73,7 @@ class Verification {
     const files: SegmentFile[] = chain ? [...manifest!.sealed, ...chain.written] : chainWithoutManifest(this.#names)
     let expected = files[0]?.baseOffset ?? 0
     this.#total.startOffset = manifest?.startOffset ?? expected
+    this.#transactions = new TransactionCheck(expected)
     yield* this.#checkNames(manifest, chain?.leftOver ?? [])
     const present = files.filter((file) => this.#names.includes(segmentNameOf(file)))
     for (const [index, file] of present.entries()) {
@@ -148,13 +153,16 @@ class Verification {
     const sizeBytes = (await this.#files.stat(segment.path))?.sizeBytes ?? 0
     const findings: Finding[] = []
     const places = new Map<number, BatchPlace>()
+    this.#transactions.beginSegment(segment)
     try {
       const range = { fromPosition: 0, fromOffset: baseOffset, toPosition: sizeBytes }
       const result = await segment.use((file) =>
-        scanSegment(file, range, (header, position) => {
+        scanSegment(file, range, (header, position, bytes, at) => {
           places.set(header.baseOffset, { position, timestampBefore: segment.maxTimestamp })
           segment.maxTimestamp = Math.max(segment.maxTimestamp, header.maxTimestamp)
-          findings.push(...this.#checkBatch(header, position, segment))
+          const place = { file: segment.name, position, offset: header.baseOffset }
+          const wrong = [this.#checkSequence(header, segment), this.#transactions.batch(header, bytes, at)]
+          for (const found of wrong) if (found) findings.push({ ...found, ...place })
         }),
       )
       yield* findings
@@ -176,7 +184,10 @@ class Verification {
     }
     this.#total.segments++
     this.#total.bytes += segment.sizeBytes
-    if (sealed) yield* compareWithManifest(segment, sealed, sizeBytes)
+    if (sealed) {
+      yield* compareWithManifest(segment, sealed, sizeBytes)
+      yield* this.#transactions.manifest(sealed)
+    }
     yield* this.#checkIndex(segment, sealed, manifest, places)
     if (compacted && compacted.endOffset !== segment.endOffset) {
       const message = `good batches up to offset ${segment.endOffset}, its name says ${compacted.endOffset}`
@@ -185,30 +196,27 @@ class Verification {
     return sealed ? Math.max(sealed.endOffset, segment.endOffset) : segment.endOffset
   }
 
-  #checkBatch(header: BatchHeader, position: number, { name: file, compacted }: Segment): Finding[] {
+  #checkSequence(header: BatchHeader, { compacted }: Segment): Pick<Finding, 'severity' | 'message'> | undefined {
+    const { producerId, producerEpoch, baseSequence } = header
+    const isMarker = isControl(header)
     this.#total.batches++
-    this.#total.records += header.recordCount
-    if (header.producerId < 0) return []
-    const known = this.#sequences.get(header.producerId)
-    if (isControl(header)) {
-      // A marker has no sequence; one with a new epoch begins them anew.
-      const begins = { epoch: header.producerEpoch, next: 0, isCompacted: false }
-      if (known && header.producerEpoch > known.epoch) this.#sequences.set(header.producerId, begins)
-      return []
-    }
-    this.#sequences.set(header.producerId, {
-      epoch: header.producerEpoch,
-      next: sequenceAfter(lastSequenceOf(header), 1),
-      isCompacted: compacted !== undefined,
-    })
-    if (!known || header.producerEpoch > known.epoch) return []
-    const isInOrder = header.producerEpoch === known.epoch && header.baseSequence === known.next
+    if (!isMarker) this.#total.records += header.recordCount
+    if (producerId < 0) return undefined
+    const known = this.#sequences.get(producerId)
+    const isNewEpoch = !known || producerEpoch > known.epoch
+    // A marker has no sequence. In an epoch that begins with one, the first is 0.
+    if (isMarker && !isNewEpoch) return undefined
+    const first = known ? 0 : undefined
+    const next = isMarker ? first : sequenceAfter(lastSequenceOf(header), 1)
+    const isCompacted = !isMarker && compacted !== undefined
+    this.#sequences.set(producerId, { epoch: producerEpoch, next, isCompacted })
+    if (isNewEpoch || (producerEpoch === known.epoch && baseSequence === (known.next ?? baseSequence))) return undefined
     // Compaction takes out batches, and with them their sequences.
-    if (isInOrder || compacted || known.isCompacted) return []
+    if (compacted || known.isCompacted) return undefined
     const message =
-      `producer ${header.producerId} wrote sequence ${header.baseSequence} in epoch ${header.producerEpoch}, ` +
+      `producer ${producerId} wrote sequence ${baseSequence} in epoch ${producerEpoch}, ` +
       `sequence ${known.next} in epoch ${known.epoch} was next`
-    return [{ severity: 'warning', file, position, offset: header.baseOffset, message }]
+    return { severity: 'warning', message }
   }
 
   async *#checkIndex(
@@ -238,6 +246,7 @@ class Verification {
       const message = `the entry for offset ${entry.offset} at byte ${entry.position} points at no such batch`
       yield { severity: 'error', file, position: entry.position, offset: entry.offset, message }
     }
+    yield* this.#transactions.index(segment, bounds.endOffset, index)
   }
 
   async *#checkSnapshots(endOffset: number): AsyncGenerator<Finding> {
@@ -250,10 +259,11 @@ class Verification {
         yield { severity: 'error', file, offset, message: `taken at offset ${offset}, the log ends at ${endOffset}` }
       }
       if (!table || offset !== endOffset) continue
+      yield* this.#transactions.snapshot(file, table)
       for (const entry of table.entries()) {
         const written = this.#sequences.get(entry.producerId)
         const last = entry.batches.at(-1)
-        if (!written || !last || sequenceAfter(last.lastSequence, 1) === written.next) continue
+        if (written?.next === undefined || !last || sequenceAfter(last.lastSequence, 1) === written.next) continue
         const message = `says that producer ${entry.producerId} ended with sequence ${last.lastSequence}, the log says otherwise`
         yield { severity: 'error', file, message }
       }

@@ -3,13 +3,14 @@
  * from the first to the last, with neither index nor snapshot.
  */
 import { expect } from 'vitest'
-import { batchesIn, isControl, isTransactional } from '../../../protocol/record-batch.ts'
+import { batchesIn, isControl, isTransactional, lastOffsetOf } from '../../../protocol/record-batch.ts'
 import { readMarker } from '../../../protocol/transaction-marker.ts'
 import type { PartitionLog } from '../../../server/log/partition-log.ts'
 
 interface DataBatch {
   producerId: number
   baseOffset: number
+  lastOffset: number
   outcome: 'commit' | 'abort' | 'open'
 }
 
@@ -26,7 +27,8 @@ async function decisionsIn(log: PartitionLog): Promise<DataBatch[]> {
         for (const batch of open.get(producerId) ?? []) batch.outcome = outcome
         open.delete(producerId)
       } else {
-        const batch: DataBatch = { producerId, baseOffset, outcome: isTransactional(header) ? 'open' : 'commit' }
+        const outcome = isTransactional(header) ? 'open' : 'commit'
+        const batch: DataBatch = { producerId, baseOffset, lastOffset: lastOffsetOf(header), outcome }
         batches.push(batch)
         if (batch.outcome === 'open') open.set(producerId, [...(open.get(producerId) ?? []), batch])
       }
@@ -54,7 +56,7 @@ export async function checkTransactions(log: PartitionLog): Promise<void> {
 }
 
 async function checkAborted(log: PartitionLog, decisions: readonly DataBatch[]): Promise<void> {
-  const expected = decisions.filter(({ baseOffset }) => baseOffset < log.lastStableOffset)
+  const expected = decisions.filter(({ lastOffset }) => lastOffset < log.lastStableOffset)
   const seen: DataBatch[] = []
   for (let at = log.startOffset; at < log.lastStableOffset; ) {
     const { bytes, nextOffset, aborted } = await log.readCommitted(at, 700)
@@ -63,7 +65,8 @@ async function checkAborted(log: PartitionLog, decisions: readonly DataBatch[]):
       const isAborted = aborted.some(
         (each) => each.producerId === producerId && each.firstOffset <= baseOffset && baseOffset <= each.lastOffset,
       )
-      if (!isControl(header)) seen.push({ producerId, baseOffset, outcome: isAborted ? 'abort' : 'commit' })
+      const outcome = isAborted ? 'abort' : 'commit'
+      if (!isControl(header)) seen.push({ producerId, baseOffset, lastOffset: lastOffsetOf(header), outcome })
     }
     at = nextOffset
   }

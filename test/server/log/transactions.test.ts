@@ -99,6 +99,8 @@ test('[LOG-63] a marker that comes again is not written again; one for an unknow
   expect(log.endOffset).toBe(3)
   expect(() => log.append(inTransaction('late', 0, 8, 3))).toThrow(codeOf('INVALID_PRODUCER_EPOCH'))
   expect(log.lastStableOffset).toBe(3)
+  // Who wrote before, and was forgotten, goes on where it was.
+  await log.append(inTransaction('on', 57, 8, 4)).durable
   await log.close()
 })
 
