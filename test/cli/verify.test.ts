@@ -28,7 +28,7 @@ describe('[OPS-5] verify reads everything, changes nothing, and finds what is wr
     const { data } = await stoppedRelay()
     const { code, stdout } = await verify(data)
     expect(code).toBe(0)
-    expect(JSON.parse(stdout)).toMatchObject({ sound: true, topics: 1, logs: 4, errors: 0, warnings: 0, findings: [] })
+    expect(JSON.parse(stdout)).toMatchObject({ sound: true, topics: 1, logs: 5, errors: 0, warnings: 0, findings: [] })
     expect(JSON.parse(stdout).records).toBeGreaterThanOrEqual(2000)
     expect((await runOttla(['verify', data])).stdout).toMatch(/^Sound: 1 topics, \d+ records/)
   })
