@@ -4,9 +4,11 @@
  */
 
 import { backupCommands } from './backup-commands.ts'
+import { clusterCommands } from './cluster-commands.ts'
 import type { Command } from './command.ts'
 import { consumeCommand } from './consume-command.ts'
 import { dumpCommand } from './dump-command.ts'
+import { groupCommands } from './group-commands.ts'
 import { produceCommand } from './produce-command.ts'
 import { serveCommand } from './serve-command.ts'
 import { topicCommands } from './topic-commands.ts'
@@ -15,6 +17,8 @@ import { verifyCommand } from './verify-command.ts'
 export const commands: readonly Command[] = [
   serveCommand,
   ...topicCommands,
+  ...groupCommands,
+  ...clusterCommands,
   produceCommand,
   consumeCommand,
   verifyCommand,

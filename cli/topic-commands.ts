@@ -57,6 +57,18 @@ export const topicCommands: readonly Command[] = [
     load: async () => (await load()).alterTopic,
   },
   {
+    name: 'topic delete-records',
+    summary: 'Delete the oldest records of a topic.',
+    positionals: [{ name: 'TOPIC[:N,N]', repeatable: true }],
+    flags: [
+      ...connectionFlags,
+      { name: 'before', value: 'OFFSET', doc: 'Everything below this offset.' },
+      { name: 'all', doc: 'Everything there is.' },
+    ],
+    examples: ['ottla topic delete-records flights:0 --before 1000', 'ottla topic delete-records flights --all'],
+    load: async () => (await load()).deleteRecords,
+  },
+  {
     name: 'topic delete',
     summary: 'Delete topics and all their records.',
     positionals: [{ name: 'TOPIC', repeatable: true }],

@@ -6,10 +6,14 @@
 
 import type { ConfigEntry, Ottla } from '../client/node.ts'
 import { EXIT_OK, type Invocation, listFlag, numberFlag, switchFlag, UsageError } from './command.ts'
+import { configPairs } from './config-pairs.ts'
+import { reportEach } from './group.ts'
 import { table } from './output.ts'
 import { withRelay } from './relay-connection.ts'
+import { partitionsNamed } from './topic-selection.ts'
 
 const PARTITIONS_MAX = 10_000
+const ALL_RECORDS = -1
 
 export async function createTopic(invocation: Invocation): Promise<number> {
   const { output, json, positionals } = invocation
@@ -108,6 +112,24 @@ export async function alterTopic(invocation: Invocation): Promise<number> {
   return EXIT_OK
 }
 
+/** Everything below an offset; without one, all there is. */
+export async function deleteRecords(invocation: Invocation): Promise<number> {
+  const beforeOffset = numberFlag(invocation, 'before', { min: 0 }) ?? ALL_RECORDS
+  if (beforeOffset === ALL_RECORDS && !switchFlag(invocation, 'all'))
+    throw new UsageError('say --before OFFSET, or --all')
+  const outcomes = await withRelay(invocation, async ({ admin }) => {
+    const partitions = await partitionsNamed(admin, invocation.positionals)
+    return admin.deleteRecords(partitions.map((at) => ({ ...at, beforeOffset }))).settled()
+  })
+  const starts = new Map(outcomes.flatMap(({ entry, value }) => (value ? [[entry, value.logStart]] : [])))
+  return reportEach(
+    invocation,
+    outcomes,
+    (entry) => ({ topic: entry.topic, partition: entry.partition, logStart: starts.get(entry) ?? null }),
+    (entry) => `${entry.topic}-${entry.partition} begins at ${starts.get(entry)}.`,
+  )
+}
+
 export async function deleteTopics(invocation: Invocation): Promise<number> {
   const { output, json, positionals: names } = invocation
   const results = await withRelay(invocation, async ({ admin }) => {
@@ -135,16 +157,6 @@ function isUnknownTopic(error: unknown): boolean {
 
 function partitionsFlag(invocation: Invocation): number | undefined {
   return numberFlag(invocation, 'partitions', { min: 1, max: PARTITIONS_MAX })
-}
-
-/** @throws UsageError unless every pair is NAME=VALUE. The value may hold further equals signs. */
-function configPairs(invocation: Invocation): Record<string, string> {
-  const pairs = listFlag(invocation, 'config').map((pair) => {
-    const at = pair.indexOf('=')
-    if (at <= 0) throw new UsageError(`--config: '${pair}' is not allowed; use NAME=VALUE`)
-    return [pair.slice(0, at), pair.slice(at + 1)] as const
-  })
-  return Object.fromEntries(pairs)
 }
 
 function count(number: number, word: string): string {

@@ -97,7 +97,7 @@ describe('[CLI-8] what the relay refuses is one line and code 1', () => {
     await ottla(relay, 'topic', 'create', 'a')
     for (const [args, message] of [
       [['create', 'a'], /^ottla: .*there is a topic a already/],
-      [['create', 'b', '-c', 'cleanup.policy=compact'], /cleanup\.policy: 'compact'.*compaction/],
+      [['create', 'b', '-c', 'cleanup.policy=squash'], /cleanup\.policy: 'squash'/],
       [['create', 'no/slash'], /^ottla: .*no\/slash/],
       [['describe', 'none'], /^ottla: .*none/],
       [['delete', 'none'], /^ottla: .*none/],

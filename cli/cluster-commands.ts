@@ -1,0 +1,76 @@
+/** Words and flags of the commands about the relay itself: cluster, config, producers, log-dirs, acl. */
+
+import type { Command } from './command.ts'
+import { connectionFlags } from './relay-url.ts'
+
+const load = () => import('./cluster.ts')
+const loadConfig = () => import('./config.ts')
+const loadAcl = () => import('./acl.ts')
+
+const ENTITY = 'topic:NAME, group:NAME, broker:ID or client-metrics:NAME. A name alone is a topic.'
+
+export const clusterCommands: readonly Command[] = [
+  {
+    name: 'cluster describe',
+    summary: 'Show the cluster, its brokers and features.',
+    positionals: [],
+    flags: [...connectionFlags],
+    examples: ['ottla cluster describe', 'ottla cluster describe --bootstrap-server kafka.example.org:9092 --json'],
+    load: async () => (await load()).describeCluster,
+  },
+  {
+    name: 'config describe',
+    summary: 'Show the configuration of a topic, a group or the relay.',
+    detail: `THING is ${ENTITY}`,
+    positionals: [{ name: 'THING' }],
+    flags: [...connectionFlags, { name: 'all', doc: 'Values that are defaults too.' }],
+    examples: ['ottla config describe orders --all', 'ottla config describe broker:1'],
+    load: async () => (await loadConfig()).describeConfig,
+  },
+  {
+    name: 'config alter',
+    summary: 'Change single settings of a topic or a group.',
+    detail: `THING is ${ENTITY} All changes are made, or none.`,
+    positionals: [{ name: 'THING' }],
+    flags: [
+      ...connectionFlags,
+      { name: 'set', short: 'c', value: 'NAME=VALUE', repeatable: true, doc: 'Give a setting a value.' },
+      { name: 'delete', value: 'NAME', repeatable: true, doc: 'Go back to the default.' },
+      { name: 'dry-run', doc: 'Check only.' },
+    ],
+    examples: [
+      'ottla config alter orders --set retention.ms=86400000 --delete segment.bytes',
+      'ottla config alter group:billing --set consumer.session.timeout.ms=50000',
+    ],
+    load: async () => (await loadConfig()).alterConfig,
+  },
+  {
+    name: 'producers',
+    summary: 'Show who writes to a topic: the producers that its partitions remember.',
+    positionals: [{ name: 'TOPIC[:N,N]' }],
+    flags: [...connectionFlags],
+    examples: ['ottla producers orders', 'ottla producers orders:0'],
+    load: async () => (await load()).describeProducers,
+  },
+  {
+    name: 'log-dirs',
+    summary: 'Show how much room topics take on disk.',
+    positionals: [{ name: 'TOPIC', optional: true, repeatable: true }],
+    flags: [...connectionFlags],
+    examples: ['ottla log-dirs', 'ottla log-dirs orders --json'],
+    load: async () => (await load()).describeLogDirs,
+  },
+  {
+    name: 'acl list',
+    summary: 'Show access rights, where the relay or the Kafka keeps lists.',
+    positionals: [],
+    flags: [
+      ...connectionFlags,
+      { name: 'principal', value: 'WHO', doc: 'Only those of this principal, such as User:ada.' },
+      { name: 'topic', value: 'TOPIC', doc: 'Only those of this topic.' },
+      { name: 'group', value: 'GROUP', doc: 'Only those of this group.' },
+    ],
+    examples: ['ottla acl list --principal User:ada'],
+    load: async () => (await loadAcl()).listAcls,
+  },
+]

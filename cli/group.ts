@@ -1,0 +1,143 @@
+/** `ottla group …`: who reads what, how far, and putting an end to it. Moving a group is in group-reset.ts. */
+
+import type { GroupDescription, GroupLag, GroupMember, MemberToRemove, Outcome } from '../client/node.ts'
+import { EXIT_FAILURE, EXIT_OK, type Invocation, listFlag, switchFlag, UsageError } from './command.ts'
+import { table } from './output.ts'
+import { withRelay } from './relay-connection.ts'
+import { partitionsNamed } from './topic-selection.ts'
+
+export async function listGroups(invocation: Invocation): Promise<number> {
+  const { output, json } = invocation
+  const states = listFlag(invocation, 'state')
+  const all = await withRelay(invocation, ({ admin }) =>
+    switchFlag(invocation, 'all') ? admin.listGroups({ states }) : admin.listConsumerGroups({ states }),
+  )
+  const groups = [...all].sort((a, b) => (a.groupId < b.groupId ? -1 : 1))
+  if (json) await output.json(groups)
+  else if (groups.length === 0) output.note('No groups.')
+  else {
+    const rows = groups.map(({ groupId, state, type, protocolType }) => [groupId, state, type, protocolType])
+    await output.write(table(['GROUP', 'STATE', 'TYPE', 'PROTOCOL'], rows))
+  }
+  return EXIT_OK
+}
+
+export async function describeGroups(invocation: Invocation): Promise<number> {
+  const { output, json } = invocation
+  const groups = await described(invocation, invocation.positionals)
+  if (json) await output.json(groups)
+  else for (const [index, group] of groups.entries()) await output.write(`${index > 0 ? '\n' : ''}${describe(group)}`)
+  return EXIT_OK
+}
+
+export async function showMembers(invocation: Invocation): Promise<number> {
+  const { output, json } = invocation
+  const [group] = await described(invocation, invocation.positionals)
+  if (json) await output.json(group!.members)
+  else if (group!.members.length === 0) output.note(`${group!.groupId} has no members.`)
+  else await output.write(memberTable(group!))
+  return EXIT_OK
+}
+
+export async function showOffsets(invocation: Invocation): Promise<number> {
+  const { output, json } = invocation
+  const [group] = await described(invocation, invocation.positionals)
+  const lag = group!.lag ?? []
+  if (json) await output.json(lag)
+  else if (lag.length === 0) output.note(`${group!.groupId} has committed nothing.`)
+  else await output.write(lagTable(lag, group!.members))
+  return EXIT_OK
+}
+
+export async function deleteGroups(invocation: Invocation): Promise<number> {
+  const { positionals: names } = invocation
+  const outcomes = await withRelay(invocation, ({ admin }) => admin.deleteConsumerGroups(names).settled())
+  return reportEach(
+    invocation,
+    outcomes,
+    (group) => ({ group }),
+    (group) => `Deleted ${group}.`,
+  )
+}
+
+export async function deleteOffsets(invocation: Invocation): Promise<number> {
+  const [group] = invocation.positionals as [string]
+  const named = listFlag(invocation, 'topic')
+  if (named.length === 0) throw new UsageError('--topic is missing')
+  const outcomes = await withRelay(invocation, async ({ admin }) => {
+    const partitions = await partitionsNamed(admin, named)
+    return admin.deleteConsumerGroupOffsets(group, partitions).settled()
+  })
+  const said = ({ topic, partition }: { topic: string; partition: number }) => `Forgot ${topic}-${partition}.`
+  return reportEach(invocation, outcomes, (at) => ({ group, ...at }), said)
+}
+
+export async function removeMembers(invocation: Invocation): Promise<number> {
+  const [group] = invocation.positionals as [string]
+  const members: MemberToRemove[] = [
+    ...listFlag(invocation, 'member').map((memberId) => ({ memberId })),
+    ...listFlag(invocation, 'instance').map((instanceId) => ({ instanceId })),
+  ]
+  const isAll = switchFlag(invocation, 'all')
+  if (isAll === members.length > 0) throw new UsageError('say --member or --instance, or --all')
+  const chosen = isAll ? {} : { members }
+  const outcomes = await withRelay(invocation, ({ admin }) =>
+    admin.removeMembersFromConsumerGroup(group, chosen).settled(),
+  )
+  const nameOf = (member: MemberToRemove) => ('memberId' in member ? member.memberId : member.instanceId)
+  return reportEach(
+    invocation,
+    outcomes,
+    (member) => ({ group, ...member }),
+    (member) => `Removed ${nameOf(member)}.`,
+  )
+}
+
+function described(invocation: Invocation, names: readonly string[]): Promise<GroupDescription[]> {
+  return withRelay(invocation, ({ admin }) => admin.describeConsumerGroups(names, { lag: true }))
+}
+
+function describe(group: GroupDescription): string {
+  const { groupId, state, type, assignor, members, lag = [] } = group
+  const head = `Group ${groupId}: ${state}, ${type}${assignor ? `, assigned by ${assignor}` : ''}\n`
+  const who = members.length > 0 ? `\n${memberTable(group)}` : '\nNo members.\n'
+  return `${head}${who}${lag.length > 0 ? `\n${lagTable(lag, members)}` : ''}`
+}
+
+function memberTable({ members, lag = [] }: GroupDescription): string {
+  const rows = members.map(({ memberId, instanceId, clientId, host, assignment }) => {
+    const behind = lag.filter((each) => each.memberId === memberId).reduce((sum, each) => sum + (each.lag ?? 0), 0)
+    const reads = assignment.map(({ topic, partition }) => `${topic}-${partition}`).join(' ')
+    return [memberId, instanceId ?? '-', clientId, host, behind, reads || '-']
+  })
+  return table(['MEMBER', 'INSTANCE', 'CLIENT', 'HOST', 'LAG', 'READS'], rows)
+}
+
+function lagTable(lag: readonly GroupLag[], members: readonly GroupMember[]): string {
+  const clients = new Map(members.map(({ memberId, clientId }) => [memberId, clientId]))
+  const rows = lag.map(({ topic, partition, committed, end, lag: left, memberId }) => [
+    ...[topic, partition, committed ?? '-', end ?? '-', left ?? '-'],
+    ...[(memberId && clients.get(memberId)) || '-'],
+  ])
+  return table(['TOPIC', 'PARTITION', 'COMMITTED', 'END', 'LAG', 'CLIENT'], rows)
+}
+
+/** One line or one JSON entry each; exit code 1 when one of them failed. */
+export async function reportEach<E, V>(
+  { output, json }: Invocation,
+  outcomes: ReadonlyArray<Outcome<E, V>>,
+  fields: (entry: E) => object,
+  said: (entry: E) => string,
+): Promise<number> {
+  const told = outcomes.map(({ entry, error }) => {
+    return { ...fields(entry), done: !error, ...(error ? { error: { code: error.code, message: error.message } } : {}) }
+  })
+  if (json) await output.json(told)
+  else {
+    for (const { entry, error } of outcomes) {
+      if (error) output.note(`ottla: ${error.message}`)
+      else await output.line(said(entry))
+    }
+  }
+  return outcomes.some(({ error }) => error) ? EXIT_FAILURE : EXIT_OK
+}
