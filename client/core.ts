@@ -70,6 +70,8 @@ export type Settled =
       partitions: number[]
       /** By the record's index; -1 where the record is in the log but the relay no longer knows where. */
       offsets: number[]
+      /** Some of it was acknowledged before it was on the relay's disk, or nobody could say. */
+      isRelaxed?: boolean
     }
   | { id: string; outcome: 'parked' | 'unknown' | 'discarded'; error: ErrorInfo }
 

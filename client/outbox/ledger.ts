@@ -114,12 +114,13 @@ export class OutboxLedger {
     for (const write of [...writes].sort((a, b) => a.atMs - b.atMs)) this.#remember(write)
   }
 
-  /** Notes that `row` is in the log from `baseOffset` on (-1: somewhere). Call before the row is removed. */
-  noteCommitted(row: LedgerRow, partition: number, baseOffset: number, atMs: number): SettledWrite {
+  /** Notes that `row` is in the log. Call before the row is removed. */
+  noteCommitted(row: LedgerRow, { partition, baseOffset, isRelaxed }: Landing, atMs: number): SettledWrite {
     const { id, part } = row
     const write: SettledWrite = part
       ? withPart(this.#settled.get(id), { row, indexes: part.indexes, partition, baseOffset, atMs })
       : { id, atMs, recordCount: row.recordCount, partitions: [partition], offsets: [baseOffset] }
+    if (isRelaxed || (part && this.#settled.get(id)?.isRelaxed)) write.isRelaxed = true
     this.#remember(write)
     return write
   }
@@ -224,6 +225,14 @@ function depthOf(rows: Iterable<LedgerRow>): OutboxDepth {
   return { pendingEntries: pendingIds.size, pendingRecords, pendingBytes, parkedEntries: parkedIds.size }
 }
 
+/** Where a batch ended. */
+export interface Landing {
+  partition: number
+  /** -1: somewhere. */
+  baseOffset: number
+  isRelaxed: boolean
+}
+
 interface CommittedPart {
   row: LedgerRow
   indexes: readonly number[]
@@ -244,13 +253,17 @@ function withPart(before: SettledWrite | undefined, { row, indexes, partition, b
 }
 
 /** A write that went to one partition as a whole is kept as its first offset alone. */
-function committed({ id, recordCount, partitions, offsets }: SettledWrite): Settled {
-  if (partitions.length === recordCount && recordCount !== 1) return { id, outcome: 'committed', partitions, offsets }
+function committed({ id, recordCount, partitions, offsets, isRelaxed }: SettledWrite): Settled {
+  const level = isRelaxed ? { isRelaxed } : {}
+  if (partitions.length === recordCount && recordCount !== 1) {
+    return { id, outcome: 'committed', partitions, offsets, ...level }
+  }
   const [partition, baseOffset] = [partitions[0]!, offsets[0]!]
   return {
     id,
     outcome: 'committed',
     partitions: new Array<number>(recordCount).fill(partition),
     offsets: Array.from({ length: recordCount }, (_, index) => (baseOffset < 0 ? -1 : baseOffset + index)),
+    ...level,
   }
 }

@@ -1,6 +1,6 @@
 /** The three calls an outbox makes, in its own terms. */
 import { errorName } from '../../protocol/errors.ts'
-import { produce } from '../../protocol/messages/produce.ts'
+import { produce, RELAXED } from '../../protocol/messages/produce.ts'
 import { describeProducers, initProducerId } from '../../protocol/messages/producers.ts'
 import { OttlaError } from '../errors.ts'
 import type { Session } from '../session.ts'
@@ -17,6 +17,8 @@ export interface ProduceAnswer {
   errorCode: number
   baseOffset: number
   errorText: string | null
+  /** Written, and not yet on the relay's disk. */
+  isRelaxed: boolean
 }
 
 const PRODUCE_TIMEOUT_MS = 30_000
@@ -42,7 +44,9 @@ export async function sendProduce(
     // Up to version 12 an answer has the name, from 13 the id.
     const answered = response.responses.find((each) => each.topicId === topicId || each.name === topic)
     const answer = answered?.partitionResponses.find(({ index }) => index === partition)
-    return answer && { errorCode: answer.errorCode, baseOffset: answer.baseOffset, errorText: textOf(answer) }
+    if (!answer) return undefined
+    const { errorCode, baseOffset, durability } = answer
+    return { errorCode, baseOffset, errorText: textOf(answer), isRelaxed: durability === RELAXED }
   })
 }
 

@@ -145,9 +145,12 @@ export class Sender {
     }
     this.#landed(shipment)
     const verdict = verdictOn(answer.errorCode)
-    if (verdict === 'done') return this.#settle(lane, batch, answer.baseOffset)
+    if (verdict === 'done') return this.#settle(lane, batch, answer.baseOffset, answer.isRelaxed)
     const isFinal = verdict !== 'retry' && verdict !== 'retry-elsewhere' && verdict !== 'doubtful'
-    if (verdict === 'done-somewhere' || (batch.hasLanded && isFinal)) return this.#settle(lane, batch, -1)
+    if (verdict === 'done-somewhere' || (batch.hasLanded && isFinal)) {
+      // Where the answer that said more was lost, no more is promised.
+      return this.#settle(lane, batch, -1, true)
+    }
     lane.isDraining = true
     switch (verdict) {
       case 'retry-elsewhere':
@@ -175,7 +178,7 @@ export class Sender {
     backOff(lane, this.#context)
   }
 
-  #settle(lane: Lane, batch: LaneBatch, baseOffset: number): void {
+  #settle(lane: Lane, batch: LaneBatch, baseOffset: number, isRelaxed: boolean): void {
     const { ledger, clock } = this.#context
     lane.remove(batch)
     lane.failures = 0
@@ -186,7 +189,8 @@ export class Sender {
     const putSettled = new Map<string, SettledWrite>()
     let offset = baseOffset
     for (const row of batch.rows) {
-      putSettled.set(row.id, ledger.noteCommitted(row, lane.partition, offset, clock.now()))
+      const landing = { partition: lane.partition, baseOffset: offset, isRelaxed }
+      putSettled.set(row.id, ledger.noteCommitted(row, landing, clock.now()))
       if (offset >= 0) offset += row.recordCount
       ledger.remove(row)
     }

@@ -7,8 +7,9 @@ import type { OpenReceipt } from './receipt.ts'
 export function settleReceipts(receipts: readonly OpenReceipt[], settled: Settled): void {
   for (const [index, receipt] of receipts.entries()) {
     if (settled.outcome === 'committed') {
-      const { partitions, offsets } = settled
-      receipt.resolveCommitted({ partition: partitions[index] ?? -1, offset: offsets[index] ?? -1 })
+      const { partitions, offsets, isRelaxed } = settled
+      const durability = isRelaxed ? 'relaxed' : 'fsync'
+      receipt.resolveCommitted({ partition: partitions[index] ?? -1, offset: offsets[index] ?? -1, durability })
     } else receipt.rejectCommitted(outcomeError(settled))
   }
 }

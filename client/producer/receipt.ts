@@ -10,6 +10,11 @@ export interface Committed {
   partition: number
   /** -1: it is in the log, but the relay no longer knows where (it had been sent again after a very long time). */
   offset: number
+  /**
+   * 'fsync': it is on the relay's disk. 'relaxed': it is written and will be within the topic's flush.ms; until then a power
+   * cut may take it. The topic says which (`ottla.durability`).
+   */
+  durability: 'fsync' | 'relaxed'
 }
 
 export interface Receipt {
@@ -21,7 +26,7 @@ export interface Receipt {
    */
   readonly stored: Promise<StoredDurability>
   /**
-   * In the relay's log and on its disk. Waits for as long as it takes, over any number of reconnects.
+   * In the relay's log and, unless the topic is relaxed about it, on its disk. Waits for as long as it takes, over any number of reconnects.
    * Rejects like `stored`, and REJECTED (refused for good, parked in the outbox), OUTCOME_UNKNOWN or DISCARDED.
    */
   readonly committed: Promise<Committed>

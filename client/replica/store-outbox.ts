@@ -58,6 +58,8 @@ export interface SettledWrite {
   /** For each record; or one entry each, when all went to one partition and their offsets follow each other. */
   partitions: number[]
   offsets: number[]
+  /** Some of it was acknowledged before it was on the relay's disk, or nobody could say. */
+  isRelaxed?: boolean
 }
 
 /** One atomic step of the outbox. Deletes come before puts. */

@@ -2,6 +2,7 @@
 import { api } from '../api.ts'
 import {
   array,
+  int8,
   int16,
   int32,
   int64,
@@ -15,6 +16,11 @@ import {
   uuid,
   withDefault,
 } from '../schema.ts'
+
+/** Far from the tags that Kafka gives out one by one. */
+const DURABILITY_TAG = 20_000
+export const FSYNC = 0
+export const RELAXED = 1
 
 /** Flexible from 9. 13 names topics by id, so that a write never lands in a topic created anew under an old name. */
 export const produce = api({
@@ -69,6 +75,8 @@ export const produce = api({
                 leaderEpoch: since(10, int32(), -1),
               }),
             ),
+            /** Ottla's own, sent to Ottla's clients: 1 when the batch is written and not yet on disk. */
+            durability: tagged(DURABILITY_TAG, 9, int8(), FSYNC),
           }),
         ),
       }),

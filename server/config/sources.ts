@@ -86,7 +86,7 @@ export function topicDefaultName(key: TopicConfigKey): string {
   return name === 'segment.ms' ? 'log.roll.ms' : kafkaBareNames.has(name) ? name : `log.${name}`
 }
 
-const kafkaBareNames = new Set(['compression.type', 'producer.id.expiration.ms'])
+const kafkaBareNames = new Set(['compression.type', 'producer.id.expiration.ms', 'ottla.durability'])
 
 /** Weakest first, so that stronger ones overwrite. */
 function settingsInOrder({ file, environment = {}, flags = {} }: ConfigSources): Setting[] {
@@ -146,6 +146,7 @@ for (const key of topicKeys) {
   for (const name of [topicDefaultName(key), `log.${topicConfigTable[key].name}`]) targets.set(plain(name), target)
 }
 targets.set(plain('data'), { option: 'dataDir', topic: 'retentionMs', factorMs: 1 })
+targets.set(plain('log.flush.interval.ms'), { topic: 'flushMs', factorMs: 1 })
 targets.set(plain('log.retention.minutes'), { topic: 'retentionMs', factorMs: 60_000 })
 targets.set(plain('log.retention.hours'), { topic: 'retentionMs', factorMs: 3_600_000 })
 targets.set(plain('log.roll.hours'), { topic: 'segmentMs', factorMs: 3_600_000 })

@@ -100,6 +100,20 @@ const definitions = {
     unit: 'ms',
     doc: 'Records older than this are compacted however little else there is to compact.',
   }),
+  durability: choice({
+    name: 'ottla.durability',
+    default: 'fsync',
+    words: ['fsync', 'relaxed'],
+    doc: 'What an acknowledgement promises: fsync that the record is on disk, relaxed that it is written and will be on disk within flush.ms. A power cut may take relaxed records.',
+  }),
+  flushMs: wholeNumber({
+    name: 'flush.ms',
+    default: 1000,
+    min: 1,
+    max: INT32_MAX,
+    unit: 'ms',
+    doc: 'How long a record of a topic with relaxed durability may wait to be on disk. Unused with fsync.',
+  }),
   producerIdExpirationMs: wholeNumber({
     name: 'producer.id.expiration.ms',
     default: 30 * DAY_MS,

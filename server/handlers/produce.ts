@@ -11,7 +11,7 @@
 import type { RequestOf } from '../../protocol/api.ts'
 import { ErrorCode, errorName, KafkaError } from '../../protocol/errors.ts'
 import { CloseCode } from '../../protocol/messages/offset-protocol.ts'
-import { produce } from '../../protocol/messages/produce.ts'
+import { FSYNC, produce, RELAXED } from '../../protocol/messages/produce.ts'
 import type { TopicPartition } from '../coordinator/offsets.ts'
 import type { Topic } from '../engine.ts'
 import { entry, NO_REPLY, type RequestContext } from '../handler.ts'
@@ -28,6 +28,7 @@ interface Appended {
   logAppendTimeMs: number
   logStartOffset: number
   errorMessage: string | null
+  durability?: number
 }
 
 export const produceHandler = entry(
@@ -48,7 +49,9 @@ export const produceHandler = entry(
     })
     const writes = targets.filter((target) => 'log' in target)
     const admissions = admit(context, transactionalId, writes)
-    const appended = targets.map((target) => ('log' in target ? append(target, admissions.get(target)) : target))
+    const appended = targets.map((target) =>
+      'log' in target ? append(target, admissions.get(target), context) : target,
+    )
     let next = 0
     const pending = request.topicData.map(({ name, topicId, partitionData }) => ({
       ...{ name, topicId },
@@ -116,13 +119,21 @@ function targetOf(
 }
 
 /** Appends in this very turn; only the wait for the disk is asynchronous. */
-function append({ index, log, batch }: Target, admission: Admission | undefined): Appended | Promise<Appended> {
+function append(
+  { index, log, batch }: Target,
+  admission: Admission | undefined,
+  { connection }: RequestContext,
+): Appended | Promise<Appended> {
   try {
     if (admission instanceof KafkaError) throw admission
-    const { baseOffset, logAppendTimeMs, durable } = log.append(batch)
+    const { baseOffset, logAppendTimeMs, durable, durability: level } = log.append(batch)
+    const durability = level === 'relaxed' && connection.isOttla ? RELAXED : FSYNC
     const stored = admission ? Promise.all([durable, admission]) : durable
     return stored.then(
-      () => ({ index, errorCode: 0, baseOffset, logAppendTimeMs, logStartOffset: log.startOffset, errorMessage: null }),
+      () => ({
+        ...{ index, errorCode: 0, baseOffset, logAppendTimeMs, logStartOffset: log.startOffset },
+        ...{ errorMessage: null, durability },
+      }),
       (error: unknown) => failed(index, error),
     )
   } catch (error) {

@@ -17,6 +17,7 @@ import type { Files } from '../storage/files.ts'
 import { checkBatch } from './batch-check.ts'
 import { logCrc32c } from './checksum.ts'
 import type { CommitLoop, Round, RoundBoundary } from './commit-loop.ts'
+import type { Durability } from './durability.ts'
 import type { LogConfig } from './log-config.ts'
 import { isCompacted } from './log-config.ts'
 import type { LogState } from './log-state.ts'
@@ -37,7 +38,9 @@ export interface AppendResult {
   logAppendTimeMs: number
   /** The batch was there already; `baseOffset` is the original one. */
   duplicate: boolean
-  /** Resolves when it is on disk. Rejects with KAFKA_STORAGE_ERROR when it will never be known to be. */
+  /** What `durable` will have meant. */
+  durability: Durability
+  /** Resolves when it is on disk, or written where that is all that was asked for. Rejects with KAFKA_STORAGE_ERROR when it will never be known to be. */
   durable: Promise<void>
 }
 
@@ -88,12 +91,14 @@ export class Appender {
     const bytes = recent.own(batch)
     if (stampsTime) stampLogAppendTime(bytes, nowMs, logCrc32c)
     const placed = stampsTime ? readBatchHeader(viewOf(bytes)) : header
-    const round = this.#place(bytes, placed, config)
+    const { durability } = config
+    const round = this.#place(bytes, placed, config, durability)
     if (placed.producerId >= 0) state.producers.record(placed, nowMs)
     return {
       baseOffset: placed.baseOffset,
       logAppendTimeMs: stampsTime ? nowMs : -1,
       duplicate: false,
+      durability,
       durable: round.committed,
     }
   }
@@ -108,17 +113,20 @@ export class Appender {
     const nowMs = clock.now()
     const bytes = recent.own(encodeMarker(marker, nowMs, logCrc32c))
     const header = readBatchHeader(viewOf(bytes))
-    const round = this.#place(bytes, header, this.#options.config())
+    // Its coordinator will not end it twice.
+    const durability = 'fsync'
+    const round = this.#place(bytes, header, this.#options.config(), durability)
     const ended = producers.end(marker, header.baseOffset, nowMs)
     if (ended && marker.outcome === 'abort') {
       this.#segment!.index!.aborted.add(ended)
       state.abortedEnd = state.endOffset
     }
-    return { baseOffset: header.baseOffset, logAppendTimeMs: -1, duplicate: false, durable: round.committed }
+    const { baseOffset } = header
+    return { baseOffset, logAppendTimeMs: -1, duplicate: false, durability, durable: round.committed }
   }
 
   /** Writes the offset into bytes and header, and queues the batch. */
-  #place(bytes: Uint8Array, header: BatchHeader, config: LogConfig): Round {
+  #place(bytes: Uint8Array, header: BatchHeader, config: LogConfig, durability: Durability): Round {
     const { state, recent, loop } = this.#options
     const baseOffset = state.endOffset
     const nextOffset = baseOffset + header.lastOffsetDelta + 1
@@ -131,14 +139,15 @@ export class Appender {
     this.#position += bytes.length
     state.endOffset = nextOffset
     recent.add(baseOffset, nextOffset, bytes)
-    return loop.add(bytes, baseOffset, nextOffset, boundary)
+    return loop.add(bytes, baseOffset, nextOffset, { boundary, durability })
   }
 
   #answerDuplicate(baseOffset: number, lastOffset: number): AppendResult {
-    const { state, loop } = this.#options
+    const { state, loop, config } = this.#options
     const isDurable = lastOffset < state.highWatermark
     const durable = isDurable ? ALREADY_DURABLE : (loop.waitingFor(lastOffset) ?? ALREADY_DURABLE)
-    return { baseOffset, logAppendTimeMs: -1, duplicate: true, durable }
+    const durability = isDurable && lastOffset >= state.synced.offset ? 'relaxed' : config().durability
+    return { baseOffset, logAppendTimeMs: -1, duplicate: true, durability, durable }
   }
 
   #boundaryBefore(header: BatchHeader, config: LogConfig): RoundBoundary | undefined {

@@ -7,6 +7,7 @@
 import type { Clock } from '../../protocol/lib/clock.ts'
 import { clearCommitMark, markCommitStart } from './commit-mark.ts'
 import type { CommitActivity } from './compaction/pace.ts'
+import type { Durability } from './durability.ts'
 import { joinPiece } from './recent-batches.ts'
 import type { Segment } from './segment.ts'
 
@@ -18,6 +19,8 @@ export type RoundBoundary =
   | { kind: 'roll'; segment: Segment; snapshot: Uint8Array }
   /** Recovery may begin here from now on. */
   | { kind: 'checkpoint'; position: number; snapshot: Uint8Array; index: Uint8Array }
+  /** What was written without a sync gets one. */
+  | { kind: 'flush' }
 
 export class Round {
   readonly baseOffset: number
@@ -26,6 +29,8 @@ export class Round {
   readonly committed: Promise<void>
   /** The batch that carries the mark while the round is written. */
   firstBatch: Uint8Array | undefined
+  /** Whether anything in it was promised to be on disk. */
+  isSynced = false
   sizeBytes = 0
   endOffset: number
   resolve!: () => void
@@ -43,7 +48,8 @@ export class Round {
     this.committed.catch(() => {})
   }
 
-  add(bytes: Uint8Array, endOffset: number): void {
+  add(bytes: Uint8Array, endOffset: number, durability: Durability): void {
+    if (durability === 'fsync') this.isSynced = true
     if (!this.firstBatch) {
       markCommitStart(bytes)
       this.firstBatch = bytes
@@ -53,14 +59,14 @@ export class Round {
     this.endOffset = endOffset
   }
 
-  /** The bytes become what readers may see. */
+  /** The bytes become what readers may see; or what was before them is not on disk yet, and the mark would lie. */
   unmark(): void {
     if (this.firstBatch) clearCommitMark(this.firstBatch)
   }
 }
 
 export interface CommitTarget {
-  /** Makes the round durable. */
+  /** Writes the round, and makes it durable if it is to be. */
   write(round: Round): Promise<void>
   /** It is. Called before the round's promise resolves. */
   committed(round: Round, isLast: boolean): void
@@ -87,7 +93,12 @@ export class CommitLoop {
   }
 
   /** Queues a batch. Returns the round that it became part of. */
-  add(bytes: Uint8Array, baseOffset: number, endOffset: number, boundary?: RoundBoundary): Round {
+  add(
+    bytes: Uint8Array,
+    baseOffset: number,
+    endOffset: number,
+    { boundary, durability = 'fsync' }: { boundary?: RoundBoundary; durability?: Durability } = {},
+  ): Round {
     let round = this.#rounds.at(-1)
     // The first round of a running loop is being written already.
     const isOpen = round && (this.#rounds.length > 1 || !this.#isWriting) && !boundary
@@ -95,7 +106,7 @@ export class CommitLoop {
       round = new Round(baseOffset, boundary)
       this.#rounds.push(round)
     }
-    round.add(bytes, endOffset)
+    round.add(bytes, endOffset, durability)
     this.queuedBytes += bytes.length
     this.#running ??= this.#run()
     return round

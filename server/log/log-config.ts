@@ -2,6 +2,8 @@
  * What a topic's configuration means to its logs. Names are Kafka's topic settings in camelCase; all sizes in bytes, all
  * times in milliseconds, -1 means no limit. Read anew at each use, so a change takes effect at once.
  */
+import type { Durability } from './durability.ts'
+
 export interface LogConfig {
   /** A segment is closed before it would exceed this. segment.bytes; default 128 MiB. */
   segmentBytes: number
@@ -27,6 +29,10 @@ export interface LogConfig {
   minCompactionLagMs: number
   /** Older records are compacted whatever the ratio, and their segment is closed for it. max.compaction.lag.ms; no limit. */
   maxCompactionLagMs: number
+  /** What an acknowledgement promises; see durability.ts. ottla.durability; default fsync. */
+  durability: Durability
+  /** How long a relaxed write may wait for its sync. flush.ms; default 1 s. */
+  flushMs: number
   /** A producer that wrote nothing for so long is forgotten. producer.id.expiration.ms; 30 days: phones go away for weeks. */
   producerIdExpirationMs: number
 }
@@ -51,5 +57,7 @@ export const DEFAULT_LOG_CONFIG: LogConfig = {
   minCleanableDirtyRatio: 0.5,
   minCompactionLagMs: 0,
   maxCompactionLagMs: Number.MAX_SAFE_INTEGER,
+  durability: 'fsync',
+  flushMs: 1000,
   producerIdExpirationMs: 30 * DAY_MS,
 }

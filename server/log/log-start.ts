@@ -22,6 +22,8 @@ export interface LogStartOptions {
   warn: (message: string) => void
   /** Tells those who follow the log. */
   moved: () => void
+  /** Resolves when all that readers see is on disk. */
+  flush: () => Promise<void>
   /** Closes the segment that is written to, if nothing is being written. Resolves at once if something is. */
   rollIdle: () => Promise<void>
 }
@@ -70,7 +72,9 @@ export class LogStart {
   }
 
   async #moveTo(offset: number): Promise<void> {
-    const { state, writer, warn } = this.#options
+    const { state, writer, warn, flush } = this.#options
+    // A power cut must not take what lies at the log's new beginning.
+    if (offset > state.synced.offset) await flush()
     const kept = state.segments.findIndex((segment) => !segment.isSealed || segment.endOffset > offset)
     const doomed = state.segments.slice(0, kept < 0 ? state.segments.length : kept)
     state.startOffset = offset

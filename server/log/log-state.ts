@@ -2,7 +2,8 @@
  * What a log knows of itself while it is open. No I/O; changed only between two awaits.
  *
  *   startOffset      first offset that may be read; rises with retention and deletion
- *   highWatermark    offset after the last durable record: what readers see
+ *   highWatermark    offset after the last acknowledged record: what readers see. On disk, unless writes are relaxed
+ *   synced           offset after the last record that a sync has covered, and where it ends in the segment written to
  *   endOffset        offset after the last assigned one: what the next append gets
  *   lastStableOffset first offset of the oldest transaction that is not durably ended, else the high watermark
  */
@@ -20,6 +21,7 @@ export class LogState {
   startOffset: number
   endOffset: number
   highWatermark: number
+  synced: { offset: number; position: number }
   epochs: EpochTable
   producers: ProducerTable
   snapshots: number[]
@@ -41,6 +43,7 @@ export class LogState {
     this.startOffset = recovered.startOffset
     this.endOffset = recovered.endOffset
     this.highWatermark = recovered.endOffset
+    this.synced = syncedAtOpening(recovered)
     this.epochs = recovered.epochs
     this.producers = recovered.producers
     this.snapshots = recovered.snapshots
@@ -59,6 +62,7 @@ export class LogState {
     if (this.startOffset > recovered.endOffset) this.startOffset = recovered.endOffset
     this.endOffset = recovered.endOffset
     this.highWatermark = recovered.endOffset
+    this.synced = syncedAtOpening(recovered)
     this.epochs = recovered.epochs
     this.producers = recovered.producers
     this.snapshots = recovered.snapshots
@@ -71,6 +75,16 @@ export class LogState {
     return replaced
   }
 
+  /** Whether all that readers see is on disk. */
+  get isSynced(): boolean {
+    return this.synced.offset >= this.highWatermark
+  }
+
+  /** A sync has covered everything up to the high watermark. */
+  noteSynced(): void {
+    this.synced = { offset: this.highWatermark, position: this.active?.sizeBytes ?? 0 }
+  }
+
   /** The segment that is written to, if there is one on disk. */
   get active(): Segment | undefined {
     const last = this.segments.at(-1)
@@ -79,9 +93,7 @@ export class LogState {
 
   /** No offset from here on may be read: not durable, or damaged. */
   get readableEnd(): number {
-    return this.fault && this.fault.kind !== 'write'
-      ? Math.min(this.fault.offset, this.highWatermark)
-      : this.highWatermark
+    return this.fault ? Math.min(this.fault.offset, this.highWatermark) : this.highWatermark
   }
 
   get lastStableOffset(): number {
@@ -133,3 +145,9 @@ export class LogState {
 
 const abortedEndOf = (segments: readonly Segment[]): number =>
   segments.findLast((segment) => segment.abortedFrom < segment.endOffset)?.endOffset ?? 0
+
+/** Recovery has synced what it found. */
+function syncedAtOpening({ segments, endOffset }: RecoveredLog): LogState['synced'] {
+  const last = segments.at(-1)
+  return { offset: endOffset, position: last && !last.isSealed ? last.sizeBytes : 0 }
+}

@@ -54,14 +54,25 @@ export class LogWriter {
 
   async write(round: Round): Promise<void> {
     if (!this.isPrepared) await this.prepare()
+    if (round.boundary) await this.#syncWritten()
+    if (round.boundary?.kind === 'flush') round.isSynced = true
     if (round.boundary?.kind === 'roll') await this.#roll(round.boundary)
     if (round.boundary?.kind === 'checkpoint') this.#checkpoint(round.baseOffset, round.boundary)
     if (round.sizeBytes === 0) return
     const segment = this.#state.active!
+    if (!this.#state.isSynced) round.unmark()
     await segment.use(async (file) => {
       await writeFully(file, round.pieces, segment.sizeBytes, segment.path)
-      await syncOrFail(file)
+      if (round.isSynced) await syncOrFail(file)
     })
+  }
+
+  /** What was written without a sync gets one. */
+  async #syncWritten(): Promise<void> {
+    const { active, isSynced } = this.#state
+    if (isSynced || !active) return
+    await active.use(syncOrFail)
+    this.#state.noteSynced()
   }
 
   async prepare(): Promise<void> {
@@ -86,8 +97,8 @@ export class LogWriter {
   }
 
   noteSyncPoint(): void {
-    const { active } = this.#state
-    if (active) this.#syncPoint.note(active.baseOffset, active.sizeBytes, active.endOffset)
+    const { active, isSynced } = this.#state
+    if (active && isSynced) this.#syncPoint.note(active.baseOffset, active.sizeBytes, active.endOffset)
   }
 
   async #roll(boundary: Extract<RoundBoundary, { kind: 'roll' }>): Promise<void> {
@@ -104,6 +115,7 @@ export class LogWriter {
       this.#limit.touch(previous)
     }
     this.#state.segments.push(boundary.segment)
+    this.#state.noteSynced()
     await this.saveManifest()
     await this.#pruneSnapshots()
   }
@@ -151,16 +163,21 @@ export class LogWriter {
     this.#state.snapshots = this.#state.snapshots.filter((offset) => !doomed.includes(offset))
   }
 
-  /** Cuts what a failed round may have left behind the durable end. */
-  async cutUnfinished(): Promise<void> {
-    const { active } = this.#state
-    if (active) await active.use((file) => file.truncate(active.sizeBytes))
+  /**
+   * Cuts what a failed round may have left behind the last acknowledged one. After a failed sync nothing is known of what
+   * was written since the last good one, though the kernel may still show it.
+   */
+  async cutUnfinished(hasSyncFailed = false): Promise<void> {
+    const { active, synced } = this.#state
+    const end = hasSyncFailed ? synced.position : active?.sizeBytes
+    if (active && end !== undefined) await active.use((file) => file.truncate(end))
   }
 
   /** Everything that makes the next start quick, and last of all the word that it was orderly. */
   async closeCleanly(): Promise<void> {
     const { active, endOffset, producers } = this.#state
     await this.#checkpointing
+    await this.#syncWritten()
     await this.#saveSnapshot(endOffset, encodeProducerSnapshot(producers, endOffset))
     if (active?.index) await this.#saveCache(indexName(active.baseOffset), active.index.encode(active.bounds))
     if (active) this.#state.checkpoint = { baseOffset: active.baseOffset, position: active.sizeBytes, endOffset }

@@ -101,6 +101,7 @@ export class PartitionLog {
   readonly #release: () => void
   #recovery: RecoveryReport
   #syncPointTimer: Timer | undefined
+  #flushTimer: Timer | undefined
   #closing: Promise<void> | undefined
 
   /** Use `openPartitionLog` of open-log.ts. */
@@ -132,6 +133,7 @@ export class PartitionLog {
     this.#start = new LogStart({
       ...{ dir, clock, config, state, writer: this.#writer, warn },
       moved: () => this.#tellChange(),
+      flush: () => this.#flush(),
       rollIdle: () => this.#rollIdle(),
     })
     this.#compaction = new LogCompaction({
@@ -157,9 +159,14 @@ export class PartitionLog {
     return this.#state.endOffset
   }
 
-  /** The offset after the last durable record: what readers see. */
+  /** The offset after the last acknowledged record: what readers see. */
   get highWatermark(): number {
     return this.#state.highWatermark
+  }
+
+  /** The offset after the last record that is on disk: the high watermark, or less where writes are relaxed. */
+  get syncedOffset(): number {
+    return this.#state.synced.offset
   }
 
   /**
@@ -312,6 +319,8 @@ export class PartitionLog {
       this.#state.highWatermark = round.endOffset
       this.#state.producers.transactions.settle(round.endOffset)
     }
+    if (round.isSynced) this.#state.noteSynced()
+    else this.#flushSoon()
     if (isLast) this.#noteSyncPointSoon()
     this.#tellChange()
   }
@@ -323,6 +332,21 @@ export class PartitionLog {
       if (this.#loop.isIdle) this.#writer.noteSyncPoint()
       else this.#noteSyncPointSoon()
     })
+  }
+
+  /** After flush.ms what was written without a sync gets one. */
+  #flushSoon(): void {
+    if (this.#state.isSynced || this.#closing) return
+    this.#flushTimer ??= this.#options.clock.setTimer(this.#options.config().flushMs, () => {
+      this.#flushTimer = undefined
+      this.#flush().catch(() => {})
+    })
+  }
+
+  /** Resolves when all that readers see is on disk. */
+  async #flush(): Promise<void> {
+    if (this.#state.isSynced) return
+    await this.#loop.addBoundary(this.#state.endOffset, { kind: 'flush' }).committed
   }
 
   #tellChange(): void {
@@ -357,10 +381,12 @@ export class PartitionLog {
     }
     const file = this.#state.active?.path ?? this.dir
     const cause = error instanceof SyncFailure ? error.cause : error
-    const fault = writeFault(cause, file, this.#state.highWatermark)
+    const hasSyncFailed = error instanceof SyncFailure
+    const { synced, highWatermark } = this.#state
+    const fault = writeFault(cause, file, hasSyncFailed ? synced.offset : highWatermark)
     this.#goOffline(fault)
     // What the kernel still shows of the failed write must not look written after a restart. May fail; tried once.
-    await this.#writer.cutUnfinished().catch(() => {})
+    await this.#writer.cutUnfinished(hasSyncFailed).catch(() => {})
     return storageRefusal(fault)
   }
 
@@ -369,6 +395,8 @@ export class PartitionLog {
     const { files, limit, clock } = this.#options
     this.#syncPointTimer?.cancel()
     this.#syncPointTimer = undefined
+    this.#flushTimer?.cancel()
+    this.#flushTimer = undefined
     await this.#compaction.interrupt()
     await this.#writer.release()
     const recovered = await recoverLog({ files, dir: this.dir, limit, nowMs: clock.now() })
@@ -476,6 +504,7 @@ export class PartitionLog {
     await this.#compaction.close()
     await this.#loop.drained()
     this.#syncPointTimer?.cancel()
+    this.#flushTimer?.cancel()
     const isUntouched = !this.#writer.isPrepared && (this.#recovery.isClean || this.#recovery.isNew)
     try {
       if (!this.#state.fault && !isUntouched) await this.#writer.closeCleanly()

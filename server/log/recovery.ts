@@ -290,7 +290,11 @@ class Recovery {
         endOffset: result.endOffset,
         maxTimestamp: index.maxTimestamp,
       })
-      if (!result.stop) return true
+      if (!result.stop) {
+        // A killed process may have left it in the kernel's hands alone. It is called durable from here on.
+        if (isLast) await file.sync()
+        return true
+      }
       const known = this.#knownPosition.baseOffset === segment.baseOffset ? this.#knownPosition.position : 0
       const verdict = await judgeTail(file, segment, result.stop, { sizeBytes, knownPosition: known, isLast })
       if (verdict.fault) this.#report.fault ??= verdict.fault

@@ -58,8 +58,8 @@ describe('sending', () => {
       { key: null, value: 'b', timestamp: 5, headers: [] },
     ])
     commit(core, 0, [3, 1], [70, 12])
-    expect(await a.committed).toEqual({ partition: 3, offset: 70 })
-    expect(await b.committed).toEqual({ partition: 1, offset: 12 })
+    expect(await a.committed).toEqual({ partition: 3, offset: 70, durability: 'fsync' })
+    expect(await b.committed).toEqual({ partition: 1, offset: 12, durability: 'fsync' })
   })
 
   test('records for a partition by number go apart; larger groups are split', async () => {
@@ -154,7 +154,7 @@ describe('AbortSignal', () => {
     await receipt.stored
     abort.abort()
     commit(core, 0, [0], [9])
-    expect(await receipt.committed).toEqual({ partition: 0, offset: 9 })
+    expect(await receipt.committed).toEqual({ partition: 0, offset: 9, durability: 'fsync' })
   })
 })
 
@@ -233,7 +233,7 @@ describe('compression', () => {
     expect(core.enqueued.map(({ partition }) => partition)).toEqual([partitionOf('a'), partitionOf(other)])
     const index = core.enqueued.findIndex(({ id }) => id === receipts[0]!.id)
     commit(core, index, [1, 1], [4, 5])
-    expect(await receipts[2]!.committed).toEqual({ partition: 1, offset: 5 })
+    expect(await receipts[2]!.committed).toEqual({ partition: 1, offset: 5, durability: 'fsync' })
   })
 
   test('a topic that was never heard of goes uncompressed, for the outbox to partition', async () => {

@@ -22,8 +22,8 @@ export const smallConfig = (): LogConfig => ({
   retentionMs: -1,
 })
 
-export const openSmall = (files: Files, clock = new HandClock()): Promise<PartitionLog> =>
-  openPartitionLog({ files, dir: LOG_DIR, config: smallConfig, clock, checkpointBytes: 2500 })
+export const openSmall = (files: Files, clock = new HandClock(), config = smallConfig): Promise<PartitionLog> =>
+  openPartitionLog({ files, dir: LOG_DIR, config, clock, checkpointBytes: 2500 })
 
 interface SentBatch {
   producerId: number
@@ -72,24 +72,35 @@ export class CrashWorkload {
     lastAcked: new Map(),
   }
 
-  constructor(files: Files, random: Random) {
+  readonly #isRelaxed: boolean
+
+  constructor(files: Files, random: Random, { isRelaxed = false } = {}) {
     this.#files = files
     this.#random = random
+    this.#isRelaxed = isRelaxed
+  }
+
+  #open(): Promise<PartitionLog> {
+    const durability = this.#isRelaxed ? 'relaxed' : 'fsync'
+    return openSmall(this.#files, this.#clock, () => ({ ...smallConfig(), durability, flushMs: 40 }))
   }
 
   /** The account as of now; later steps don't change it. */
   snapshot(): Account {
     const { account } = this
+    // With relaxed writes the log promises what it has synced, and of producers nothing.
+    const synced = { ackedEnd: Math.min(this.#log?.syncedOffset ?? 0, account.ackedEnd), lastAcked: new Map() }
     return {
       ...account,
       endOffset: this.#log ? Math.max(this.#log.endOffset, account.endOffset) : account.endOffset,
       assigned: new Map([...account.assigned].map(([offset, values]) => [offset, new Set(values)])),
       lastAcked: new Map(account.lastAcked),
+      ...(this.#isRelaxed ? synced : {}),
     }
   }
 
   async run(steps: number): Promise<void> {
-    this.#log = await openSmall(this.#files, this.#clock)
+    this.#log = await this.#open()
     for (let step = 0; step < steps; step++) await this.#step(this.#log)
     await this.#log.close()
   }
@@ -105,6 +116,7 @@ export class CrashWorkload {
   }
 
   async #appendSome(log: PartitionLog): Promise<void> {
+    if (this.#isRelaxed) this.#clock.advance(10)
     const count = 1 + randomBelow(this.#random, 4)
     const waiting: Promise<void>[] = []
     for (let index = 0; index < count; index++) {
@@ -209,7 +221,7 @@ export class CrashWorkload {
   async #reopen(log: PartitionLog): Promise<void> {
     await log.close()
     this.account.endOffset = log.endOffset
-    this.#log = await openSmall(this.#files, this.#clock)
+    this.#log = await this.#open()
   }
 }
 
