@@ -5,6 +5,7 @@ import { cacheFolder, programDriver } from './support/driver.ts'
 testClient({
   client: 'franz-go',
   start: () => programDriver(`${cacheFolder}/franz-go`, []),
+  sendsPatterns: true,
 })
 
 testClient({

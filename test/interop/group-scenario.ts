@@ -4,6 +4,7 @@
  */
 import { expect } from 'vitest'
 import { Reader } from '../../protocol/bytes/reader.ts'
+import { consumerGroupDescribe } from '../../protocol/messages/consumer-groups.ts'
 import { describeGroups } from '../../protocol/messages/group-admin.ts'
 import { offsetFetch } from '../../protocol/messages/group-offsets.ts'
 import { encodeBatch, type RecordInput } from '../../protocol/records.ts'
@@ -11,6 +12,7 @@ import type { Relay } from '../../server/relay.ts'
 import { eventually } from '../support/eventually.ts'
 import { startRelay } from '../support/relay.ts'
 import { RelayClient } from '../support/relay-client.ts'
+import type { GroupProtocol } from './support/driver.ts'
 
 export const PARTITIONS = 4
 export const SESSION_MS = 6000
@@ -36,7 +38,9 @@ export const hex = (bytes: Uint8Array | null | undefined): string | null =>
   bytes ? Buffer.from(bytes).toString('hex') : null
 
 export const relayForGroups = (): Promise<Relay> =>
-  startRelay({ config: { kafkaPort: 0, groupInitialRebalanceDelayMs: 300 } })
+  startRelay({
+    config: { kafkaPort: 0, groupInitialRebalanceDelayMs: 300, groupConsumerHeartbeatIntervalMs: HEARTBEAT_MS },
+  })
 
 /** One record in each partition, the same in all but its key; as a library should see them. */
 export async function writeRound(client: RelayClient, topicId: string, round: number): Promise<SeenRecord[]> {
@@ -60,16 +64,32 @@ export async function writeRound(client: RelayClient, topicId: string, round: nu
 }
 
 /** Partitions of each member, once the group is stable with so many. */
-export async function assignedParts(client: RelayClient, group: string, members: number): Promise<number[][]> {
+export async function assignedParts(
+  client: RelayClient,
+  group: string,
+  members: number,
+  protocol: GroupProtocol = 'classic',
+): Promise<number[][]> {
+  const partsOf = protocol === 'classic' ? classicParts : consumerParts
   return eventually(
     async () => {
-      const { groups } = await client.call(describeGroups, { groups: [group] })
-      const [described] = groups
-      if (described!.groupState !== 'Stable' || described!.members.length !== members) return undefined
-      return described!.members.map(({ memberAssignment }) => partitionsIn(memberAssignment))
+      const parts = await partsOf(client, group)
+      return parts?.length === members ? parts : undefined
     },
     { withinMs: 20_000, what: `${group} is stable with ${members} members` },
   )
+}
+
+async function classicParts(client: RelayClient, group: string): Promise<number[][] | undefined> {
+  const [described] = (await client.call(describeGroups, { groups: [group] })).groups
+  if (described!.groupState !== 'Stable') return undefined
+  return described!.members.map(({ memberAssignment }) => partitionsIn(memberAssignment))
+}
+
+async function consumerParts(client: RelayClient, group: string): Promise<number[][] | undefined> {
+  const [described] = (await client.call(consumerGroupDescribe, { groupIds: [group] })).groups
+  if (described!.groupState !== 'Stable') return undefined
+  return described!.members.map(({ assignment }) => assignment.topicPartitions.flatMap((each) => each.partitions))
 }
 
 /** An assignment of the consumer protocol that names one topic. */
@@ -94,12 +114,13 @@ const inOrder = (records: readonly SeenRecord[]) =>
 export async function sharesAndTakesOver(
   relay: Relay,
   start: (group: string, topic: string) => Promise<LibraryMember>,
+  protocol: GroupProtocol = 'classic',
 ): Promise<void> {
   const client = await RelayClient.open(relay.websocket.url)
   const topicId = await client.createTopic('shared', { partitions: PARTITIONS })
   const expected = await writeRound(client, topicId, 0)
   const members = await Promise.all([start('g', 'shared'), start('g', 'shared')])
-  const parts = await assignedParts(client, 'g', 2)
+  const parts = await assignedParts(client, 'g', 2, protocol)
   expect(parts.map((part) => part.length)).toEqual([2, 2])
   expect(new Set(parts.flat()).size).toBe(PARTITIONS)
 
@@ -109,7 +130,7 @@ export async function sharesAndTakesOver(
   for (const { seen } of members) expect(seen.some(({ offset }) => offset === 1)).toBe(true)
 
   await members[0]!.close()
-  expect((await assignedParts(client, 'g', 1))[0]).toHaveLength(PARTITIONS)
+  expect((await assignedParts(client, 'g', 1, protocol))[0]).toHaveLength(PARTITIONS)
   expected.push(...(await writeRound(client, topicId, 2)))
   await eventually(() => seenByAll().length >= expected.length, { withinMs: 20_000, what: 'the third round' })
   expect(inOrder(seenByAll())).toEqual(inOrder(expected))

@@ -9,6 +9,7 @@ for (const version of ['3.9.1', '4.3.1']) {
   testClient({
     client: 'Java client',
     start: () => programDriver('java', ['-XX:TieredStopAtLevel=1', '-cp', classPath, program]),
+    sendsPatterns: version.startsWith('4'),
     withoutConsumerProtocol: version.startsWith('3') ? 'the protocol is a preview in this client' : undefined,
   })
 }

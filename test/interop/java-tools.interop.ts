@@ -4,11 +4,13 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect } from 'vitest'
+import { consumerGroupHeartbeat } from '../../protocol/messages/consumer-groups.ts'
 import { temporaryFolder } from '../support/relay.ts'
+import { RelayClient } from '../support/relay-client.ts'
 import { relayForClients } from './support/client-scenario.ts'
 import { clientTest } from './support/compatibility.ts'
 import { cacheFolder } from './support/driver.ts'
-import { readByOttla } from './support/records.ts'
+import { RECORDS, readByOttla, writeByOttla } from './support/records.ts'
 
 const run = promisify(execFile)
 const base64 = (text: string) => Buffer.from(text).toString('base64')
@@ -133,5 +135,52 @@ for (const version of Object.keys(MOVED)) {
       show(version, 'produce', 'consume', 'lz4', 'classic groups')
     },
     180_000,
+  )
+
+  // The protocol is a preview in 3.x.
+  if (version.startsWith('3')) continue
+  clientTest(
+    'Java tools',
+    `${version}: groups of the next protocol`,
+    async (show) => {
+      const { relay, address, url } = await relayForClients()
+      await relay.engine.createTopic({ name: 't', partitionCount: 2, configs: {} })
+      await writeByOttla(url, 't', RECORDS)
+      const at = ['--bootstrap-server', address]
+      const reading = [...at, '--topic', 't', '--from-beginning', '--max-messages', String(RECORDS.length)]
+      const asNext = ['--group', 'next', '--consumer-property', 'group.protocol=consumer']
+      expect(await tool('consumer', [...reading, ...asNext, '--timeout-ms', '20000'])).toContain('without a key')
+      expect(await tool('groups', [...at, '--list', '--type', 'consumer', '--state'])).toMatch(
+        /next\s+Consumer\s+Empty/,
+      )
+
+      // A member that stays while it is looked at.
+      const client = await RelayClient.open(url)
+      await client.call(consumerGroupHeartbeat, {
+        ...{ groupId: 'next', memberId: 'looked-at', memberEpoch: 0, instanceId: 'instance-1', rackId: 'r' },
+        ...{ rebalanceTimeoutMs: 60_000, subscribedTopicNames: ['t'], topicPartitions: [] },
+      })
+      const describing = [...at, '--describe', '--group', 'next']
+      const described = await tool('groups', [...describing, '--verbose'])
+      expect(described).toMatch(/next\s+t\s+0\s+\d+\s+6\s+6\s+0\s+looked-at\s+\/127.0.0.1\s+test/)
+      const members = await tool('groups', [...describing, '--members', '--verbose'])
+      expect(members).toMatch(/looked-at\s+instance-1\s+\/127.0.0.1\s+test\s+2\s+\d+\s+t:0,1/)
+      expect(await tool('groups', [...describing, '--state', '--verbose'])).toMatch(/uniform\s+Stable\s+\d+\s+\d+\s+1/)
+      expect(await tool('groups', [...at, '--delete', '--group', 'next'])).toContain('The group is not empty')
+
+      const entity = ['--entity-type', 'groups', '--entity-name', 'next']
+      await tool('configs', [...at, '--alter', ...entity, '--add-config', 'consumer.session.timeout.ms=60000'])
+      expect(await tool('configs', [...at, '--describe', ...entity])).toContain('consumer.session.timeout.ms=60000')
+
+      const leaving = { groupId: 'next', memberId: 'looked-at', memberEpoch: -1, instanceId: 'instance-1' }
+      await client.call(consumerGroupHeartbeat, leaving)
+      const reset = ['--reset-offsets', '--to-earliest', '--topic', 't', '--execute']
+      await tool('groups', [...at, '--group', 'next', ...reset])
+      expect(await tool('groups', [...describing])).toMatch(/next\s+t\s+0\s+0\s+6\s+6/)
+      await tool('groups', [...at, '--group', 'next', '--delete-offsets', '--topic', 't'])
+      expect(await tool('groups', [...at, '--delete', '--group', 'next'])).toMatch(/successful/)
+      show(version, 'KIP-848 groups')
+    },
+    240_000,
   )
 }

@@ -13,10 +13,15 @@ function adminOf(relay: Relay): Admin {
   return admin
 }
 
-test('[GRP-20] @platformatic/kafka: two members share, one leaves, the other takes over; bytes and commits agree', async () => {
-  const relay = await relayForGroups()
-  await sharesAndTakesOver(relay, (group, topic) => platformaticMember(relay, group, topic))
-}, 60_000)
+test.each(['classic', 'consumer'] as const)(
+  '[GRP-20] @platformatic/kafka: two members share, one leaves, the other takes over; bytes and commits agree (%s protocol)',
+  async (protocol) => {
+    const relay = await relayForGroups()
+    const start = (group: string, topic: string) => platformaticMember(relay, group, topic, protocol)
+    await sharesAndTakesOver(relay, start, protocol)
+  },
+  60_000,
+)
 
 test("[GRP-20] @platformatic/kafka's admin: groups, their offsets, their end", async () => {
   const relay = await relayForGroups()

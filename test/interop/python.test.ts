@@ -14,6 +14,7 @@ const python = (script: string) => () =>
 testClient({
   client: 'confluent-kafka-python',
   start: python('confluent.py'),
+  sendsPatterns: true,
 })
 
 testClient({

@@ -1,10 +1,13 @@
 /** What every client with a driver goes through: writing, reading, each codec, exactly once, admin, groups. */
 import { expect } from 'vitest'
 import { CODEC_NAMES } from '../../../protocol/compression.ts'
+import { consumerGroupDescribe } from '../../../protocol/messages/consumer-groups.ts'
 import { fetch } from '../../../protocol/messages/fetch.ts'
 import { listGroups } from '../../../protocol/messages/group-admin.ts'
+import { offsetFetch } from '../../../protocol/messages/group-offsets.ts'
 import { batchesIn, codecOf } from '../../../protocol/record-batch.ts'
 import type { Relay } from '../../../server/relay.ts'
+import { eventually } from '../../support/eventually.ts'
 import { startRelay } from '../../support/relay.ts'
 import { RelayClient } from '../../support/relay-client.ts'
 import { clientTest, type Feature } from './compatibility.ts'
@@ -26,6 +29,8 @@ export interface ClientTraits {
   asRead?: (record: PlainRecord) => PlainRecord
   /** Reason why it has no consumer of the new group protocol, where it has none. */
   withoutConsumerProtocol?: string
+  /** Whether it hands regular expressions (topics that begin with ^) to the relay. Default: it cannot, or matches itself. */
+  sendsPatterns?: boolean
   withoutAdmin?: string
   withoutIdempotence?: string
 }
@@ -112,6 +117,38 @@ export function testClient(traits: ClientTraits): void {
       show(version, feature)
     })
   }
+
+  if (traits.sendsPatterns) {
+    clientTest(
+      client,
+      'reads topics that match its expression, also those that come to (consumer protocol)',
+      async (show) => {
+        const driver = start()
+        await readsWhatMatches(driver)
+        show(await driver.version(), 'KIP-848 groups')
+      },
+    )
+  }
+}
+
+async function readsWhatMatches(driver: Driver): Promise<void> {
+  const { relay, address, url } = await relayForClients()
+  const create = (name: string) => relay.engine.createTopic({ name, partitionCount: 1, configs: {} })
+  await create('matched-1')
+  const reading = driver.group(address, '^matched-.*', 'g', 2 * RECORDS.length, 'consumer')
+  const client = await RelayClient.open(url)
+  const described = async () => (await client.call(consumerGroupDescribe, { groupIds: ['g'] })).groups[0]!
+  // Some put it in brackets.
+  await eventually(async () => (await described()).members[0]?.subscribedTopicRegex?.includes('^matched-.*'), {
+    withinMs: 15_000,
+    what: 'the expression has come',
+  })
+  await Promise.all([create('matched-2'), create('unmatched')])
+  for (const topic of ['matched-1', 'matched-2', 'unmatched']) await writeByOttla(url, topic, RECORDS)
+  expect(await reading).toHaveLength(2 * RECORDS.length)
+  const { groups } = await client.call(offsetFetch, { groups: [{ groupId: 'g', topics: null }] }, 9)
+  const committed = groups[0]!.topics.map(({ name, partitions }) => [name, partitions[0]!.committedOffset])
+  expect(Object.fromEntries(committed)).toEqual({ 'matched-1': RECORDS.length, 'matched-2': RECORDS.length })
 }
 
 /** Some clients fall back to the classic protocol without a word. */
@@ -122,7 +159,9 @@ async function typeOfGroup(url: string, groupId: string): Promise<string | undef
 }
 
 export async function relayForClients(): Promise<{ relay: Relay; address: string; url: string }> {
-  const relay = await startRelay({ config: { kafkaPort: 0, groupInitialRebalanceDelayMs: 0 } })
+  const relay = await startRelay({
+    config: { kafkaPort: 0, groupInitialRebalanceDelayMs: 0, groupConsumerHeartbeatIntervalMs: 500 },
+  })
   return { relay, address: relay.kafka!.address, url: relay.websocket.url }
 }
 

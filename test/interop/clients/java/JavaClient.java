@@ -111,12 +111,22 @@ public class JavaClient {
     }
   }
 
-  static JsonNode group(JsonNode a) {
+  // The class came with 4.0, and this program also runs with older clients.
+  static void subscribe(KafkaConsumer<byte[], byte[]> consumer, String topic) throws Exception {
+    if (!topic.startsWith("^")) {
+      consumer.subscribe(List.of(topic));
+      return;
+    }
+    Class<?> pattern = Class.forName("org.apache.kafka.clients.consumer.SubscriptionPattern");
+    consumer.getClass().getMethod("subscribe", pattern).invoke(consumer, pattern.getConstructor(String.class).newInstance(topic));
+  }
+
+  static JsonNode group(JsonNode a) throws Exception {
     Properties properties = properties(a.get("address").asText());
     properties.put("group.id", a.get("group").asText());
     properties.put("group.protocol", a.get("protocol").asText());
     try (KafkaConsumer<byte[], byte[]> consumer = consumer(properties)) {
-      consumer.subscribe(List.of(a.get("topic").asText()));
+      subscribe(consumer, a.get("topic").asText());
       JsonNode records = take(consumer, a.get("count").asInt());
       consumer.commitSync();
       return records;

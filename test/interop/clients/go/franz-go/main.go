@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -137,7 +138,11 @@ func group(ctx context.Context, a arguments) (any, error) {
 	if a.Protocol == "consumer" {
 		ctx = context.WithValue(ctx, "opt_in_kafka_next_gen_balancer_beta", true)
 	}
-	client, err := open(a.Address, kgo.WithContext(ctx), kgo.ConsumerGroup(a.Group), kgo.ConsumeTopics(a.Topic), kgo.DisableAutoCommit(), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	options := []kgo.Opt{kgo.WithContext(ctx), kgo.ConsumerGroup(a.Group), kgo.ConsumeTopics(a.Topic), kgo.DisableAutoCommit(), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart())}
+	if strings.HasPrefix(a.Topic, "^") {
+		options = append(options, kgo.ConsumeRegex())
+	}
+	client, err := open(a.Address, options...)
 	if err != nil {
 		return nil, err
 	}
