@@ -2,6 +2,8 @@
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import type { Ottla } from '../../client/ottla.ts'
+import { seededRandom } from '../../protocol/lib/random.ts'
+import type { Relay } from '../../server/relay.ts'
 import { buildBrowserFiles } from '../../worker/build/browser-files.ts'
 import { type Chromium, startChromium } from '../support/chromium.ts'
 import { eventually } from '../support/eventually.ts'
@@ -10,6 +12,7 @@ import { recordsIn } from '../support/read-values.ts'
 import { startRelay } from '../support/relay.ts'
 import { RelayClient } from '../support/relay-client.ts'
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts'
+import { InterleavedTransactions } from '../support/transactions.ts'
 import { BARE_PAGE, REAL_PAGE } from './fixtures/real-page.ts'
 
 declare global {
@@ -30,6 +33,7 @@ describe('the client in pages, with the real relay', () => {
   let pages: PageServer
   let chromium: Chromium
   let proxy: TcpProxy
+  let relay: Relay
   let relayUrl: string
   beforeAll(async () => {
     const files = await buildBrowserFiles()
@@ -40,7 +44,7 @@ describe('the client in pages, with the real relay', () => {
   afterAll(() => pages?.close())
 
   beforeEach(async () => {
-    const relay = await startRelay({ config: { allowOrigins: [pages.origin] } })
+    relay = await startRelay({ config: { allowOrigins: [pages.origin] } })
     proxy = await startTcpProxy({ port: Number(new URL(relay.http.url).port) })
     relayUrl = relay.websocket.url
     const client = await RelayClient.open(relayUrl)
@@ -96,6 +100,29 @@ describe('the client in pages, with the real relay', () => {
     const deliveries = await client.deliveredTo(count)
     return deliveries.flatMap(({ records }) => recordsIn(records).map(({ value }) => value))
   }
+
+  test('[TXN-56] a page shows committed records alone, from its replica in IndexedDB, and offline the same', async () => {
+    const log = relay.engine.topicByName('notes')!.partitions[0]!
+    const account = new InterleavedTransactions(log, seededRandom(56))
+    for (let step = 0; step < 200; step++) await account.step()
+    await account.written()
+    const committed = account.committed().map(({ value }) => value)
+    expect(log.lastStableOffset).toBeLessThan(log.highWatermark)
+    const online = await open('shared', 'transactions')
+    await eventually(async () => (await valuesIn(online)).length >= committed.length)
+    expect(await valuesIn(online)).toEqual(committed)
+    await account.settle()
+    const all = account.committed().map(({ value }) => value)
+    await eventually(async () => (await valuesIn(online)).length >= all.length)
+    expect(await valuesIn(online)).toEqual(all)
+    const end = log.highWatermark
+    await eventually(() => online.evaluate((at) => window.ottla.status.topics[0]?.replica[0]?.end === at, end))
+    await online.close()
+    proxy.setMode('close')
+    const offline = await open('shared', 'transactions')
+    await eventually(async () => (await valuesIn(offline)).length >= all.length)
+    expect(await valuesIn(offline)).toEqual(all)
+  })
 
   test('[WRK-22] a page opens and reads its replica with the relay out of reach, and its write goes out later, once', async () => {
     const before = await open('shared', 'offline')
