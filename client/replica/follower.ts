@@ -12,6 +12,7 @@ import { checkFrame } from './frame-check.ts'
 import type { ChunkRow, ReplicaStore, StoredPosition } from './store.ts'
 import type { StoreError } from './store-error.ts'
 import { initialSync, isUpToDate, type SyncEffect, type SyncEvent, type SyncState, step } from './sync-state.ts'
+import { firstInTransaction } from './undecided.ts'
 import { isTrimDue, planMerge, planTrim, SLICE_BYTES, SMALL_ROWS_MAX } from './upkeep.ts'
 
 export interface FollowerContext {
@@ -64,6 +65,7 @@ export class Follower implements WrittenPartition {
     this.partition = partition
     this.#context = context
     this.#state = initialSync(position, { ...emptyPosition(topicId, partition), generation }, policy)
+    if (!this.position.knowsAborted) this.#change(() => this.#dropUndecided())
   }
 
   get position(): StoredPosition {
@@ -281,6 +283,22 @@ export class Follower implements WrittenPartition {
     this.#apply({ type: 'changed', position: plan.position })
   }
 
+  /** Once, for what an older version has stored. */
+  async #dropUndecided(): Promise<void> {
+    const { store, writer } = this.#context
+    const position: StoredPosition = { ...this.position, knowsAborted: true }
+    const offset = await firstInTransaction(store, position)
+    if (offset === undefined) {
+      await store.replaceChunks({ position, fromOffset: NO_END, toOffset: NO_END, chunks: [] })
+      return this.#apply({ type: 'tidied', position })
+    }
+    const plan = await planCut(store, position, offset)
+    await store.replaceChunks(plan)
+    writer.forget(this)
+    this.#context.tell(this, plan.position.nextOffset)
+    this.#apply({ type: 'changed', position: plan.position })
+  }
+
   async #reset(offset: number, isOtherLog: boolean): Promise<void> {
     const { position } = this
     const empty = emptyPosition(this.topicId, this.partition)
@@ -324,5 +342,6 @@ export function emptyPosition(topicId: string, partition: number): StoredPositio
     generation: 0,
     sizeBytes: 0,
     mergedUpTo: 0,
+    knowsAborted: true,
   }
 }

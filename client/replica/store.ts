@@ -40,6 +40,8 @@ export interface StoredPosition {
   sizeBytes: number
   /** Chunks below are merged, or were large from the start. */
   mergedUpTo: number
+  /** Rows know which transactions were aborted. Left out by versions that did not keep it (undecided.ts). */
+  knowsAborted?: true
 }
 
 /** One row: whole batches in ascending order. Its key is [topicId, partition, nextOffset - 1]. */

@@ -1,9 +1,11 @@
 /** Every reader of the client against a real relay on which transactions interleave, compared with their account. */
 import 'fake-indexeddb/auto'
+import { openDB } from 'idb'
 import { afterEach, expect, onTestFinished, test } from 'vitest'
 import { WebSocket } from 'ws'
 import { connect, type Ottla, type ReadOptions, string } from '../../client/index.ts'
 import { type TailPosition, tail } from '../../client/live.ts'
+import { databaseName } from '../../client/replica/idb-format.ts'
 import { type Random, seededRandom } from '../../protocol/lib/random.ts'
 import type { PartitionLog } from '../../server/log/partition-log.ts'
 import { createRelay, type Relay } from '../../server/relay.ts'
@@ -141,6 +143,46 @@ test('[TXN-53] rows of a replica that are joined, merged and cut keep their abor
   const kept = account.committed().filter(({ offset }) => offset < log.lastStableOffset)
   expect(await readAll(ottla)).toEqual(kept)
 }, 60_000)
+
+test('[TXN-57] what an older version stored without aborted transactions is fetched again', async () => {
+  const { log, account } = await setUp(57)
+  const replica = `committed-${replicas++}`
+  await log.append(batchOf(['plain'])).durable
+  await write(account, 100)
+  const held = (ottla: Ottla) => ottla.status.topics[0]?.replica[0]
+  const isComplete = (ottla: Ottla) => held(ottla)?.end === log.lastStableOffset && held(ottla)?.upToDate
+  const older = await open({ replica })
+  following(older)
+  await eventually(() => isComplete(older))
+  await older.close()
+  await asOlderVersion(replica)
+
+  const newer = await open({ replica })
+  const { placed } = following(newer)
+  await write(account, 20)
+  await eventually(() => isComplete(newer))
+  expect(await readAll(newer)).toEqual([{ offset: 0, value: 'plain' }, ...account.committed()])
+  await eventually(() => placed.at(-1)?.offset === account.committed().at(-1)?.offset)
+  await newer.close()
+  await relay.close()
+  const offline = await open({ replica })
+  expect(held(offline)).toMatchObject({ start: 0, end: log.lastStableOffset })
+})
+
+/** The database without what older versions did not keep. */
+async function asOlderVersion(replica: string): Promise<void> {
+  const database = await openDB(databaseName(replica))
+  const transaction = database.transaction(['chunks', 'positions'], 'readwrite')
+  for (const name of ['chunks', 'positions']) {
+    for (let at = await transaction.objectStore(name).openCursor(); at; at = await at.continue()) {
+      if (typeof at.value === 'string') continue
+      const { aborted: _, knowsAborted: __, ...rest } = at.value
+      await at.update!(rest)
+    }
+  }
+  await transaction.done
+  database.close()
+}
 
 test('[TXN-54] a live tail gives committed records alone, from the beginning, from an offset, and the last of them', async () => {
   const { log, random, account } = await setUp(54)
