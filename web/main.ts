@@ -12,6 +12,7 @@ import { registerServiceWorker } from './register.ts'
 import { linkTo, type Route, startRouter } from './router.ts'
 import { type App, createApp } from './state.ts'
 import { connectionView } from './views/connection.ts'
+import { groupsView } from './views/groups.ts'
 import { liveView } from './views/live.ts'
 import { outboxView } from './views/outbox.ts'
 import { topicView } from './views/topic.ts'
@@ -66,6 +67,8 @@ function showScreen(shell: Shell, app: App, { screen, path, query }: Route, left
       return topic === undefined
         ? shell.show(screen, title, topicsView(app, left))
         : shell.show(screen, topic, topicView(app, topic, left))
+    case 'groups':
+      return shell.show(screen, title, groupsView(app, left))
     case 'write':
       return shell.show(screen, title, writeView(app, query.get('topic'), left))
     case 'outbox':

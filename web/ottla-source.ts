@@ -6,7 +6,7 @@
  */
 import { bytes, connect, type Ottla, type ReplicaPolicy, type Topic, type TopicRecord } from '../worker/index.ts'
 import { exportOutbox } from './outbox-export.ts'
-import type { LogRecord, ReadFrom, ReadOptions, Source, WriteInput, WriteReceipt } from './source.ts'
+import type { GroupSummary, LogRecord, ReadFrom, ReadOptions, Source, WriteInput, WriteReceipt } from './source.ts'
 import { openTopicMaker, type TopicMaker } from './topic-maker.ts'
 import { openTopicSurvey, type TopicSurvey } from './topic-survey.ts'
 
@@ -75,6 +75,14 @@ class OttlaSource implements Source {
 
   topics() {
     return this.#survey.list()
+  }
+
+  /** A group that goes between the two questions is left out. */
+  async groups(): Promise<GroupSummary[]> {
+    const { admin } = this.#ottla
+    const names = (await admin.listConsumerGroups()).map(({ groupId }) => groupId).sort()
+    const described = await admin.describeConsumerGroups(names, { lag: true }).settled()
+    return described.flatMap(({ value }) => (value ? [{ ...value, lag: value.lag ?? [] }] : []))
   }
 
   async keep(name: string): Promise<void> {

@@ -4,6 +4,8 @@
  * Screens know only this file, so each can be tested on a few records in memory; `ottla-source.ts` makes it real.
  */
 
+import type { GroupLag } from '../client/admin/group-lag.ts'
+import type { GroupDescription, GroupMember } from '../client/admin/groups.ts'
 import type { OutboxEntry, Status, StoredDurability } from '../client/core.ts'
 import type { ErrorInfo } from '../client/errors.ts'
 
@@ -41,6 +43,11 @@ export interface TopicList {
   fromRelay: boolean
 }
 
+/** A group of consumers, with where it is in every partition. */
+export interface GroupSummary extends GroupDescription {
+  lag: GroupLag[]
+}
+
 /** `last` counts records over all partitions; `offset` holds for each partition that is read. */
 export type ReadFrom = { last: number } | { offset: number } | { timestampMs: number } | 'beginning' | 'end'
 
@@ -73,6 +80,8 @@ export interface Source {
   /** Which context holds connection and replica. */
   host(): string
   topics(): Promise<TopicList>
+  /** By name. Rejects DISCONNECTED while offline: nobody but the relay knows them. */
+  groups(): Promise<GroupSummary[]>
   /** Keeps a replica of the topic from now on, so that it can be read offline. */
   keep(topic: string): Promise<void>
   /** Batches of records, ascending within each partition. */
@@ -87,4 +96,4 @@ export interface Source {
   }
 }
 
-export type { ErrorInfo, OutboxEntry, Status }
+export type { ErrorInfo, GroupLag, GroupMember, OutboxEntry, Status }

@@ -1,10 +1,11 @@
 /** The built page in a real Chromium against a real relay. Console errors and policy violations fail `close()`. */
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { connect } from '../../client/node.ts'
 import { RelayClient } from '../support/relay-client.ts'
 import { type Stage, setStage } from './stage.ts'
 
-const SCREENS = ['live', 'topics', 'write', 'outbox', 'connection']
+const SCREENS = ['live', 'topics', 'groups', 'write', 'outbox', 'connection']
 
 let stage: Stage
 beforeAll(async () => {
@@ -73,6 +74,28 @@ test('a write is stored, then committed, then readable in its topic, all by keyb
   await shows(page, 'notes 0 · 0')
   await page.keyboard.press('Escape')
   await page.close()
+})
+
+test('[PAGE-1] groups show their state, their members, and how far each is behind, as it changes', async () => {
+  const ottla = await connect(stage.relay.websocket.url)
+  await ottla.admin.createTopics([{ name: 'orders', partitions: 2 }])
+  const orders = ottla.topic('orders')
+  const write = (count: number) =>
+    Promise.all(Array.from({ length: count }, () => orders.send({ value: Uint8Array.of(1), partition: 0 }).committed))
+  await write(7)
+  await ottla.admin.alterConsumerGroupOffsets('billing', [{ topic: 'orders', partition: 0, offset: 3 }])
+  const page = await stage.open('#/groups')
+  await shows(page, 'Empty, 0 members, 4 records behind')
+  await shows(page, 'at 3 of 7, 4 behind')
+  await write(2)
+  await shows(page, 'at 3 of 9, 6 behind')
+  const consumer = ottla.group('billing').read(orders, { from: 'beginning' })
+  const reading = consumer.each(() => {})
+  await shows(page, /Stable, 1 member, nothing left to read/, 20_000)
+  await consumer.close()
+  await reading
+  await page.close()
+  await ottla.close()
 })
 
 test('the page starts offline, shows its flights, keeps a write and sends it when the relay is back', async () => {

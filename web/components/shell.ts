@@ -14,6 +14,12 @@ export interface ScreenLink {
 export const SCREENS: readonly ScreenLink[] = [
   { screen: 'live', title: 'Live', key: 'l', icon: 'M3 18c3-13 15-13 18 0M3 18h.01M21 18h.01' },
   { screen: 'topics', title: 'Topics', key: 't', icon: 'M3 7h18M3 12h13M3 17h16' },
+  {
+    screen: 'groups',
+    title: 'Groups',
+    key: 'g',
+    icon: 'M9 11a3 3 0 1 0 0-6 3 3 0 0 0 0 6M3 20c0-4 3-6 6-6s6 2 6 6M16 5.2a3 3 0 0 1 0 5.6M17.5 14.4c2.2.7 3.5 2.7 3.5 5.6',
+  },
   { screen: 'write', title: 'Write', key: 'w', icon: 'M4 20l1-5L16 4l4 4L9 19l-5 1M14 6l4 4' },
   { screen: 'outbox', title: 'Outbox', key: 'o', icon: 'M12 15V4M8 8l4-4 4 4M4 14v6h16v-6' },
   { screen: 'connection', title: 'Connection', key: 'c', icon: 'M4 12h4l2-6 4 12 2-6h4' },
