@@ -58,6 +58,8 @@ interface Wanted {
   log: PartitionLog | undefined
   errorCode: number
   fetchOffset: number
+  /** Where the client's last record was written, or -1. */
+  lastFetchedEpoch: number
   bytesMax: number
 }
 
@@ -66,8 +68,8 @@ function resolve(request: Request, context: RequestContext): Wanted[] {
     const topic = findTopic(context, { name, topicId, byId: context.apiVersion >= 13 })
     return partitions.map((asked): Wanted => {
       const { log, errorCode } = findLog(context, topic, asked)
-      const { partition, fetchOffset, partitionMaxBytes: bytesMax } = asked
-      return { topic, name, topicId, partition, log, errorCode, fetchOffset, bytesMax }
+      const { partition, fetchOffset, lastFetchedEpoch, partitionMaxBytes: bytesMax } = asked
+      return { topic, name, topicId, partition, log, errorCode, fetchOffset, lastFetchedEpoch, bytesMax }
     })
   })
 }
@@ -103,7 +105,7 @@ async function readAll(request: Request, wanted: readonly Wanted[], context: Req
     const limits = { bytesMax: Math.min(each.bytesMax, budget), isFirst: sizeBytes === 0, isCommitted }
     const read = await readOne(each, limits)
     const goneCode = deletedCode(each, context)
-    const partition = goneCode ? emptyResponse(each.partition, goneCode, undefined) : read
+    const partition = goneCode ? failure(each.partition, goneCode, false) : read
     const recordBytes = partition.records?.length ?? 0
     budget = Math.max(0, budget - recordBytes)
     sizeBytes += recordBytes
@@ -154,36 +156,47 @@ interface ReadLimits {
 
 async function readOne(wanted: Wanted, { bytesMax, isFirst, isCommitted }: ReadLimits): Promise<PartitionResponse> {
   const { log, partition: partitionIndex, fetchOffset } = wanted
-  if (!log || wanted.errorCode !== ErrorCode.NONE) return emptyResponse(partitionIndex, wanted.errorCode, log)
-  if (damageCode(log, fetchOffset, isCommitted))
-    return emptyResponse(partitionIndex, ErrorCode.KAFKA_STORAGE_ERROR, log)
-  if (fetchOffset < log.startOffset || fetchOffset > log.highWatermark) {
-    return emptyResponse(partitionIndex, ErrorCode.OFFSET_OUT_OF_RANGE, log)
-  }
-  const nothing = () => ({
-    ...emptyResponse(partitionIndex, ErrorCode.NONE, log),
+  if (!log || wanted.errorCode !== ErrorCode.NONE) return failure(partitionIndex, wanted.errorCode, log !== undefined)
+  if (damageCode(log, fetchOffset, isCommitted)) return failure(partitionIndex, ErrorCode.KAFKA_STORAGE_ERROR, true)
+  const divergence = divergenceOf(wanted, log)
+  if (divergence === 'unknown' || fetchOffset < log.startOffset || fetchOffset > log.highWatermark)
+    return failure(partitionIndex, ErrorCode.OFFSET_OUT_OF_RANGE, true)
+  const nothing = (): PartitionResponse => ({
+    partitionIndex,
+    errorCode: ErrorCode.NONE,
+    highWatermark: log.highWatermark,
+    lastStableOffset: log.lastStableOffset,
+    logStartOffset: log.startOffset,
     abortedTransactions: isCommitted ? [] : null,
+    records: NO_RECORDS,
   })
+  if (divergence) return { ...nothing(), divergingEpoch: divergence }
   const end = isCommitted ? log.lastStableOffset : log.highWatermark
   if (fetchOffset >= end || (bytesMax <= 0 && !isFirst)) return nothing()
   try {
     const { bytes: records, aborted: abortedTransactions } = await readOn(log, fetchOffset, bytesMax, isCommitted)
     return records.length > bytesMax && !isFirst ? nothing() : { ...nothing(), records, abortedTransactions }
   } catch (error) {
-    const { code } = asKafkaError(error)
-    return emptyResponse(partitionIndex, code, log)
+    return failure(partitionIndex, asKafkaError(error).code, true)
   }
 }
 
-function emptyResponse(partitionIndex: number, errorCode: number, log: PartitionLog | undefined): PartitionResponse {
-  return {
-    partitionIndex,
-    errorCode,
-    highWatermark: log?.highWatermark ?? -1,
-    lastStableOffset: log?.lastStableOffset ?? -1,
-    logStartOffset: log?.startOffset ?? -1,
-    abortedTransactions: null,
-    // Some clients take null for a protocol error; no bytes say the same.
-    records: new Uint8Array(0),
-  }
+/**
+ * KIP-595: whoever says in which epoch its last record was written is told where that epoch ended here, if that is before
+ * the offset it asks for. Of an epoch that is above all of ours nothing can be said.
+ */
+function divergenceOf({ fetchOffset, lastFetchedEpoch }: Wanted, log: PartitionLog) {
+  if (lastFetchedEpoch < 0) return undefined
+  const { epoch, endOffset } = log.endOffsetForEpoch(lastFetchedEpoch)
+  if (epoch < 0 || lastFetchedEpoch > log.leaderEpoch) return 'unknown'
+  return epoch < lastFetchedEpoch || endOffset < fetchOffset ? { epoch, endOffset } : undefined
+}
+
+/** Some clients take null for a protocol error; no bytes say the same. */
+const NO_RECORDS = new Uint8Array(0)
+
+/** `hasLog`: Kafka tells by null that there is a log. */
+function failure(partitionIndex: number, errorCode: number, hasLog: boolean): PartitionResponse {
+  const unknown = { highWatermark: -1, lastStableOffset: -1, logStartOffset: -1 }
+  return { partitionIndex, errorCode, ...unknown, abortedTransactions: hasLog ? null : [], records: NO_RECORDS }
 }

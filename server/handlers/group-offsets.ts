@@ -242,8 +242,10 @@ export const offsetDeleteHandler = entry(offsetDelete, 'each', async (request, c
   const topics = request.topics.map(({ name, partitions }) => {
     const topic = readableTopic(context, { name, topicId: NULL_UUID }, false)
     const results = partitions.map(({ partitionIndex }) => {
-      const result = { partitionIndex, errorCode: typeof topic === 'number' ? topic : 0 }
-      if (typeof topic !== 'number') doomed.push({ topicId: topic.id, partition: partitionIndex, name, result })
+      const refusal = typeof topic === 'number' ? topic : partitionError(topic, partitionIndex)
+      const result = { partitionIndex, errorCode: refusal }
+      if (typeof topic !== 'number' && refusal === ErrorCode.NONE)
+        doomed.push({ topicId: topic.id, partition: partitionIndex, name, result })
       return result
     })
     return { name, partitions: results }
@@ -259,6 +261,10 @@ export const offsetDeleteHandler = entry(offsetDelete, 'each', async (request, c
     return { errorCode: error.code, topics: [] }
   }
 })
+
+function partitionError({ partitions }: Topic, partition: number): number {
+  return partitions[partition] ? ErrorCode.NONE : ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+}
 
 /** The topic, or the error code that says why it can't be committed for. */
 export function readableTopic(

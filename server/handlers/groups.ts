@@ -98,6 +98,8 @@ export const leaveGroupHandler = entry(leaveGroup, 'each', (request, context) =>
     return { errorCode, members }
   } catch (error) {
     if (!(error instanceof KafkaError)) throw error
-    return refused(error.code)
+    // In a group that is not there nobody is a member: for each to hear who can be told apart.
+    if (!namesMany || error.code !== ErrorCode.UNKNOWN_MEMBER_ID) return refused(error.code)
+    return { errorCode: ErrorCode.NONE, members: leavers.map((leaver) => ({ ...leaver, errorCode: error.code })) }
   }
 })

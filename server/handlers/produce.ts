@@ -114,7 +114,7 @@ function targetOf(
   const keyless = isCompacted(topic.config.cleanupPolicy)
     ? (verdicts?.get(records) ?? context.services.keys.verdictNow(records))
     : undefined
-  if (keyless) return failed(index, keyless)
+  if (keyless) return failed(index, keyless, log)
   return { index, at: { topicId: topic.id, partition: index }, log, batch: records }
 }
 
@@ -134,16 +134,24 @@ function append(
         ...{ index, errorCode: 0, baseOffset, logAppendTimeMs, logStartOffset: log.startOffset },
         ...{ errorMessage: null, durability },
       }),
-      (error: unknown) => failed(index, error),
+      (error: unknown) => failed(index, error, log),
     )
   } catch (error) {
-    return failed(index, error)
+    return failed(index, error, log)
   }
 }
 
-function failed(index: number, error: unknown): Appended {
+/** Refused before the log had a say, as far as Kafka tells: these answers do not say where the log starts. */
+const WITHOUT_LOG_START: ReadonlySet<number> = new Set([
+  ErrorCode.CORRUPT_MESSAGE,
+  ErrorCode.MESSAGE_TOO_LARGE,
+  ErrorCode.KAFKA_STORAGE_ERROR,
+])
+
+function failed(index: number, error: unknown, log: PartitionLog): Appended {
   const { errorCode, errorMessage } = errorFields(error)
-  return refused(index, errorCode, errorMessage)
+  const logStartOffset = WITHOUT_LOG_START.has(errorCode) ? -1 : log.startOffset
+  return { ...refused(index, errorCode, errorMessage), logStartOffset }
 }
 
 function refused(index: number, errorCode: number, errorMessage: string | null): Appended {

@@ -179,13 +179,10 @@ describe('classic groups', () => {
     )
     observe('described when empty', await wire.call(describeGroups, { groups: [group] }))
     observe('offsets stay', await fetched(peer, group))
-    observe(
-      'deleting offsets',
-      await wire.call(offsetDelete, {
-        groupId: group,
-        topics: [{ name: topic.name, partitions: [{ partitionIndex: 0 }, { partitionIndex: 9 }] }],
-      }),
-    )
+    const partitions = [{ partitionIndex: 0 }, { partitionIndex: 9 }]
+    const deleted = await wire.call(offsetDelete, { groupId: group, topics: [{ name: topic.name, partitions }] })
+    deleted.topics[0]!.partitions.sort((left, right) => left.partitionIndex - right.partitionIndex)
+    observe('deleting offsets', deleted)
     observe('deleting', await wire.call(deleteGroups, { groupsNames: [group] }))
     observe('deleting again', await wire.call(deleteGroups, { groupsNames: [group] }))
   })
@@ -216,7 +213,9 @@ describe('classic groups', () => {
         `describing an unknown group, version ${version}`,
         await wire.call(describeGroups, { groups: [peer.unique('none')] }, version),
       )
-    observe('deleting an unknown group', await wire.call(deleteGroups, { groupsNames: [peer.unique('none'), ''] }))
+    const { results } = await wire.call(deleteGroups, { groupsNames: [peer.unique('none'), ''] })
+    results.sort((left, right) => (left.groupId < right.groupId ? -1 : 1))
+    observe('deleting an unknown group', { results })
     observe('offsets of an unknown group', await fetched(peer, peer.unique('none')))
     observe(
       'deleting offsets of an unknown group',

@@ -429,7 +429,7 @@ describe('offsets', () => {
     expect(await cut(11)).toMatchObject({ errorCode: ErrorCode.OFFSET_OUT_OF_RANGE, lowWatermark: -1 })
     expect(await cut(-2)).toMatchObject({ errorCode: ErrorCode.OFFSET_OUT_OF_RANGE })
     expect((await read(client, topicId, [{ fetchOffset: 3 }])).partitions).toMatchObject([
-      { errorCode: ErrorCode.OFFSET_OUT_OF_RANGE, logStartOffset: 4 },
+      { errorCode: ErrorCode.OFFSET_OUT_OF_RANGE, logStartOffset: -1 },
     ])
     await relay.close()
     const again = await startRelay({ config: { dataDir: relay.dataDir } })

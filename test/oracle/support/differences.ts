@@ -39,4 +39,52 @@ export const differences: ReadonlyMap<string, Difference> = new Map([
       why: 'UNKNOWN_MEMBER_ID lets members of a group that was lost join again by themselves; clients give up after GROUP_ID_NOT_FOUND',
     },
   ]),
+  [
+    'requests without sense: deleting an unknown group',
+    { places: ['results[0].errorCode: 24, Kafka 69'], why: 'a group without a name is no group, wherever it is named' },
+  ],
+  ...['what cannot be stored: two hours ahead', 'a compacted topic needs keys: without a key'].map(
+    (at): [string, Difference] => [
+      at,
+      {
+        places: ['responses[0].partitionResponses[0].recordErrors: [], Kafka [{"batchIndex":0}]'],
+        why: 'a batch is stored or refused as a whole, and the relay does not look into its records to name one',
+      },
+    ],
+  ),
+  [
+    'sequences: the same again',
+    {
+      places: ['responses[0].partitionResponses[0].logAppendTimeMs: -1, Kafka "time"'],
+      why: 'the topic has CreateTime, so there is no append time to tell, the first time or the second',
+    },
+  ],
+  [
+    'sequences: an old epoch',
+    {
+      places: ['responses[0].partitionResponses[0].errorCode: 87, Kafka 47'],
+      why: 'epoch -1 is none at all, so the batch is malformed rather than fenced',
+    },
+  ],
+  [
+    'sequences: older than the last five',
+    {
+      places: ['responses[0].partitionResponses[0].errorCode: 46, Kafka 45'],
+      why: 'DUPLICATE_SEQUENCE_NUMBER says that the records are in the log; after 45 clients take a new epoch and write them again',
+    },
+  ],
+  [
+    'what is made: validated only',
+    {
+      places: ['[0].topicId: "AAAAAAAAAAAAAAAAAAAAAA", Kafka "topicId#3"'],
+      why: 'what was not made has no id; Kafka makes one up',
+    },
+  ],
+  [
+    'of a topic: described',
+    {
+      places: ['[0].configs[10].value: "134217728", Kafka "1073741824"'],
+      why: 'segments of 128 MiB: retention frees room sooner, and a start looks at less',
+    },
+  ],
 ])

@@ -9,7 +9,6 @@ export default async function setup() {
   const kafka = await startApacheKafka({
     settings: {
       'auto.create.topics.enable': 'false',
-      'log.message.timestamp.after.max.ms': 3_600_000,
       'group.consumer.min.assignment.interval.ms': 0,
       'group.consumer.assignment.interval.ms': 0,
     },
