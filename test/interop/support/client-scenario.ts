@@ -7,6 +7,7 @@ import { listGroups } from '../../../protocol/messages/group-admin.ts'
 import { offsetFetch } from '../../../protocol/messages/group-offsets.ts'
 import { batchesIn, codecOf } from '../../../protocol/record-batch.ts'
 import type { Relay } from '../../../server/relay.ts'
+import { committedOffset, committedValues } from '../../server/transactions/transactional-client.ts'
 import { eventually } from '../../support/eventually.ts'
 import { startRelay } from '../../support/relay.ts'
 import { RelayClient } from '../../support/relay-client.ts'
@@ -96,6 +97,21 @@ export function testClient(traits: ClientTraits): void {
       })
     }
     show(version, traits.withoutAdmin === undefined ? 'admin' : ['admin', traits.withoutAdmin])
+  })
+
+  clientTest(client, 'commits records and offsets in transactions, and aborts', async (show) => {
+    const { relay, address, url } = await relayForClients()
+    for (const name of ['input', 'output']) await relay.engine.createTopic({ name, partitionCount: 1, configs: {} })
+    await writeByOttla(url, 'input', [...RECORDS, ...RECORDS].slice(0, 7))
+    const driver = start()
+    await driver.transactions(address, 'output', 'input', 'g')
+    const reader = await RelayClient.open(url)
+    const topicId = await reader.topicId('output')
+    expect(await committedValues(reader, topicId)).toEqual(['first', 'second'])
+    expect(await committedOffset(reader, await reader.topicId('input'), 'g', true)).toBe(7)
+    const [log] = relay.engine.topicById(topicId)!.partitions
+    expect([log!.highWatermark, log!.lastStableOffset]).toEqual([6, 6])
+    show(await driver.version(), 'transactions')
   })
 
   for (const protocol of ['classic', 'consumer'] as const) {

@@ -9,6 +9,7 @@ export const FEATURES = [
   'lz4',
   'zstd',
   'idempotent',
+  'transactions',
   'admin',
   'classic groups',
   'KIP-848 groups',

@@ -29,8 +29,8 @@ export interface Driver {
   group(address: string, topic: string, group: string, count: number, protocol: GroupProtocol): Promise<ReadRecord[]>
   /** Makes, describes, alters, grows, cuts and deletes a topic. */
   admin(address: string, topic: string): Promise<AdminOutcome>
-  /** Tries to begin a transaction; rejects with what the client says. */
-  transaction(address: string, topic: string): Promise<void>
+  /** Of three transactions `first` is committed, `never` aborted, and `second` committed with offset 7 of the input. */
+  transactions(address: string, topic: string, input: string, group: string): Promise<void>
 }
 
 export type GroupProtocol = 'classic' | 'consumer'
@@ -50,7 +50,7 @@ export function programDriver(command: string, args: readonly string[]): Driver 
     group: async (address, topic, group, count, protocol) =>
       (await program.ask<{ records: ReadRecord[] }>('group', { address, topic, group, count, protocol })).records,
     admin: (address, topic) => program.ask<AdminOutcome>('admin', { address, topic }),
-    transaction: (address, topic) => program.ask<void>('transaction', { address, topic }),
+    transactions: (address, topic, input, group) => program.ask<void>('transactions', { address, topic, input, group }),
   }
 }
 

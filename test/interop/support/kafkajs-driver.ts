@@ -15,15 +15,26 @@ export function kafkajsDriver(version: string): Driver {
     consume: (address, topic, count) => read(address, topic, `reader-${groups++}`, count),
     group: (address, topic, group, count) => read(address, topic, group, count),
     admin: administer,
-    async transaction(address) {
-      const producer = open(address).producer({ transactionalId: 't', idempotent: true })
-      await producer.connect()
-      try {
-        await producer.transaction()
-      } finally {
-        await producer.disconnect()
+    transactions,
+  }
+}
+
+async function transactions(address: string, topic: string, input: string, group: string) {
+  const options = { transactionalId: `${topic}-tx`, idempotent: true, maxInFlightRequests: 1 }
+  const producer = open(address).producer(options)
+  await producer.connect()
+  try {
+    for (const value of ['first', 'never', 'second']) {
+      const transaction = await producer.transaction()
+      await transaction.send({ topic, messages: [{ partition: 0, value }] })
+      if (value === 'second') {
+        const topics = [{ topic: input, partitions: [{ partition: 0, offset: '7' }] }]
+        await transaction.sendOffsets({ consumerGroupId: group, topics })
       }
-    },
+      await (value === 'never' ? transaction.abort() : transaction.commit())
+    }
+  } finally {
+    await producer.disconnect()
   }
 }
 

@@ -24,14 +24,33 @@ export function platformaticDriver(version: string): Driver {
     consume: (address, topic, count) => read(address, topic, `reader-${groups++}`, count),
     group: (address, topic, group, count, protocol) => read(address, topic, group, count, protocol),
     admin: administer,
-    async transaction(address) {
-      const producer = new Producer({ ...baseOf(address), transactionalId: 't', idempotent: true, retries: 0 })
-      try {
-        await producer.beginTransaction()
-      } finally {
-        await producer.close()
+    transactions,
+  }
+}
+
+/** Its offsets are those of messages that a member has read: of seven, the last. */
+async function transactions(address: string, topic: string, input: string, groupId: string) {
+  const producer = new Producer({ ...baseOf(address), transactionalId: `${topic}-tx`, idempotent: true })
+  const consumer = new Consumer({ ...baseOf(address), groupId, maxWaitTime: 100 })
+  try {
+    for (const value of ['first', 'never', 'second']) {
+      const transaction = await producer.beginTransaction()
+      await transaction.send({ messages: [{ topic, partition: 0, value: Buffer.from(value) }], acks: -1 })
+      if (value === 'second') {
+        const stream = await consumer.consume({ topics: [input], mode: 'earliest', autocommit: false })
+        const messages: Message[] = []
+        for await (const message of stream) {
+          messages.push(message)
+          if (messages.length === 7) break
+        }
+        await transaction.addConsumer(consumer)
+        await transaction.addOffset(messages.at(-1)!)
       }
-    },
+      await (value === 'never' ? transaction.abort() : transaction.commit())
+    }
+  } finally {
+    await consumer.close(true)
+    await producer.close()
   }
 }
 

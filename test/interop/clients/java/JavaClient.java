@@ -21,8 +21,10 @@ import org.apache.kafka.clients.admin.NewPartitions;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.OffsetSpec;
 import org.apache.kafka.clients.admin.RecordsToDelete;
+import org.apache.kafka.clients.consumer.ConsumerGroupMetadata;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.RecordMetadata;
@@ -165,12 +167,23 @@ public class JavaClient {
     return result;
   }
 
-  static JsonNode transaction(JsonNode a) {
+  static JsonNode transactions(JsonNode a) throws Exception {
+    String topic = a.get("topic").asText();
     Properties properties = properties(a.get("address").asText());
-    properties.put("transactional.id", "t");
-    properties.put("max.block.ms", "5000");
+    properties.put("transactional.id", topic + "-tx");
     try (KafkaProducer<byte[], byte[]> producer = producer(properties)) {
       producer.initTransactions();
+      for (String value : List.of("first", "never", "second")) {
+        producer.beginTransaction();
+        producer.send(new ProducerRecord<>(topic, 0, null, value.getBytes())).get();
+        if (value.equals("second")) {
+          TopicPartition input = new TopicPartition(a.get("input").asText(), 0);
+          ConsumerGroupMetadata group = new ConsumerGroupMetadata(a.get("group").asText());
+          producer.sendOffsetsToTransaction(Map.of(input, new OffsetAndMetadata(7)), group);
+        }
+        if (value.equals("never")) producer.abortTransaction();
+        else producer.commitTransaction();
+      }
     }
     return null;
   }
@@ -182,7 +195,7 @@ public class JavaClient {
       case "consume" -> consume(arguments);
       case "group" -> group(arguments);
       case "admin" -> admin(arguments);
-      default -> transaction(arguments);
+      default -> transactions(arguments);
     };
   }
 

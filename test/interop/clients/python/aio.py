@@ -125,14 +125,22 @@ async def admin(address, topic):
         await client.close()
 
 
-async def transaction(address, topic):
-    producer = AIOKafkaProducer(bootstrap_servers=address, transactional_id="t")
-    async with asyncio.timeout(5):
-        await producer.start()
+async def transactions(address, topic, input, group):
+    producer = AIOKafkaProducer(bootstrap_servers=address, transactional_id=f"{topic}-tx")
+    await producer.start()
+    try:
+        for value, is_committed in [(b"first", True), (b"never", False), (b"second", True)]:
+            await producer.begin_transaction()
+            await producer.send_and_wait(topic, value, partition=0)
+            if value == b"second":
+                await producer.send_offsets_to_transaction({TopicPartition(input, 0): 7}, group)
+            await (producer.commit_transaction() if is_committed else producer.abort_transaction())
+    finally:
+        await producer.stop()
 
 
 def waited(operation):
     return lambda **arguments: asyncio.run(operation(**arguments))
 
 
-serve({"version": version} | {each.__name__: waited(each) for each in [produce, consume, group, admin, transaction]})
+serve({"version": version} | {each.__name__: waited(each) for each in [produce, consume, group, admin, transactions]})

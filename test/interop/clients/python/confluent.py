@@ -124,9 +124,22 @@ def admin(address, topic):
     }
 
 
-def transaction(address, topic):
-    producer = Producer({"bootstrap.servers": address, "transactional.id": "t"})
-    producer.init_transactions(5)
+def transactions(address, topic, input, group):
+    producer = Producer({"bootstrap.servers": address, "transactional.id": f"{topic}-tx"})
+    consumer = Consumer({"bootstrap.servers": address, "group.id": group})
+    producer.init_transactions(WAIT_S)
+    for value, is_committed in [("first", True), ("never", False), ("second", True)]:
+        producer.begin_transaction()
+        producer.produce(topic, partition=0, value=value)
+        producer.flush(WAIT_S)
+        if value == "second":
+            offsets = [TopicPartition(input, 0, 7)]
+            producer.send_offsets_to_transaction(offsets, consumer.consumer_group_metadata(), WAIT_S)
+        if is_committed:
+            producer.commit_transaction(WAIT_S)
+        else:
+            producer.abort_transaction(WAIT_S)
+    consumer.close()
 
 
-serve({name: globals()[name] for name in ["version", "produce", "consume", "group", "admin", "transaction"]})
+serve({name: globals()[name] for name in ["version", "produce", "consume", "group", "admin", "transactions"]})

@@ -1,6 +1,7 @@
 """kafka-python: a client in Python alone."""
 import kafka
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.structs import OffsetAndMetadata
 from kafka.admin import ConfigResource, ConfigResourceType, NewPartitions, NewTopic
 
 from lines import headers_of, record_out, serve, to_bytes
@@ -132,12 +133,22 @@ def admin(address, topic):
     }
 
 
-def transaction(address, topic):
-    producer = KafkaProducer(bootstrap_servers=address, transactional_id="t", max_block_ms=5000)
+def transactions(address, topic, input, group):
+    producer = KafkaProducer(bootstrap_servers=address, transactional_id=f"{topic}-tx", max_block_ms=WAIT_MS)
     try:
         producer.init_transactions()
+        for value, is_committed in [(b"first", True), (b"never", False), (b"second", True)]:
+            producer.begin_transaction()
+            producer.send(topic, value, partition=0).get(WAIT_MS / 1000)
+            if value == b"second":
+                offsets = {TopicPartition(input, 0): OffsetAndMetadata(7, "", -1)}
+                producer.send_offsets_to_transaction(offsets, group)
+            if is_committed:
+                producer.commit_transaction()
+            else:
+                producer.abort_transaction()
     finally:
         producer.close(timeout=1)
 
 
-serve({name: globals()[name] for name in ["version", "produce", "consume", "group", "admin", "transaction"]})
+serve({name: globals()[name] for name in ["version", "produce", "consume", "group", "admin", "transactions"]})

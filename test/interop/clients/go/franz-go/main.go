@@ -20,10 +20,10 @@ import (
 const wait = 20 * time.Second
 
 type arguments struct {
-	Address, Topic, Codec, Group, Protocol string
-	Idempotent                             bool
-	Count                                  int
-	Records                                []record
+	Address, Topic, Input, Codec, Group, Protocol string
+	Idempotent                                    bool
+	Count                                         int
+	Records                                       []record
 }
 
 type record struct {
@@ -241,16 +241,43 @@ func admin(ctx context.Context, a arguments) (any, error) {
 	}, err
 }
 
-func transaction(ctx context.Context, a arguments) (any, error) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+// The offset is that of a session which has read the seven records of the input.
+func transactions(ctx context.Context, a arguments) (any, error) {
+	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	client, err := open(a.Address, kgo.TransactionalID("t"))
+	session, err := kgo.NewGroupTransactSession(
+		kgo.SeedBrokers(a.Address),
+		kgo.TransactionalID(a.Topic+"-tx"),
+		kgo.ConsumerGroup(a.Group),
+		kgo.ConsumeTopics(a.Input),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.RequireStableFetchOffsets(),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()),
+	)
 	if err != nil {
 		return nil, err
 	}
-	defer client.Close()
-	_, _, err = client.ProducerID(ctx)
-	return nil, err
+	defer session.Close()
+	if _, err := take(ctx, session.Client(), 7); err != nil {
+		return nil, err
+	}
+	for _, value := range []string{"first", "never", "second"} {
+		if err := session.Begin(); err != nil {
+			return nil, err
+		}
+		if err := session.ProduceSync(ctx, &kgo.Record{Topic: a.Topic, Value: []byte(value)}).FirstErr(); err != nil {
+			return nil, err
+		}
+		committed, err := session.End(ctx, kgo.TransactionEndTry(value != "never"))
+		if err != nil {
+			return nil, err
+		}
+		if committed != (value != "never") {
+			return nil, fmt.Errorf("%s: committed %v", value, committed)
+		}
+	}
+	return nil, nil
 }
 
 func version(context.Context, arguments) (any, error) {
@@ -265,7 +292,7 @@ func version(context.Context, arguments) (any, error) {
 
 func main() {
 	operations := map[string]func(context.Context, arguments) (any, error){
-		"version": version, "produce": produce, "consume": consume, "group": group, "admin": admin, "transaction": transaction,
+		"version": version, "produce": produce, "consume": consume, "group": group, "admin": admin, "transactions": transactions,
 	}
 	lines := bufio.NewReader(os.Stdin)
 	for {

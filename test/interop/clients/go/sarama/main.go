@@ -18,10 +18,10 @@ import (
 const wait = 20 * time.Second
 
 type arguments struct {
-	Address, Topic, Codec, Group, Protocol string
-	Idempotent                             bool
-	Count                                  int
-	Records                                []record
+	Address, Topic, Input, Codec, Group, Protocol string
+	Idempotent                                    bool
+	Count                                         int
+	Records                                       []record
 }
 type record struct {
 	Key       *string      `json:"key"`
@@ -267,18 +267,43 @@ func admin(ctx context.Context, a arguments) (any, error) {
 	}, err
 }
 
-func transaction(_ context.Context, a arguments) (any, error) {
+func transactions(_ context.Context, a arguments) (any, error) {
 	config := config()
 	config.Producer.Idempotent = true
-	config.Producer.Transaction.ID = "t"
+	config.Producer.Transaction.ID = a.Topic + "-tx"
+	config.Producer.RequiredAcks = sarama.WaitForAll
+	config.Producer.Partitioner = sarama.NewManualPartitioner
 	config.Net.MaxOpenRequests = 1
-	config.Producer.Transaction.Retry.Max = 1
 	producer, err := sarama.NewSyncProducer([]string{a.Address}, config)
 	if err != nil {
 		return nil, err
 	}
 	defer producer.Close()
-	return nil, producer.BeginTxn()
+	for _, value := range []string{"first", "never", "second"} {
+		if err := producer.BeginTxn(); err != nil {
+			return nil, err
+		}
+		message := &sarama.ProducerMessage{Topic: a.Topic, Value: sarama.StringEncoder(value)}
+		if _, _, err := producer.SendMessage(message); err != nil {
+			return nil, err
+		}
+		if value == "never" {
+			if err := producer.AbortTxn(); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if value == "second" {
+			offsets := map[string][]*sarama.PartitionOffsetMetadata{a.Input: {{Partition: 0, Offset: 7}}}
+			if err := producer.AddOffsetsToTxn(offsets, a.Group); err != nil {
+				return nil, err
+			}
+		}
+		if err := producer.CommitTxn(); err != nil {
+			return nil, err
+		}
+	}
+	return nil, nil
 }
 
 func version(context.Context, arguments) (any, error) {
@@ -293,7 +318,7 @@ func version(context.Context, arguments) (any, error) {
 
 func main() {
 	operations := map[string]func(context.Context, arguments) (any, error){
-		"version": version, "produce": produce, "consume": consume, "group": group, "admin": admin, "transaction": transaction,
+		"version": version, "produce": produce, "consume": consume, "group": group, "admin": admin, "transactions": transactions,
 	}
 	lines := bufio.NewReader(os.Stdin)
 	for {
