@@ -15,6 +15,7 @@ import { type CommitActivity, SlicedPace } from './log/compaction/pace.ts'
 import { isCompacted } from './log/log-config.ts'
 import type { PartitionLog } from './log/partition-log.ts'
 import type { Logger } from './logger.ts'
+import type { DiskSpace } from './storage/disk-space.ts'
 
 /** After a failure the log is left alone for so long. */
 const RETRY_MS = 60_000
@@ -26,6 +27,7 @@ export interface CompactionTaskOptions {
   random: Random
   logger: Logger
   commits: CommitActivity
+  space: DiskSpace
 }
 
 /** What is told of compaction from outside. */
@@ -84,7 +86,9 @@ export class CompactionTask {
   }
 
   async #mostDue(): Promise<Candidate | undefined> {
-    const { engine, clock } = this.#options
+    const { engine, clock, space } = this.#options
+    // It writes before it frees.
+    if (space.level === 'critical') return undefined
     let best: Candidate | undefined
     for (const topic of engine.topics()) {
       if (!isCompacted(topic.config.cleanupPolicy)) continue

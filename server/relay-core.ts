@@ -30,6 +30,7 @@ import type { Logger } from './logger.ts'
 import { ReplicaConnections } from './replica-connections.ts'
 import { RetentionTask } from './retention-task.ts'
 import type { Advertised, Services } from './services.ts'
+import { DiskSpace } from './storage/disk-space.ts'
 import type { Files } from './storage/files.ts'
 
 export interface RelayCoreOptions {
@@ -61,18 +62,32 @@ export async function openRelayCore(options: RelayCoreOptions): Promise<RelayCor
   try {
     await claimFormat(files, config.dataDir)
     const commits: CommitActivity = { running: 0 }
-    const engine = await openEmbeddedEngine({ ...options, commits, dataDir: config.dataDir })
+    const space = await watchedSpace(options)
+    let engine: Engine | undefined
     try {
+      engine = await openEmbeddedEngine({ ...options, commits, space, dataDir: config.dataDir })
       const coordinators = await openCoordinators(options, engine)
-      return assemble({ ...options, commits }, engine, coordinators, unlock)
+      return assemble({ ...options, commits, space }, engine, coordinators, unlock)
     } catch (error) {
-      await engine.close()
+      await space.stop()
+      await engine?.close()
       throw error
     }
   } catch (error) {
     await unlock()
     throw error
   }
+}
+
+async function watchedSpace({ files, clock, config, logger }: RelayCoreOptions): Promise<DiskSpace> {
+  const { dataDir: dir, diskLowBytes: lowBytes, diskLowPercent: lowPercent } = config
+  const changed = ({ level, status }: DiskSpace) => {
+    if (level === 'free') logger.info('disk has room again', status)
+    else logger.warn('disk almost full, producers are refused', status)
+  }
+  const space = new DiskSpace({ files, dir, clock, lowBytes, lowPercent, changed })
+  await space.start()
+  return space
 }
 
 interface Coordinators {
@@ -102,7 +117,8 @@ function assemble(
     authorizer,
     advertised,
     commits,
-  }: RelayCoreOptions & { commits: CommitActivity },
+    space,
+  }: RelayCoreOptions & { commits: CommitActivity; space: DiskSpace },
   engine: Engine,
   { groups, transactions }: Coordinators,
   unlock: () => Promise<void>,
@@ -117,14 +133,14 @@ function assemble(
       { ...transactions.hold(), path: 'transactions' },
     ],
   })
-  const compaction = new CompactionTask({ engine, config, clock, random, logger, commits })
+  const compaction = new CompactionTask({ engine, config, clock, random, logger, commits, space })
   const services: Services = {
     ...{ config, engine, hub, groups, transactions, clock, logger, authorizer, noise, advertised },
     limits: new ConnectionLimits(config, noise),
     replicas: new ReplicaConnections(),
     backups,
     keys: new CompactedKeys(),
-    compaction,
+    ...{ compaction, space },
   }
   const webSocketDoor = new WebSocketDoor(services)
   const kafkaDoor = new KafkaDoor(services)
@@ -142,6 +158,7 @@ function assemble(
     noise.close()
     stopForgetting()
     try {
+      await space.stop()
       await compaction.stop()
       await transactions.close()
       await groups.close()

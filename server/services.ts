@@ -14,6 +14,7 @@ import type { LimitedLog } from './limited-log.ts'
 import type { Address } from './listener/peer-socket.ts'
 import type { Logger } from './logger.ts'
 import type { ReplicaConnections } from './replica-connections.ts'
+import type { DiskSpace } from './storage/disk-space.ts'
 
 export interface Services {
   readonly config: RelayConfig
@@ -32,6 +33,7 @@ export interface Services {
   readonly advertised: Advertised
   readonly keys: CompactedKeys
   readonly compaction: CompactionTask
+  readonly space: DiskSpace
 }
 
 /** Where the doors are, as far as the relay itself knows. */

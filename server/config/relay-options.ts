@@ -142,6 +142,21 @@ const options = {
     unit: 'ms',
     doc: 'How often old segments are looked for.',
   }),
+  diskLowBytes: wholeNumber({
+    name: 'disk-low-bytes',
+    default: 1024 * MIB,
+    min: 0,
+    unit: 'bytes',
+    doc: 'With less room than this on the disk producers are refused, with an error that says to send again; below a quarter of it nothing is taken but commits, ends of transactions and deletions.',
+  }),
+  diskLowPercent: wholeNumber({
+    name: 'disk-low-percent',
+    default: 5,
+    min: 0,
+    max: 100,
+    unit: 'percent',
+    doc: 'The same as a share of the disk; the lesser of the two holds.',
+  }),
   compactionCheckMs: wholeNumber({
     name: 'compaction-check-ms',
     default: 15_000,

@@ -22,6 +22,7 @@ import { openPartitionLog } from '../log/open-log.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
 import { RecentBudget } from '../log/recent-batches.ts'
 import type { Logger } from '../logger.ts'
+import type { DiskSpace } from '../storage/disk-space.ts'
 import type { Files } from '../storage/files.ts'
 import { type MetadataChange, MetadataLog, type TopicRecord } from './metadata-log.ts'
 import { ProducerIds } from './producer-ids.ts'
@@ -39,6 +40,8 @@ export interface EmbeddedEngineOptions {
   clock: Clock
   random: Random
   logger: Logger
+  /** Records of producers are refused when the disk is almost full, and new partitions when it is all but full. */
+  space?: DiskSpace
   /** All logs count their commits under way here. */
   commits?: CommitActivity
 }
@@ -54,6 +57,8 @@ export async function openEmbeddedEngine(options: EmbeddedEngineOptions): Promis
   await files.makeDir(`${dataDir}/topics`)
   const log = await openPartitionLog({
     ...options,
+    // Changes of topics go on from what is held in reserve.
+    space: undefined,
     dir: `${dataDir}/metadata`,
     config: () => metadataConfig,
     logger: { warn: (message) => options.logger.warn(message) },
@@ -181,6 +186,7 @@ export class EmbeddedEngine implements Engine {
 
   createTopic(asked: NewTopic): Promise<Topic> {
     return this.#change(async () => {
+      this.#checkRoom()
       const { partitionCount } = this.checkNewTopic(asked)
       const record: TopicRecord = { name: asked.name, partitionCount, configs: { ...asked.configs } }
       const topic = this.#newOpenTopic(randomUuid(this.#options.random), record)
@@ -208,8 +214,14 @@ export class EmbeddedEngine implements Engine {
     })
   }
 
+  #checkRoom(): void {
+    if (this.#options.space?.level !== 'critical') return
+    throw new KafkaError('KAFKA_STORAGE_ERROR', 'the disk is all but full: no new partitions until there is room')
+  }
+
   growTopic(id: string, partitionCount: number): Promise<void> {
     return this.#change(async () => {
+      this.#checkRoom()
       const topic = this.#existing(id)
       this.#checkPartitionCount(partitionCount)
       const opened = { ...topic, partitions: [...topic.partitions] }

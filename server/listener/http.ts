@@ -3,7 +3,7 @@
  *
  *   GET /            the page; /client.js the browser client as one ES module
  *   GET /livez       200 while the process answers
- *   GET /readyz      200 when every partition is served, else 503 with what is not; how compaction goes
+ *   GET /readyz      200 when every partition is served, else 503 with what is not; room on the disk, and how compaction goes
  *   GET / (upgrade)  WebSocket
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
@@ -109,8 +109,8 @@ export class HttpListener {
       ),
     )
     const status = offline.length === 0 ? 'ready' : 'degraded'
-    const compaction = this.#services.compaction.status
-    answer(response, offline.length === 0 ? 200 : 503, { status, offline, compaction })
+    const [disk, compaction] = [this.#services.space.status, this.#services.compaction.status]
+    answer(response, offline.length === 0 ? 200 : 503, { status, offline, disk, compaction })
   }
 }
 

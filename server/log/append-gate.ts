@@ -6,6 +6,7 @@
  */
 import { KafkaError } from '../../protocol/errors.ts'
 import type { Clock } from '../../protocol/lib/clock.ts'
+import type { DiskSpace } from '../storage/disk-space.ts'
 import type { Files } from '../storage/files.ts'
 import { storageRefusal } from './log-fault.ts'
 import type { LogState } from './log-state.ts'
@@ -21,6 +22,8 @@ export interface AppendGateOptions {
   dir: string
   clock: Clock
   state: LogState
+  /** Left out for logs that go on writing until the disk is full. */
+  space?: DiskSpace
 }
 
 export class AppendGate {
@@ -36,6 +39,17 @@ export class AppendGate {
   /** Whether appends are refused although the log is online. */
   get isShut(): boolean {
     return this.#refusal !== undefined
+  }
+
+  /** Of a producer: refused before the disk is full. Throws as `check` does. */
+  checkRecords(sizeBytes: number, queuedBytes: number): void {
+    this.check(sizeBytes, queuedBytes)
+    const { space, dir } = this.#options
+    if (!space) return
+    if (space.level !== 'free') {
+      throw new KafkaError('KAFKA_STORAGE_ERROR', `the disk that holds ${dir} is almost full; send again later`)
+    }
+    space.take(sizeBytes)
   }
 
   /** Throws KafkaError: KAFKA_STORAGE_ERROR, or REQUEST_TIMED_OUT when too much is queued already. */

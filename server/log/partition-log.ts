@@ -16,6 +16,7 @@ import type { CodecRegistry } from '../../protocol/compression.ts'
 import { KafkaError } from '../../protocol/errors.ts'
 import type { Clock, Timer } from '../../protocol/lib/clock.ts'
 import type { TransactionMarker } from '../../protocol/transaction-marker.ts'
+import type { DiskSpace } from '../storage/disk-space.ts'
 import type { Files } from '../storage/files.ts'
 import { isNoSpace } from '../storage/files.ts'
 import { AppendGate, QUEUED_BYTES_MAX } from './append-gate.ts'
@@ -76,6 +77,8 @@ export interface PartitionLogOptions {
   /** Shared by all logs of a relay. */
   limit?: OpenFileLimit
   recentBudget?: RecentBudget
+  /** The watermarks of the disk, for logs of topics. */
+  space?: DiskSpace
   /** Where all logs of a relay count their commits under way. */
   commits?: CommitActivity
   /** How much is written between two points from which recovery may start. Default 32 MiB. */
@@ -129,7 +132,7 @@ export class PartitionLog {
     })
     this.#committedReads = new CommittedReads(state, this.#reader)
     this.#times = new TimeLookup(state, this.#reader, options.codecs)
-    this.#gate = new AppendGate({ files, dir, clock, state })
+    this.#gate = new AppendGate({ files, dir, clock, state, space: options.space })
     this.#start = new LogStart({
       ...{ dir, clock, config, state, writer: this.#writer, warn },
       moved: () => this.#tellChange(),
@@ -218,7 +221,7 @@ export class PartitionLog {
    * partition to a transaction is for the caller to know.
    */
   append(batch: Uint8Array): AppendResult {
-    this.#gate.check(batch.length, this.#loop.queuedBytes)
+    this.#gate.checkRecords(batch.length, this.#loop.queuedBytes)
     return this.#appender.append(batch)
   }
 

@@ -47,6 +47,8 @@ export interface Files {
   syncDir(dir: string): Promise<void>
   /** Bytes that may still be written below `dir`. */
   freeBytes(dir: string): Promise<number>
+  /** Of the whole disk below `dir`, full or free; left out where nobody can tell. */
+  totalBytes?(dir: string): Promise<number>
   /** Takes a folder for this process. LOCKED when somebody else has it; gone with the process that held it. */
   lock(dir: string): Promise<() => Promise<void>>
 }

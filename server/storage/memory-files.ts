@@ -307,6 +307,10 @@ export class MemoryFiles implements Files {
     return this.capacityBytes - this.usedBytes
   }
 
+  async totalBytes(): Promise<number> {
+    return this.capacityBytes
+  }
+
   async lock(dir: string): Promise<() => Promise<void>> {
     if (this.#locks.has(dir)) throw new StorageError('LOCKED', 'lock', dir)
     this.#locks.add(dir)

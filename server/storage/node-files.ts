@@ -136,6 +136,11 @@ class NodeFiles implements Files {
     return stats.bavail * stats.bsize
   }
 
+  async totalBytes(dir: string): Promise<number> {
+    const stats = await call('statfs', dir, (done: Done<fs.StatsFs>) => fs.statfs(dir, done))
+    return stats.blocks * stats.bsize
+  }
+
   lock(dir: string): Promise<() => Promise<void>> {
     return lockFolder(dir)
   }

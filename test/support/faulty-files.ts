@@ -162,6 +162,10 @@ export class FaultyFiles implements Files {
     return this.#inner.freeBytes(dir)
   }
 
+  async totalBytes(dir: string): Promise<number> {
+    return (await this.#inner.totalBytes?.(dir)) ?? Number.POSITIVE_INFINITY
+  }
+
   lock(dir: string): Promise<() => Promise<void>> {
     return this.#inner.lock(dir)
   }
