@@ -150,6 +150,7 @@ export abstract class Connection implements Peer, ReplicaConnection {
     for (const listener of this.#onceClosed ?? []) listener()
     this.#onceClosed = undefined
     this.services.hub.onPeerClosed(this)
+    this.services.watches.onPeerClosed(this)
     this.services.replicas.release(this)
   }
 
@@ -159,6 +160,7 @@ export abstract class Connection implements Peer, ReplicaConnection {
     this.#giveTurn()
     this.#resumeIfRoom()
     if (this.subscriptions) this.services.hub.onDrain(this)
+    this.services.watches.onDrain(this)
   }
 
   #sendReplies(): void {

@@ -12,6 +12,7 @@ import { BackupPoints } from './backup/backup-points.ts'
 import { CompactionTask } from './compaction-task.ts'
 import type { RelayConfig } from './config.ts'
 import { ConnectionLimits } from './connection-limits.ts'
+import type { TopicPartition } from './coordinator/offsets.ts'
 import { type GroupCoordinator, openGroupCoordinator } from './coordinator/runtime.ts'
 import {
   openTransactionCoordinator,
@@ -27,6 +28,7 @@ import { KafkaDoor } from './listener/kafka-door.ts'
 import { WebSocketDoor } from './listener/websocket.ts'
 import type { CommitActivity } from './log/compaction/pace.ts'
 import type { Logger } from './logger.ts'
+import { ProgressWatches } from './progress-watches.ts'
 import { ReplicaConnections } from './replica-connections.ts'
 import { RetentionTask } from './retention-task.ts'
 import type { Advertised, Services } from './services.ts'
@@ -97,7 +99,9 @@ interface Coordinators {
 
 async function openCoordinators(options: RelayCoreOptions, engine: Engine): Promise<Coordinators> {
   const { dataDir } = options.config
-  const groups = await openGroupCoordinator({ ...options, topics: engine, dir: `${dataDir}/groups` })
+  const logStartOf = ({ topicId, partition }: TopicPartition) =>
+    engine.topicById(topicId)?.partitions[partition]?.startOffset ?? 0
+  const groups = await openGroupCoordinator({ ...options, topics: engine, logStartOf, dir: `${dataDir}/groups` })
   try {
     const dir = `${dataDir}/transactions`
     return { groups, transactions: await openTransactionCoordinator({ ...options, engine, groups, dir }) }
@@ -134,17 +138,22 @@ function assemble(
     ],
   })
   const compaction = new CompactionTask({ engine, config, clock, random, logger, commits, space })
+  const watches = new ProgressWatches(groups.receipts)
   const services: Services = {
     ...{ config, engine, hub, groups, transactions, clock, logger, authorizer, noise, advertised },
     limits: new ConnectionLimits(config, noise),
     replicas: new ReplicaConnections(),
+    watches,
     backups,
     keys: new CompactedKeys(),
     ...{ compaction, space },
   }
   const webSocketDoor = new WebSocketDoor(services)
   const kafkaDoor = new KafkaDoor(services)
-  const stopForgetting = engine.onTopicDeleted(({ id }) => groups.forgetTopic(id))
+  const stopForgetting = engine.onTopicDeleted(({ id }) => {
+    groups.forgetTopic(id)
+    watches.onTopicDeleted(id)
+  })
   const retention = new RetentionTask(engine, config.retentionCheckMs, clock, logger)
   backups.start()
   const closeDoors = () => {
@@ -157,6 +166,7 @@ function assemble(
     closeDoors()
     noise.close()
     stopForgetting()
+    watches.close()
     try {
       await space.stop()
       await compaction.stop()

@@ -13,6 +13,7 @@ import type { CompactedKeys } from './handlers/compacted-keys.ts'
 import type { LimitedLog } from './limited-log.ts'
 import type { Address } from './listener/peer-socket.ts'
 import type { Logger } from './logger.ts'
+import type { ProgressWatches } from './progress-watches.ts'
 import type { ReplicaConnections } from './replica-connections.ts'
 import type { DiskSpace } from './storage/disk-space.ts'
 
@@ -29,6 +30,7 @@ export interface Services {
   readonly limits: ConnectionLimits
   readonly authorizer: Authorizer
   readonly replicas: ReplicaConnections
+  readonly watches: ProgressWatches
   readonly backups: BackupPoints
   readonly advertised: Advertised
   readonly keys: CompactedKeys

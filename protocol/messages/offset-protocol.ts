@@ -142,7 +142,7 @@ export interface Push<Out, In = Out> {
   readonly body: MessageCodec<Out, In>
 }
 
-function push<Out, In>(key: number, name: string, body: Field<Out, In>): Push<Out, In> {
+export function push<Out, In>(key: number, name: string, body: Field<Out, In>): Push<Out, In> {
   return { key, name, version: 0, body: compiledOnDemand(body, Number.POSITIVE_INFINITY) }
 }
 

@@ -6,11 +6,13 @@
  *     ["config", GROUP]                       what is configured for it, whether it exists or not; null: nothing
  *     ["offset", GROUP, TOPIC ID, PARTITION]  a committed offset; null: none any more
  *     ["pending", GROUP, TOPIC ID, PARTITION, PRODUCER ID]  an offset in a transaction; null: it is decided, or void
+ *     ["failed", GROUP, TOPIC ID, PARTITION, FROM]  records that a member did not finish; they go with the committed offset
  *
  * The newest record of a key holds.
  */
 import type { GroupSnapshot } from './classic-group.ts'
 import { type ConsumerRecord, decodeConsumerRecord, encodeConsumerRecord } from './consumer/consumer-records.ts'
+import type { FailedRange } from './failed-records.ts'
 import type { KeyedRecord } from './keyed-log.ts'
 import type { CommittedOffset, TopicPartition } from './offsets.ts'
 import type { PendingOffset } from './pending-offsets.ts'
@@ -23,6 +25,7 @@ export type GroupRecord =
   | { kind: 'config'; groupId: string; value: GroupOverrides | null }
   | { kind: 'offset'; groupId: string; at: TopicPartition; value: CommittedOffset | null }
   | { kind: 'pending'; groupId: string; at: TopicPartition; producerId: number; value: PendingOffset | null }
+  | { kind: 'failed'; groupId: string; at: TopicPartition; range: FailedRange }
   | ConsumerRecord
 
 interface StoredMember {
@@ -46,6 +49,11 @@ export function encodeRecord(record: GroupRecord): KeyedRecord {
   if (record.kind === 'config') {
     return { key: JSON.stringify(['config', record.groupId]), value: record.value && JSON.stringify(record.value) }
   }
+  if (record.kind === 'failed') {
+    const { groupId, at, range } = record
+    const key = JSON.stringify(['failed', groupId, at.topicId, at.partition, range.from])
+    return { key, value: JSON.stringify(range) }
+  }
   if (record.kind !== 'offset' && record.kind !== 'pending') return encodeConsumerRecord(record)
   const { kind, groupId, at, value } = record
   const key = [kind, groupId, at.topicId, at.partition, ...(kind === 'pending' ? [record.producerId] : [])]
@@ -59,9 +67,16 @@ export function decodeRecord({ key, value }: KeyedRecord): GroupRecord | undefin
   if (kind === 'group') return { kind, groupId, value: stored === null ? null : groupOf(stored as StoredGroup) }
   if (kind === 'config') return { kind, groupId, value: stored as GroupOverrides | null }
   const at = { topicId: id, partition }
-  if (kind === 'offset') return { kind, groupId, at, value: stored as CommittedOffset | null }
+  if (kind === 'offset')
+    return { kind, groupId, at, value: stored === null ? null : offsetOf(stored as CommittedOffset) }
+  if (kind === 'failed' && stored !== null) return { kind, groupId, at, range: stored as FailedRange }
   if (kind === 'pending') return { kind, groupId, at, producerId, value: stored as PendingOffset | null }
   return decodeConsumerRecord(kind, groupId, id, stored)
+}
+
+/** Commits of earlier versions do not say what lay before them. */
+function offsetOf(stored: CommittedOffset): CommittedOffset {
+  return { ...stored, knownFrom: stored.knownFrom ?? stored.offset }
 }
 
 function storedGroup(group: GroupSnapshot): StoredGroup {

@@ -33,6 +33,8 @@ export interface GroupStoreOptions {
   onLoaded: () => void
   /** The state is about to be dropped. */
   onDropping: () => void
+  /** These records are on disk. */
+  onStored: (records: readonly GroupRecord[]) => void
 }
 
 export class GroupStore {
@@ -138,6 +140,7 @@ export class GroupStore {
         this.failOver(epoch, error)
         throw error
       })
+      this.#options.onStored(records)
     } catch (error) {
       throw notWritten(error)
     }
@@ -188,8 +191,9 @@ export class GroupStore {
     // While in service the machines are ahead of their records.
     const isInService = groups === this.#groups
     if (record.kind === 'offset') {
-      if (record.value) this.#heldOrNew(groups, groupId).offsets.set(record.at, record.value)
-      else held?.offsets.remove(record.at)
+      this.#applyOffset(groups, record)
+    } else if (record.kind === 'failed') {
+      held?.failed.set(record.at, record.range)
     } else if (record.kind === 'pending') {
       const { at, producerId, value } = record
       if (value) this.#heldOrNew(groups, groupId).pending.set(at, producerId, value)
@@ -208,6 +212,14 @@ export class GroupStore {
       const machine = isInService ? held!.machine : this.#restoreClassic(groupId, record.value)
       this.#hold(groups, machine).kept = encodeRecord(record)
     }
+  }
+
+  /** What was not finished is remembered for as long as it is known that the rest was. */
+  #applyOffset(groups: Map<string, HeldGroup>, { groupId, at, value }: GroupRecord & { kind: 'offset' }): void {
+    const group = value ? this.#heldOrNew(groups, groupId) : groups.get(groupId)
+    if (value) group?.offsets.set(at, value)
+    else group?.offsets.remove(at)
+    group?.failed.removeBelow(at, value?.knownFrom ?? Number.POSITIVE_INFINITY)
   }
 
   #restoreClassic(groupId: string, snapshot: GroupSnapshot): ClassicGroup {

@@ -2,6 +2,7 @@
 import type { Timer } from '../../protocol/lib/clock.ts'
 import type { ClassicGroup } from './classic-group.ts'
 import type { ConsumerGroup } from './consumer/consumer-group.ts'
+import { FailedRecords } from './failed-records.ts'
 import { encodeRecord, type GroupRecord } from './group-records.ts'
 import type { KeyedRecord } from './keyed-log.ts'
 import { GroupOffsets, type TopicPartition } from './offsets.ts'
@@ -16,6 +17,8 @@ export interface Group {
   readonly offsets: GroupOffsets
   /** In transactions that are not decided. */
   readonly pending: PendingOffsets
+  /** What members did not finish of what is committed past. */
+  readonly failed: FailedRecords
 }
 
 export interface HeldGroup extends Group {
@@ -30,7 +33,7 @@ export interface HeldGroup extends Group {
 
 export function holdGroup(machine: GroupMachine, pendingBytes: PendingBytes): HeldGroup {
   return {
-    ...{ machine, offsets: new GroupOffsets(), pending: new PendingOffsets(pendingBytes) },
+    ...{ machine, offsets: new GroupOffsets(), pending: new PendingOffsets(pendingBytes), failed: new FailedRecords() },
     ...{ kept: undefined, timer: undefined, timerAt: 0, memberBytes: 0 },
   }
 }
@@ -41,11 +44,12 @@ export function isNothing({ machine, offsets, pending }: Group): boolean {
 }
 
 /** The records from which the group could be built again. */
-export function liveRecords(groupId: string, { machine, kept, offsets, pending }: HeldGroup): KeyedRecord[] {
+export function liveRecords(groupId: string, { machine, kept, offsets, pending, failed }: HeldGroup): KeyedRecord[] {
   const records = machine.type === 'consumer' ? machine.records().map(encodeRecord) : kept ? [kept] : []
   for (const [at, value] of offsets.entries()) records.push(encodeRecord({ kind: 'offset', groupId, at, value }))
   for (const [at, producerId, value] of pending.entries())
     records.push(encodeRecord({ kind: 'pending', groupId, at, producerId, value }))
+  for (const [at, range] of failed.entries()) records.push(encodeRecord({ kind: 'failed', groupId, at, range }))
   return records
 }
 

@@ -7,6 +7,8 @@
  */
 export interface CommittedOffset {
   offset: number
+  /** From here up to `offset` members have come without a jump: known-range.ts. */
+  knownFrom: number
   /** Of the last record read; -1 unknown. */
   leaderEpoch: number
   metadata: string
@@ -20,7 +22,7 @@ export interface TopicPartition {
   partition: number
 }
 
-export type NewOffset = TopicPartition & Omit<CommittedOffset, 'committedAtMs'>
+export type NewOffset = TopicPartition & Omit<CommittedOffset, 'committedAtMs' | 'knownFrom'>
 
 /** What the expiry needs to know of the group. */
 export interface GroupView {

@@ -7,8 +7,10 @@
  */
 import type { CommittedOffset, TopicPartition } from './offsets.ts'
 
-export interface PendingOffset extends CommittedOffset {
+export interface PendingOffset extends Omit<CommittedOffset, 'knownFrom'> {
   producerEpoch: number
+  /** Handed in by a member of the group; false for readers that assign partitions themselves. */
+  isMembers?: boolean
 }
 
 /** What pending offsets of all groups take in memory, about. */

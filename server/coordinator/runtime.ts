@@ -36,9 +36,11 @@ import {
 import { GroupStore } from './group-store.ts'
 import { type Group, type HeldGroup, isNothing, noOffset, nothingPending } from './held-group.ts'
 import { KeyedLog, type KeyedLogOptions } from './keyed-log.ts'
+import { knownFromAfter } from './known-range.ts'
 import type { JoinCommand, Leaver } from './membership.ts'
 import type { CommittedOffset, NewOffset, TopicPartition } from './offsets.ts'
 import { sizeOfPending } from './pending-offsets.ts'
+import { Receipts, type ReportedPartition } from './receipts.ts'
 import type { MemberClaim, SyncCommand } from './sync.ts'
 import { decided, handedIn, overtaken, PENDING_BYTES_MAX, type ProducerIdentity } from './transactional-offsets.ts'
 import { type OnceClosed, WaitingReplies } from './waiting-replies.ts'
@@ -73,6 +75,8 @@ export interface GroupCoordinatorOptions extends Pick<KeyedLogOptions, 'deadByte
   random: Random
   logger: Logger
   topics: TopicCatalog
+  /** Where the log of a partition begins. Default: at 0. */
+  logStartOf?(at: TopicPartition): number
 }
 
 /** Generation or member epoch, as the group has it. */
@@ -97,6 +101,8 @@ export class GroupCoordinator {
   readonly #log: KeyedLog
   readonly #store: GroupStore
   readonly #waiting = new WaitingReplies()
+  /** What became of records in groups. */
+  readonly receipts: Receipts
   readonly #consumers: ConsumerRequests
   #memberBytes = 0
   #cleanUpTimer: Timer | undefined
@@ -113,7 +119,9 @@ export class GroupCoordinator {
       consumerLimits: (groupId) => consumerLimitsOf(config, this.#store.configs.get(groupId)),
       onLoaded: () => this.#onLoaded(),
       onDropping: () => this.#onDropping(),
+      onStored: (records) => this.receipts.stored(records),
     })
+    this.receipts = new Receipts(this.#store)
     const patterns = new PatternResolver(topics)
     this.#consumers = new ConsumerRequests({
       store: this.#store,
@@ -232,8 +240,8 @@ export class GroupCoordinator {
     for (const { topicId, partition, ...committed } of offsets) {
       const at = { topicId, partition }
       const overtakenByIt = pending ? overtaken(groupId, pending, at) : []
-      const value = { ...committed, committedAtMs }
-      records.set(`${topicId}/${partition}`, [{ kind: 'offset', groupId, at, value }, ...overtakenByIt])
+      const record = this.#offsetRecord(groupId, at, { ...committed, committedAtMs }, claim.generationId >= 0)
+      records.set(`${topicId}/${partition}`, [record, ...overtakenByIt])
     }
     await this.#store.change([...records.values()].flat())
   }
@@ -252,7 +260,9 @@ export class GroupCoordinator {
     const addedBytes = offsets.reduce((sum, offset) => sum + sizeOfPending(offset), 0)
     if (this.#store.pendingBytes + addedBytes > PENDING_BYTES_MAX)
       throw new KafkaError('POLICY_VIOLATION', `open transactions hold ${PENDING_BYTES_MAX} bytes of offsets already`)
-    if (offsets.length > 0) await this.#store.change(handedIn(groupId, producer, offsets, this.#options.clock.now()))
+    if (offsets.length === 0) return
+    const how = { committedAtMs: this.#options.clock.now(), isMembers: claim.generationId >= 0 }
+    await this.#store.change(handedIn(groupId, producer, offsets, how))
   }
 
   /**
@@ -263,9 +273,32 @@ export class GroupCoordinator {
     this.#store.checkReady()
     const records = [...groupIds].flatMap((groupId) => {
       const group = this.#store.groups.get(groupId)
-      return group ? decided(groupId, group.pending, producerId, outcome) : []
+      if (!group) return []
+      return decided(groupId, group.pending, producerId, outcome, (...offset) => this.#offsetRecord(groupId, ...offset))
     })
     await this.#store.change(records)
+  }
+
+  #offsetRecord(
+    groupId: string,
+    at: TopicPartition,
+    value: Omit<CommittedOffset, 'knownFrom'>,
+    isMembers: boolean,
+  ): GroupRecord {
+    const before = this.#store.groups.get(groupId)?.offsets.get(at)
+    const logStart = this.#options.logStartOf?.(at) ?? 0
+    const knownFrom = knownFromAfter(before, { offset: value.offset, isMembers, logStart })
+    return { kind: 'offset', groupId, at, value: { ...value, knownFrom } }
+  }
+
+  /**
+   * A member tells which records it did not finish. Resolves when that is on disk; rejects with KafkaError as `commit`
+   * does.
+   */
+  async reportFailed(groupId: string, claim: CommitClaim, partitions: readonly ReportedPartition[]): Promise<void> {
+    if (claim.generationId < 0) throw new KafkaError('UNKNOWN_MEMBER_ID', 'only members of a group report')
+    this.#checkCommit(groupId, claim, partitions)
+    await this.receipts.report(groupId, partitions)
   }
 
   /** Whose offsets are pending, and in which group. Throws KafkaError while the coordinator is not ready. */
@@ -281,7 +314,7 @@ export class GroupCoordinator {
     }
   }
 
-  #checkCommit(groupId: string, claim: CommitClaim, offsets: readonly NewOffset[]): void {
+  #checkCommit(groupId: string, claim: CommitClaim, offsets: readonly TopicPartition[]): void {
     this.#store.checkReady()
     const machine = this.#store.groups.get(groupId)?.machine
     if (!machine) {
@@ -483,6 +516,7 @@ export class GroupCoordinator {
       this.#arm(group)
     }
     this.#cleanUpLater()
+    this.receipts.onReloaded.emit()
   }
 
   #onDropping(): void {

@@ -6,7 +6,7 @@
 import type { TransactionOutcome } from '../../protocol/transaction-marker.ts'
 import type { GroupRecord } from './group-records.ts'
 import { nothingPending } from './held-group.ts'
-import type { NewOffset, TopicPartition } from './offsets.ts'
+import type { CommittedOffset, NewOffset, TopicPartition } from './offsets.ts'
 import type { PendingOffsets } from './pending-offsets.ts'
 
 export interface ProducerIdentity {
@@ -21,27 +21,29 @@ export function handedIn(
   groupId: string,
   { producerId, producerEpoch }: ProducerIdentity,
   offsets: readonly NewOffset[],
-  committedAtMs: number,
+  { committedAtMs, isMembers }: { committedAtMs: number; isMembers: boolean },
 ): GroupRecord[] {
   const records = new Map<string, GroupRecord>()
   for (const { topicId, partition, ...committed } of offsets) {
-    const value = { ...committed, committedAtMs, producerEpoch }
+    const value = { ...committed, committedAtMs, producerEpoch, isMembers }
     records.set(`${topicId}/${partition}`, { kind: 'pending', groupId, at: { topicId, partition }, producerId, value })
   }
   return [...records.values()]
 }
 
+/** `offsetRecord` makes of what was handed in what counts. */
 export function decided(
   groupId: string,
   pending: PendingOffsets,
   producerId: number,
   outcome: TransactionOutcome,
+  offsetRecord: (at: TopicPartition, value: Omit<CommittedOffset, 'knownFrom'>, isMembers: boolean) => GroupRecord,
 ): GroupRecord[] {
   const records: GroupRecord[] = []
-  for (const [at, holder, { producerEpoch: _, ...value }] of pending.entries()) {
+  for (const [at, holder, { producerEpoch: _, isMembers = false, ...value }] of pending.entries()) {
     if (holder !== producerId) continue
     if (outcome === 'abort') records.push(nothingPending(groupId, at, producerId))
-    else records.push({ kind: 'offset', groupId, at, value }, ...overtaken(groupId, pending, at, producerId))
+    else records.push(offsetRecord(at, value, isMembers), ...overtaken(groupId, pending, at, producerId))
   }
   return records
 }

@@ -18,6 +18,7 @@ import { produceHandler } from './produce.ts'
 import { describeProducersHandler, initProducerIdHandler } from './producers.ts'
 import { describeQuorumHandler } from './quorum.ts'
 import { alterClientQuotasHandler, describeClientQuotasHandler } from './quotas.ts'
+import { reportFailedHandler, unwatchProgressHandler, watchProgressHandler } from './receipts.ts'
 import {
   alterPartitionReassignmentsHandler,
   electLeadersHandler,
@@ -87,6 +88,9 @@ export const handlers: readonly HandlerEntry[] = [
   grantHandler,
   unsubscribeHandler,
   pingHandler,
+  watchProgressHandler,
+  unwatchProgressHandler,
+  reportFailedHandler,
 ]
 
 export const handlerByKey: ReadonlyMap<number, HandlerEntry> = new Map(

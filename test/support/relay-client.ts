@@ -16,6 +16,7 @@ import {
   subscriptionEnded,
 } from '../../protocol/messages/offset-protocol.ts'
 import { produce } from '../../protocol/messages/produce.ts'
+import { type Progress, progress } from '../../protocol/messages/receipts.ts'
 import { createTopics } from '../../protocol/messages/topics.ts'
 import { apiVersions } from '../../protocol/messages/versions.ts'
 import { encodeBatch, type RecordInput } from '../../protocol/records.ts'
@@ -27,6 +28,7 @@ export class RelayClient {
   readonly socket: WebSocket
   readonly deliveries: Deliver[] = []
   readonly ended: SubscriptionEnded[] = []
+  readonly progress: Progress[] = []
   heartbeats = 0
   /** How many deliveries had come before the latest response: several messages may come in one turn. */
   deliveriesBeforeResponse = 0
@@ -154,6 +156,7 @@ export class RelayClient {
     const { key, version } = readPushStart(reader)
     if (key === deliver.key) this.deliveries.push(deliver.body.read(reader, version))
     else if (key === subscriptionEnded.key) this.ended.push(subscriptionEnded.body.read(reader, version))
+    else if (key === progress.key) this.progress.push(progress.body.read(reader, version))
     else if (key === heartbeat.key) this.heartbeats++
   }
 }

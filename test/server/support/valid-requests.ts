@@ -149,8 +149,16 @@ export function validRequests({ name, topicId }: { name: string; topicId: string
     request(grant, { grants: [{ topicId, partition: 0, bytes: 1000 }] }),
     request(unsubscribe, { partitions: [{ topicId, partition: 0 }] }),
     request(ping, { clientTimeMs: 1 }),
+    request(watchProgress, { watches: [{ groupId: 'g', topicId, partition: 0, fromOffset: 0 }] }),
+    request(unwatchProgress, { watches: [{ groupId: 'g', topicId, partition: 0 }] }),
+    request(reportFailed, {
+      ...{ groupId: 'g', memberId: 'm', groupInstanceId: null, generationIdOrMemberEpoch: 1 },
+      partitions: [{ topicId, partition: 0, failed: [failed] }],
+    }),
   ]
 }
+
+const failed = { from: 0, to: 1, how: 0, reason: 'broken', deadTopic: 'd', deadPartition: 0, deadOffset: 0 }
 
 export function bytesOf({ api, body }: ValidRequest, version = api.maxVersion): Uint8Array {
   return encodeRequest(api, version, { correlationId: 7, clientId: 'test' }, body)
