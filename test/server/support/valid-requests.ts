@@ -12,6 +12,7 @@ import { produce } from '../../../protocol/messages/produce.ts'
 import { describeProducers, initProducerId } from '../../../protocol/messages/producers.ts'
 import { describeQuorum } from '../../../protocol/messages/quorum.ts'
 import { alterClientQuotas, describeClientQuotas } from '../../../protocol/messages/quotas.ts'
+import { reportFailed, unwatchProgress, watchProgress } from '../../../protocol/messages/receipts.ts'
 import {
   alterPartitionReassignments,
   describeLogDirs,
