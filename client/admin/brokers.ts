@@ -51,11 +51,15 @@ export class Brokers {
     return [...(await this.#know(ask)).addresses.keys()]
   }
 
-  /** In the order of `wheres`. */
-  async locate(wheres: readonly Where[], ask: Ask): Promise<Place[]> {
+  /** In the order of `wheres`. `isRepeat`: whoever was asked before has said that it is not the one, or not yet. */
+  async locate(wheres: readonly Where[], ask: Ask, isRepeat: boolean): Promise<Place[]> {
     if (wheres.every((where) => where === 'any')) return wheres.map(() => ({ broker: undefined }))
     const cluster = await this.#know(ask)
-    if (cluster.addresses.size <= 1) return wheres.map((where) => onlyBroker(where, cluster))
+    if (cluster.addresses.size <= 1) {
+      // A Kafka makes its log of groups only when somebody looks for a coordinator.
+      if (isRepeat) await findCoordinators(wheres, ask)
+      return wheres.map((where) => onlyBroker(where, cluster))
+    }
     const leaders = await findLeaders(wheres, ask)
     const coordinators = await findCoordinators(wheres, ask)
     return wheres.map((where) => {

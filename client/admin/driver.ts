@@ -154,7 +154,7 @@ export class AdminRun {
     for (;;) {
       const open = [...verdicts.keys()].filter((index) => isOpen(verdicts[index]))
       if (open.length === 0) break
-      await this.#askAbout(question, open, verdicts)
+      await this.#askAbout(question, open, verdicts, pauseMs > PAUSE_MS_FIRST)
       const again = open.filter((index) => isOpen(verdicts[index]))
       if (again.length === 0 || this.#clock.monotonic() + pauseMs >= this.#deadline) break
       this.#brokers.forget()
@@ -168,11 +168,13 @@ export class AdminRun {
     question: Question<E, V>,
     open: readonly number[],
     verdicts: Array<Verdict<V> | undefined>,
+    isRepeat: boolean,
   ): Promise<void> {
     const { entries, where = () => 'any' as const, isChange = false } = question
     const places = await this.#brokers.locate(
       open.map((index) => where(entries[index]!)),
       this.ask,
+      isRepeat,
     )
     const groups = new Map<BrokerAddress | undefined, number[]>()
     for (const [at, index] of open.entries()) {

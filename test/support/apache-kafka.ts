@@ -19,6 +19,8 @@ const OUTPUT_KEPT = 8_000
 
 export interface ApacheKafka {
   readonly address: string
+  /** For further brokers of the same cluster. */
+  readonly controllerPort: number
   readonly pid: number
   /** From the start of the process to its first line that says it serves. */
   readonly startedInMs: number
@@ -29,6 +31,8 @@ export interface ApacheKafka {
 export interface ApacheKafkaOptions {
   /** On top of what one node needs. */
   settings?: Readonly<Record<string, string | number>>
+  /** A broker, by this id, of the cluster whose controller is at this port, instead of a cluster of its own. */
+  joins?: { controllerPort: number; brokerId: number }
   /** Default 512m. */
   heap?: string
   /** Folder with the checkout's .cache; default: where the process was started. */
@@ -41,11 +45,18 @@ export function kafkaClassPath(root = process.cwd(), version = KAFKA_VERSION): s
 }
 
 export async function startApacheKafka(options: ApacheKafkaOptions = {}): Promise<ApacheKafka> {
-  const { settings = {}, heap = '512m', root } = options
+  const { settings = {}, heap = '512m', root, joins } = options
   const folder = await mkdtemp(join(tmpdir(), 'ottla-kafka-'))
-  const [port, controllerPort] = [await freePort(), await freePort()]
+  const [port, controllerPort] = [await freePort(), joins?.controllerPort ?? (await freePort())]
   const properties = join(folder, 'server.properties')
-  await writeFile(properties, propertiesText({ ...oneNode(folder, port, controllerPort), ...settings }))
+  await writeFile(
+    properties,
+    propertiesText({
+      ...oneNode(folder, port, controllerPort),
+      ...(joins && brokerOnly(port, joins.brokerId)),
+      ...settings,
+    }),
+  )
   const java = ['-cp', kafkaClassPath(root)]
   await run('java', [...java, 'kafka.tools.StorageTool', 'format', '-t', clusterId(), '-c', properties])
   const startedAtMs = performance.now()
@@ -67,6 +78,7 @@ export async function startApacheKafka(options: ApacheKafkaOptions = {}): Promis
   }
   const broker = {
     address: `127.0.0.1:${port}`,
+    controllerPort,
     pid: server.pid!,
     stop: () => {
       stopping ??= stop()
@@ -99,6 +111,12 @@ const oneNode = (folder: string, port: number, controllerPort: number) => ({
   'share.coordinator.state.topic.min.isr': 1,
   'share.coordinator.state.topic.num.partitions': 1,
   'group.initial.rebalance.delay.ms': 0,
+})
+
+const brokerOnly = (port: number, brokerId: number) => ({
+  'process.roles': 'broker',
+  'node.id': brokerId,
+  listeners: `PLAINTEXT://127.0.0.1:${port}`,
 })
 
 function propertiesText(settings: Readonly<Record<string, string | number>>): string {

@@ -151,6 +151,19 @@ test('[CAD-4] with one broker nothing is routed: the connection that is there is
   await expect(cluster.admin.describeLogDirs({ brokers: [7] })).rejects.toMatchObject({ kafkaCode: 8 })
 })
 
+test('[CAD-4] one broker that does not coordinate yet is asked to, and then again', async () => {
+  const cluster = new Cluster(() => {
+    const isAsked = cluster.asked.some(([name]) => name === 'FindCoordinator')
+    return { results: [{ groupId: 'g', errorCode: isAsked ? 0 : 16 }] }
+  })
+  cluster.brokerPorts = [9001]
+  expect(await cluster.after(cluster.admin.deleteConsumerGroups(['g']))).toEqual(['g'])
+  expect(cluster.calls).toEqual([
+    ['DeleteGroups', 0],
+    ['DeleteGroups', 0],
+  ])
+})
+
 test('[CAD-4] a leader that has moved is found again, and only its partitions are asked again', async () => {
   let answered = 0
   const cluster = new Cluster((asked) => {
