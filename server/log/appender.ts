@@ -75,7 +75,8 @@ export class Appender {
     const { state, clock, checkpointBytes } = this.#options
     this.#segment = state.active
     this.#position = this.#segment?.sizeBytes ?? 0
-    this.#startedAtMs = clock.monotonic()
+    const ageMs = Math.max(0, clock.now() - (this.#segment?.sinceMs ?? clock.now()))
+    this.#startedAtMs = clock.monotonic() - ageMs
     this.#checkpointAt = (state.checkpoint?.position ?? 0) + checkpointBytes
   }
 
@@ -135,6 +136,7 @@ export class Appender {
     writeLeaderEpoch(view, 0, state.epochs.latest)
     header.baseOffset = baseOffset
     const boundary = this.#boundaryBefore(header, config)
+    if (this.#position === 0) this.#begin(this.#segment!)
     this.#segment!.index!.add(baseOffset, this.#position, header.maxTimestamp)
     this.#position += bytes.length
     state.endOffset = nextOffset
@@ -173,6 +175,12 @@ export class Appender {
     const { segmentMs, maxCompactionLagMs, cleanupPolicy } = config
     const ageMaxMs = isCompacted(cleanupPolicy) ? Math.min(segmentMs, maxCompactionLagMs) : segmentMs
     return ageMaxMs >= 0 && this.#options.clock.monotonic() - this.#startedAtMs > ageMaxMs
+  }
+
+  /** Its age counts from its first append. */
+  #begin(segment: Segment): void {
+    segment.sinceMs = this.#options.clock.now()
+    this.#startedAtMs = this.#options.clock.monotonic()
   }
 
   /** Bytes in the segment that the next batch goes to. */

@@ -5,17 +5,17 @@
  * reader is done; nobody waits for that.
  */
 import { KafkaError } from '../../protocol/errors.ts'
-import type { Clock } from '../../protocol/lib/clock.ts'
 import { isNoSpace } from '../storage/files.ts'
 import type { LogConfig } from './log-config.ts'
 import { isDeleted } from './log-config.ts'
 import type { LogState } from './log-state.ts'
 import type { LogWriter } from './log-writer.ts'
-import { isWhollyExpired, JumpGuard, retainedFrom } from './retention.ts'
+import type { PatientClock } from './patient-clock.ts'
+import { isWhollyExpired, retainedFrom } from './retention.ts'
 
 export interface LogStartOptions {
   dir: string
-  clock: Clock
+  time: PatientClock
   config: () => LogConfig
   state: LogState
   writer: LogWriter
@@ -30,11 +30,10 @@ export interface LogStartOptions {
 
 export class LogStart {
   readonly #options: LogStartOptions
-  readonly #jumpGuard: JumpGuard
+  #isAhead = false
 
   constructor(options: LogStartOptions) {
     this.#options = options
-    this.#jumpGuard = new JumpGuard(options.clock)
   }
 
   /** Records below `offset` are gone for readers from now on; -1 means all that is durable. */
@@ -54,13 +53,13 @@ export class LogStart {
 
   /** Deletes what the configuration no longer keeps, and forgets producers that wrote nothing for long. */
   async enforceRetention(): Promise<number> {
-    const { clock, state, dir } = this.#options
-    const jumpMs = this.#jumpGuard.takeJump()
-    if (jumpMs !== undefined) {
-      this.#options.warn(`the clock jumped by ${jumpMs} ms: nothing is deleted from ${dir} this time`)
-      return 0
+    const { time, state, dir, warn } = this.#options
+    const nowMs = time.now()
+    const { aheadMs } = time
+    if (aheadMs !== undefined && !this.#isAhead) {
+      warn(`the clock was set ${aheadMs} ms ahead: deletions from ${dir} follow it slowly`)
     }
-    const nowMs = clock.now()
+    this.#isAhead = aheadMs !== undefined
     const config = this.#options.config()
     state.producers.expire(nowMs - config.producerIdExpirationMs, state.highWatermark)
     if (!isDeleted(config.cleanupPolicy)) return 0

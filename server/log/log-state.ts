@@ -135,6 +135,7 @@ export class LogState {
       epochs: this.epochs.entries,
       sealed: this.segments.filter((segment) => segment.isSealed).map((segment) => segment.sealedEntry()),
       active: active?.baseOffset ?? null,
+      ...(active?.sinceMs === undefined ? {} : { activeSinceMs: active.sinceMs }),
       checkpoint: isCurrent ? { position: checkpoint.position, endOffset: checkpoint.endOffset } : null,
       truncateTo: null,
       ...(compactedTo > 0 ? { compactedTo } : {}),

@@ -34,6 +34,8 @@ export interface Manifest {
   sealed: SealedSegment[]
   /** First offset of the segment that is written to; null before the first write. */
   active: number | null
+  /** When it was begun (wall clock), so that its age goes on over restarts. */
+  activeSinceMs?: number
   /** Up to here the active segment is durable and was checked; recovery scans from here on. */
   checkpoint: { position: number; endOffset: number } | null
   /** A truncation to this offset was decided. Whoever opens the log finishes it. */

@@ -40,6 +40,7 @@ import { LogState } from './log-state.ts'
 import { LogWriter, SyncFailure } from './log-writer.ts'
 import type { OpenFileLimit } from './open-file-limit.ts'
 import type { OpenTransaction } from './open-transactions.ts'
+import { PatientClock } from './patient-clock.ts'
 import type { ProducerDescription } from './producer-state.ts'
 import type { RecentSlice } from './recent-batches.ts'
 import { RecentBatches, RecentBudget } from './recent-batches.ts'
@@ -133,14 +134,15 @@ export class PartitionLog {
     this.#committedReads = new CommittedReads(state, this.#reader)
     this.#times = new TimeLookup(state, this.#reader, options.codecs)
     this.#gate = new AppendGate({ files, dir, clock, state, space: options.space })
+    const time = new PatientClock(clock)
     this.#start = new LogStart({
-      ...{ dir, clock, config, state, writer: this.#writer, warn },
+      ...{ dir, time, config, state, writer: this.#writer, warn },
       moved: () => this.#tellChange(),
       flush: () => this.#flush(),
       rollIdle: () => this.#rollIdle(),
     })
     this.#compaction = new LogCompaction({
-      ...{ files, dir, limit, clock, config, state, writer: this.#writer, warn },
+      ...{ files, dir, limit, clock, time, config, state, writer: this.#writer, warn },
       indexOf: async (segment) => segment.index ?? (await this.#reader.loadIndex(segment)),
       rollIdle: () => this.#rollIdle(),
       changedBelow: (offset) => this.#recent.forgetBelow(offset),
@@ -424,7 +426,7 @@ export class PartitionLog {
 
   /**
    * Deletes what the configuration no longer keeps, and forgets producers that wrote nothing for long. Call it every few
-   * minutes. Does nothing when the wall clock jumped by more than an hour since the last call. Returns the bytes freed.
+   * minutes. A wall clock that jumps ahead is followed slowly (patient-clock.ts). Returns the bytes freed.
    */
   async enforceRetention(): Promise<number> {
     if (this.#state.fault || this.#closing) return 0

@@ -234,6 +234,7 @@ class Recovery {
       maxTimestamp: index.maxTimestamp,
     })
     segment.index = index
+    segment.sinceMs = this.#manifest.activeSinceMs
     this.#segments.push(segment)
     this.#checkpoint = { baseOffset: marker.active, position: marker.sizeBytes, endOffset: marker.endOffset }
     return true
@@ -262,6 +263,7 @@ class Recovery {
         return
       }
       const segment = this.#newSegment(file)
+      if (baseOffset === active) segment.sinceMs = this.#manifest.activeSinceMs
       this.#segments.push(segment)
       const from = index === 0 ? start : this.#fromStartOf(baseOffset)
       const isLast = index === chain.length - 1

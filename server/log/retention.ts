@@ -1,36 +1,8 @@
 /**
  * What retention would delete now: whole segments from the front, by age of their youngest record and by size.
- *
- * The wall clock may jump; a month forward would delete everything. So each tick compares how far the wall clock and the
- * monotonic clock moved since the last one, and when they differ by more than an hour this tick deletes nothing.
  */
-import type { Clock } from '../../protocol/lib/clock.ts'
 import type { LogConfig } from './log-config.ts'
 import type { LogState } from './log-state.ts'
-
-export const CLOCK_JUMP_MS = 3_600_000
-
-export class JumpGuard {
-  readonly #clock: Clock
-  #wallMs: number
-  #monotonicMs: number
-
-  constructor(clock: Clock) {
-    this.#clock = clock
-    this.#wallMs = clock.now()
-    this.#monotonicMs = clock.monotonic()
-  }
-
-  /** How far the wall clock jumped since the last call, if that is more than an hour. */
-  takeJump(): number | undefined {
-    const wallMs = this.#clock.now()
-    const monotonicMs = this.#clock.monotonic()
-    const jumpMs = wallMs - this.#wallMs - (monotonicMs - this.#monotonicMs)
-    this.#wallMs = wallMs
-    this.#monotonicMs = monotonicMs
-    return Math.abs(jumpMs) > CLOCK_JUMP_MS ? jumpMs : undefined
-  }
-}
 
 /** Whether every record of the log, those in the active segment too, is past its time. */
 export function isWhollyExpired(state: LogState, config: LogConfig, nowMs: number): boolean {

@@ -30,6 +30,8 @@ export class Segment implements Closable {
   sizeBytes = 0
   maxTimestamp = -1
   isSealed = false
+  /** Wall clock at its first append, where that is known. */
+  sinceMs: number | undefined
   /** From when on compaction may drop tombstones or markers in it. */
   horizonMs: number | undefined
   /** Present while loaded; always present for the segment that is written to. */

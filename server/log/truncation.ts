@@ -68,6 +68,7 @@ export async function finishTruncation(
     sealed: manifest.sealed.filter((segment) => segment.endOffset <= (target?.baseOffset ?? 0)),
     epochs: epochs.entries,
     active: target?.baseOffset ?? null,
+    activeSinceMs: undefined,
     checkpoint: null,
     truncateTo: null,
     compactedTo: Math.min(manifest.compactedTo ?? 0, target?.baseOffset ?? 0),

@@ -7,7 +7,6 @@ import { initProducerId } from '../../protocol/messages/producers.ts'
 import { stampProducer } from '../../protocol/record-batch.ts'
 import { encodeBatch } from '../../protocol/records.ts'
 import { createLogger } from '../../server/logger.ts'
-import { eventually } from '../support/eventually.ts'
 import { recordsIn } from '../support/read-values.ts'
 import { startRelay } from '../support/relay.ts'
 import { RelayClient } from '../support/relay-client.ts'
@@ -23,9 +22,9 @@ function skewedClock() {
 
 test('[LOG-104] a wall clock that jumps deletes nothing early, forgets no producer and closes no connection', async () => {
   const { skew, clock } = skewedClock()
-  let jumps = 0
+  let warnings = 0
   const write = (line: string) => {
-    if (/clock jumped/.test(line)) jumps++
+    if (/clock was set/.test(line)) warnings++
   }
   const logger = createLogger({ format: 'json', clock, write })
   const relay = await startRelay({ clock, logger, config: { retentionCheckMs: 200, heartbeatMs: 1000 } })
@@ -49,17 +48,16 @@ test('[LOG-104] a wall clock that jumps deletes nothing early, forgets no produc
   const log = relay.engine.topicByName('t')!.partitions[0]!
 
   for (const jumpMs of [HOUR_MS * 2, -HOUR_MS * 2, 30 * DAY_MS, -30 * DAY_MS]) {
-    const before = jumps
+    // What the relay does by itself every so often, done right now.
     skew.ms = jumpMs
-    await eventually(() => jumps > before, { everyMs: 1 })
+    for (let check = 0; check < 3; check++) expect(await log.enforceRetention()).toBe(0)
     skew.ms = 0
-    expect(log.startOffset).toBe(0)
-    const seen = jumps
-    await eventually(() => jumps > seen, { everyMs: 1 })
+    expect(await log.enforceRetention()).toBe(0)
     expect(log.startOffset).toBe(0)
     expect(await client.produce(topicId, batches[9]!.slice())).toMatchObject({ errorCode: 0, baseOffset: 9 })
     expect(await client.call(ping, { clientTimeMs: 1 })).toMatchObject({ clientTimeMs: 1 })
   }
+  expect(warnings).toBeGreaterThan(1)
   expect(client.closed).toBeUndefined()
   await client.subscribe(topicId, 0)
   const deliveries = await client.deliveredTo(10)

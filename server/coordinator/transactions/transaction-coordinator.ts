@@ -14,7 +14,7 @@ import type { TransactionOutcome } from '../../../protocol/transaction-marker.ts
 import type { RelayConfig } from '../../config.ts'
 import type { Engine } from '../../engine.ts'
 import type { HeldFiles } from '../../log/held-files.ts'
-import { JumpGuard } from '../../log/retention.ts'
+import { JumpGuard } from '../../log/jump-guard.ts'
 import type { Logger } from '../../logger.ts'
 import type { Files } from '../../storage/files.ts'
 import type { Instant } from '../group-state.ts'

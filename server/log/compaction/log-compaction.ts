@@ -16,6 +16,7 @@ import { isCompacted } from '../log-config.ts'
 import type { LogState } from '../log-state.ts'
 import type { LogWriter } from '../log-writer.ts'
 import type { OpenFileLimit } from '../open-file-limit.ts'
+import type { PatientClock } from '../patient-clock.ts'
 import type { Segment } from '../segment.ts'
 import type { SparseIndex } from '../sparse-index.ts'
 import { AbortedRanges } from './aborted-ranges.ts'
@@ -64,6 +65,8 @@ export interface LogCompactionOptions {
   dir: string
   limit: OpenFileLimit
   clock: Clock
+  /** For what is deleted by age. */
+  time: PatientClock
   config: () => LogConfig
   state: LogState
   writer: LogWriter
@@ -88,8 +91,8 @@ export class LogCompaction {
   }
 
   async need(): Promise<CompactionNeed | undefined> {
-    const { config, state, clock } = this.#options
-    const now = clock.now()
+    const { config, state, clock, time } = this.#options
+    const now = time.now()
     const { minCleanableDirtyRatio, maxCompactionLagMs, cleanupPolicy } = config()
     if (!isCompacted(cleanupPolicy) || state.fault || this.#running) return undefined
     const end = this.#compactableEnd(now)
@@ -167,8 +170,8 @@ export class LogCompaction {
 
   /** Before anything that `interrupt` would wait for: rolling waits for a commit. */
   async #rollIfOld(): Promise<void> {
-    const { clock, config, rollIdle } = this.#options
-    if (clock.now() - (await this.#oldestDirtyMs()) > config().maxCompactionLagMs) await rollIdle()
+    const { time, config, rollIdle } = this.#options
+    if (time.now() - (await this.#oldestDirtyMs()) > config().maxCompactionLagMs) await rollIdle()
   }
 
   /** Ends what is running, and resolves when it has ended. */
@@ -178,7 +181,7 @@ export class LogCompaction {
   }
 
   async #run(tools: CompactionTools): Promise<CompactionReport> {
-    const { state, clock, writer } = this.#options
+    const { state, time, writer } = this.#options
     await this.#nameAll()
     const report: CompactionReport = {
       ...{ passes: 0, recordsRemoved: 0, segmentsWritten: 0, skipped: [] },
@@ -188,7 +191,7 @@ export class LogCompaction {
       report.skipped.push(message)
       this.#options.warn(`compaction: ${message}`)
     }
-    const now = clock.now()
+    const now = time.now()
     const end = this.#compactableEnd(now)
     let isMore = this.#dirtyFrom < end || this.#isRipe(now, end) || state.skippedFrom !== undefined
     while (isMore) {
@@ -208,10 +211,10 @@ export class LogCompaction {
   }
 
   async #contextOf(tools: CompactionTools, skips: Skips, end: number): Promise<PassContext> {
-    const { files, dir, limit, clock, config, state, indexOf } = this.#options
+    const { files, dir, limit, time, config, state, indexOf } = this.#options
     const aborted = await AbortedRanges.of(state.segments, end, indexOf)
     return {
-      ...{ files, dir, limit, state, indexOf, skips, aborted, config: config(), nowMs: clock.now() },
+      ...{ files, dir, limit, state, indexOf, skips, aborted, config: config(), nowMs: time.now() },
       ...{ codecs: tools.codecs, pace: tools.pace },
       replace: (old, replacement) => this.#replace(old, replacement),
       nameReplacements: () => this.#nameAll(),
