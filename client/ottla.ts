@@ -85,11 +85,12 @@ export class Ottla {
   /** A group of consumers that share the partitions of topics; see GroupOptions for how its members behave. */
   group(id: string, options: GroupOptions = {}): Group {
     const { clock, random, codecs } = this.#parts
+    const topic = (name: string) => this.topic<Uint8Array, Uint8Array>(name, { key: bytes, replica: false })
     const onClose = (close: () => Promise<void>) => {
       this.#consumers.add(close)
       return () => this.#consumers.delete(close)
     }
-    return new Group(id, options, { clock, random, codecs, lanes: () => this.#sources.lanes(), onClose })
+    return new Group(id, options, { clock, random, codecs, lanes: () => this.#sources.lanes(), onClose, topic })
   }
 
   /** After `needs-auth`, once the credentials have been renewed. */

@@ -14,6 +14,7 @@ import type { Lanes } from '../consumer/lanes.ts'
 import { recordTyper } from '../consumer/record-typer.ts'
 import { OttlaError } from '../errors.ts'
 import type { TopicRecord } from '../record.ts'
+import type { Topic } from '../topic.ts'
 import { whenLive } from '../when-live.ts'
 import type { AssignedPartition } from './assigned-partition.ts'
 import { Assignment } from './assignment.ts'
@@ -23,6 +24,7 @@ import { Committer } from './committer.ts'
 import { type ConsumerStatus, partitionStatus } from './consumer-status.ts'
 import { groupError, handlerError } from './errors.ts'
 import type { ConsumerEvents } from './events.ts'
+import { FailureDesk } from './failure-desk.ts'
 import type { Membership } from './membership.ts'
 import type { GroupOptions, GroupReadOptions, HandlerContext, ReadableTopic } from './options.ts'
 import { workThrough } from './partition-worker.ts'
@@ -40,6 +42,8 @@ export interface EngineParts {
   random: Random
   codecs: CodecRegistry
   events: ConsumerEvents
+  /** For dead letters. */
+  topic(name: string): Topic<Uint8Array, Uint8Array>
 }
 
 /** How the application takes records. */
@@ -64,6 +68,7 @@ export class ConsumerEngine {
   readonly #work: Work
   readonly #membership: Membership
   readonly #committer: Committer
+  readonly #desk: FailureDesk
   readonly #assignment: Assignment
   readonly #slots: Slots
   readonly #policy: RetryPolicy
@@ -88,6 +93,13 @@ export class ConsumerEngine {
     )
     this.#membership = this.#newMembership()
     this.#committer = this.#newCommitter()
+    const { groupId, lanes, clock } = parts
+    const { deadLetterTopic = (topic: string) => `${topic}.${groupId}.dlq` } = options
+    this.#desk = new FailureDesk({
+      ...{ groupId, clock, session: lanes.main, membership: this.#membership },
+      deadLetterTopic: (topic) =>
+        parts.topic(typeof deadLetterTopic === 'string' ? deadLetterTopic : deadLetterTopic(topic)),
+    })
     this.#assignment = new Assignment({
       ...parts,
       events,
@@ -204,6 +216,8 @@ export class ConsumerEngine {
       holdsLease: () => this.#membership.holdsLease(),
       handle: ({ topic, partition: number, halted }, records, context) =>
         handle(this.#typers.get(topic)!(number, [...records]), context, halted),
+      giveUp: (...record) => this.#desk.giveUp(...record),
+      missed: (...range) => this.#desk.missed(...range),
       fail: (error) => this.#fail(error),
       changed: () => events.changed(),
     })

@@ -8,6 +8,7 @@ import type { Random } from '../../protocol/lib/random.ts'
 import type { Lanes } from '../consumer/lanes.ts'
 import { OttlaError } from '../errors.ts'
 import type { Gap, TopicRecord } from '../record.ts'
+import type { Topic } from '../topic.ts'
 import type { ConsumerEngine } from './consumer-engine.ts'
 import type { ConsumerStatus } from './consumer-status.ts'
 import type { BatchHandler, EachOptions, GroupOptions, GroupReadOptions, Handler, ReadableTopic } from './options.ts'
@@ -20,6 +21,8 @@ export interface GroupClient {
   random: Random
   codecs: CodecRegistry
   lanes(): Promise<Lanes>
+  /** For raw bytes. */
+  topic(name: string): Topic<Uint8Array, Uint8Array>
   /** Closed before the client's connections are, unless the function that it gives back was called. */
   onClose(close: () => Promise<void>): () => void
 }

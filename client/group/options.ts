@@ -43,6 +43,8 @@ export interface GroupReadOptions {
   metadata?: string | ((at: TopicPartition) => string)
   /** What happens when a handler fails. Default: the consumer ends with the error. */
   retry?: RetryOptions
+  /** Where dead letters go. Default: `TOPIC.GROUP.dlq`. */
+  deadLetterTopic?: string | ((topic: string) => string)
   /** Bytes that may wait for the application, for each partition. Default 1 MiB. */
   bufferBytesMax?: number
   /** Leaves the group; `each` and iterations end with ABORTED. */

@@ -28,6 +28,10 @@ export interface WorkerOptions {
   /** May anything be handed out now? */
   holdsLease(): boolean
   handle(partition: AssignedPartition, records: readonly RawRecord[], attempt: Attempt): unknown
+  /** Resolves when it was told what became of the record, so that it may be passed. */
+  giveUp(partition: AssignedPartition, record: RawRecord, how: 'dead-letter' | 'skip', failure: Failure): Promise<void>
+  /** Records that are gone from the log were never handed out. */
+  missed(partition: AssignedPartition, from: number, to: number): Promise<void>
   /** The consumer ends with this. */
   fail(error: unknown): void
   changed(): void
@@ -45,6 +49,7 @@ export async function workThrough(partition: AssignedPartition, options: WorkerO
   const { batchMax, fail } = options
   try {
     for (let piece = await partition.nextPiece(); piece; piece = await partition.nextPiece()) {
+      if (piece.gap?.reason === 'deleted') await options.missed(partition, piece.gap.from, piece.gap.to)
       await new PieceWork(partition, piece, options).run(batchMax)
     }
   } catch (error) {
@@ -111,6 +116,7 @@ class PieceWork {
       // One by one, so that only the record at fault is held up.
       if (batch.length > 1) return this.#oneByOne(batch)
       const decision = await this.#decide(batch[0]!, { attempts: attempt, error: failure.error })
+      if (decision === 'passed') return true
       if (decision === 'over' || !(await this.#mayHandOut())) return false
       if (decision === 'resumed') attempt = 0
     }
@@ -135,7 +141,7 @@ class PieceWork {
     }
   }
 
-  async #decide(record: RawRecord, failure: Failure): Promise<'again' | 'resumed' | 'over'> {
+  async #decide(record: RawRecord, failure: Failure): Promise<'again' | 'resumed' | 'passed' | 'over'> {
     const { policy, clock, changed, fail } = this.#options
     const partition = this.#partition
     const verdict = policy.afterFailure(failure.attempts, failure.error)
@@ -148,8 +154,23 @@ class PieceWork {
     partition.failing = { offset: record.offset, ...failure, retryAtMs }
     if (verdict.kind === 'pause') partition.pause()
     changed()
-    if (verdict.kind !== 'retry') return 'resumed'
+    if (verdict.kind === 'pause') return 'resumed'
+    if (verdict.kind !== 'retry') return this.#giveUp(record, verdict.kind, failure)
     await sleep(clock, verdict.afterMs, partition.halted).catch(() => {})
     return 'again'
+  }
+
+  async #giveUp(record: RawRecord, how: 'dead-letter' | 'skip', failure: Failure): Promise<'passed'> {
+    const partition = this.#partition
+    partition.isBusy = true
+    try {
+      await this.#options.giveUp(partition, record, how, failure)
+      partition.failing = undefined
+      partition.done(this.#piece, record)
+      return 'passed'
+    } finally {
+      partition.isBusy = false
+      this.#options.changed()
+    }
   }
 }

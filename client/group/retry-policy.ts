@@ -10,10 +10,11 @@ export interface RetryOptions {
   /** An error for which this is false is not tried again. Default: all are. */
   isRetriable?(error: unknown): boolean
   /**
-   * After the last attempt. 'pause': its partition stands still until `resume`, others go on. 'stop': the consumer ends
+   * After the last attempt. 'dead-letter': the record is written to the dead-letter topic, and reading goes on. 'pause':
+   * its partition stands still until `resume`, others go on. 'skip': reading goes on without it. 'stop': the consumer ends
    * with the error.
    */
-  orElse: 'pause' | 'stop'
+  orElse: 'dead-letter' | 'pause' | 'skip' | 'stop'
 }
 
 export type Verdict = { kind: 'retry'; afterMs: number } | { kind: RetryOptions['orElse'] }

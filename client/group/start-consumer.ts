@@ -30,7 +30,7 @@ export async function startConsumer(setup: ConsumerSetup, taking: Taking, listen
   const lanes = await client.lanes()
   const engine: ConsumerEngine = new ConsumerEngine(
     {
-      ...{ groupId, group, topics, options, lanes, clock, random, codecs },
+      ...{ groupId, group, topics, options, lanes, clock, random, codecs, topic: client.topic },
       events: {
         assigned: (partitions) => tellAll(listeners.assigned, (tell) => tell(partitions)),
         revoked: (partitions, isLost) => tellAll(listeners.revoked, (tell) => tell(partitions, { isLost })),

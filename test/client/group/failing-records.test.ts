@@ -1,0 +1,151 @@
+/** Records that handlers cannot do: tried again, paused, left out, or written to a dead-letter topic. */
+import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest'
+import { bytes, connect, json, type Ottla, string } from '../../../client/index.ts'
+import { watchProgress } from '../../../protocol/messages/receipts.ts'
+import { createRelay, type Relay } from '../../../server/relay.ts'
+import { MemoryFiles } from '../../../server/storage/memory-files.ts'
+import { eventually } from '../../support/eventually.ts'
+import { RelayClient } from '../../support/relay-client.ts'
+
+let relay: Relay
+const FAST = { sessionTimeoutMs: 3_000, rebalanceTimeoutMs: 3_000, heartbeatMs: 100 }
+const BACKOFF = { firstMs: 5, maxMs: 20 }
+
+beforeEach(async () => {
+  relay = await createRelay({
+    files: new MemoryFiles(),
+    config: {
+      dataDir: 'data',
+      httpPort: 0,
+      kafkaPort: 0,
+      groupInitialRebalanceDelayMs: 20,
+      groupMinSessionTimeoutMs: 500,
+    },
+  })
+})
+
+afterEach(async () => {
+  await relay.close()
+})
+
+async function filled(partitions: number, values: readonly string[]): Promise<Ottla> {
+  const ottla = await connect(relay.websocket.url)
+  onTestFinished(() => ottla.close())
+  await ottla.admin.createTopics([{ name: 'orders', partitions }])
+  const messages = values.map((value, index) => ({
+    ...{
+      key: `k${index}`,
+      value,
+      partition: index % partitions,
+      headers: { trace: `t${index}` },
+      timestamp: 1_700_000_000_000 + index,
+    },
+  }))
+  await Promise.all(
+    ottla
+      .topic('orders', { value: string })
+      .sendAll(messages)
+      .map(({ committed }) => committed),
+  )
+  return ottla
+}
+
+async function progress(topicId: string, partition = 0) {
+  const raw = await RelayClient.open(relay.websocket.url)
+  const { watches } = await raw.call(watchProgress, { watches: [{ groupId: 'g', topicId, partition, fromOffset: 0 }] })
+  return watches[0]!
+}
+
+test('[DLQ-1] a dead letter is the record as it was, with where it was and why it died; the relay is told before the commit', async () => {
+  const ottla = await filled(1, ['a', 'bad', 'c'])
+  const attempts: number[] = []
+  const seen: string[] = []
+  const retry = { attempts: 3, backoff: BACKOFF, orElse: 'dead-letter' } as const
+  const consumer = ottla.group('g', FAST).read('orders', { value: string, from: 'beginning', retry })
+  const done = consumer.each(({ value }, { attempt }) => {
+    if (value === 'bad') {
+      attempts.push(attempt)
+      throw Object.assign(new Error('no stock'), { code: 'E_STOCK' })
+    }
+    seen.push(value!)
+  })
+  await eventually(() => seen.length === 2)
+  await consumer.close()
+  await done
+  expect(attempts).toEqual([1, 2, 3])
+  const letters = []
+  for await (const letter of ottla
+    .topic('orders.g.dlq', { key: bytes, value: bytes })
+    .read({ from: 'beginning', follow: false }))
+    letters.push(letter)
+  expect(letters).toHaveLength(1)
+  const text = (view: Uint8Array | null) => (view ? new TextDecoder().decode(view) : null)
+  expect([text(letters[0]!.key), text(letters[0]!.value)]).toEqual(['k1', 'bad'])
+  const { id } = await ottla.topic('orders').info()
+  expect(Object.fromEntries(letters[0]!.headers.map(({ key, value }) => [key, text(value)]))).toEqual({
+    trace: 't1',
+    'ottla.dead.group': 'g',
+    'ottla.dead.topic': 'orders',
+    'ottla.dead.topic-id': id,
+    'ottla.dead.partition': '0',
+    'ottla.dead.offset': '1',
+    'ottla.dead.timestamp': '1700000000001',
+    'ottla.dead.code': 'E_STOCK',
+    'ottla.dead.message': 'no stock',
+    'ottla.dead.attempts': '3',
+  })
+  const { committed, knownFrom, failed } = await progress(id)
+  expect([committed, knownFrom]).toEqual([3, 0])
+  expect(failed).toEqual([
+    {
+      from: 1,
+      to: 2,
+      how: 0,
+      reason: 'no stock',
+      deadTopic: 'orders.g.dlq',
+      deadPartition: letters[0]!.partition,
+      deadOffset: 0,
+    },
+  ])
+})
+
+test('[DLQ-2] a paused partition waits with its record until it is resumed, others go on', async () => {
+  const ottla = await filled(2, ['bad', 'b', 'c', 'd'])
+  const seen: string[] = []
+  let isMended = false
+  const retry = { attempts: 2, backoff: BACKOFF, orElse: 'pause' } as const
+  const consumer = ottla.group('g', FAST).read('orders', { value: string, from: 'beginning', retry })
+  const done = consumer.each(({ value }) => {
+    if (value === 'bad' && !isMended) throw new Error('not yet')
+    seen.push(value!)
+  })
+  const held = () => consumer.status?.partitions.find(({ partition }) => partition === 0)
+  await eventually(() => seen.length === 2 && held()?.failure?.retryAtMs === null)
+  expect(seen).toEqual(['b', 'd'])
+  expect(held()).toMatchObject({
+    state: 'failing',
+    position: 0,
+    failure: { offset: 0, attempts: 2, message: 'not yet' },
+  })
+  isMended = true
+  consumer.resume()
+  await eventually(() => seen.length === 4)
+  expect(seen.slice(2)).toEqual(['bad', 'c'])
+  await consumer.close()
+  await done
+})
+
+test('[DLQ-3] what is left out is told as left out; what cannot be decoded is not tried again', async () => {
+  const ottla = await filled(1, ['1', '{', '3'])
+  const seen: unknown[] = []
+  const retry = { attempts: 5, backoff: BACKOFF, orElse: 'skip' } as const
+  const consumer = ottla.group('g', FAST).read('orders', { value: json(), from: 'beginning', retry })
+  const done = consumer.each((records) => void seen.push(...records.map(({ value }) => value)), { batch: true })
+  await eventually(() => seen.length === 2)
+  await consumer.close()
+  await done
+  expect(seen).toEqual([1, 3])
+  const { failed, committed } = await progress((await ottla.topic('orders').info()).id)
+  expect(committed).toBe(3)
+  expect(failed).toMatchObject([{ from: 1, to: 2, how: 1, deadPartition: -1 }])
+})
