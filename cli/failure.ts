@@ -12,6 +12,8 @@ const SHELL_HINTS: Readonly<Record<string, string>> = {
   UNKNOWN_TOPIC: "'ottla topic list' shows what there is",
   UNKNOWN_PARTITION: "'ottla topic describe' shows the partitions",
   TOO_LARGE: "send smaller records, or raise the topic's max.message.bytes with 'ottla topic alter'",
+  UNKNOWN_GROUP: "'ottla group list' shows what there is",
+  GROUP_NOT_EMPTY: "stop its members first, or send them out with 'ottla group remove-member'",
   REJECTED: '',
 }
 

@@ -6,6 +6,7 @@
  */
 import { errorName } from '../../protocol/errors.ts'
 import { OttlaError } from '../errors.ts'
+import { type GroupErrorCode, groupError } from '../group/errors.ts'
 import { kafkaFailure } from '../kafka-failure.ts'
 
 export type Outcome<E, V> =
@@ -56,7 +57,11 @@ export function valuesOf<E, V>(outcomes: ReadonlyArray<Outcome<E, V>>): V[] {
   })
 }
 
+const GROUP_CODES: Readonly<Record<number, GroupErrorCode>> = { 68: 'GROUP_NOT_EMPTY', 69: 'UNKNOWN_GROUP' }
+
 /** `what` says what was tried, on what; without a text of the broker's the code's own name is told. */
 export function adminFailure(kafkaCode: number, what: string, brokerMessage?: string | null): OttlaError {
-  return kafkaFailure(kafkaCode, what, brokerMessage || errorName(kafkaCode))
+  const failure = kafkaFailure(kafkaCode, what, brokerMessage || errorName(kafkaCode))
+  const code = GROUP_CODES[kafkaCode]
+  return code ? groupError(code, { message: failure.message, kafkaCode }) : failure
 }

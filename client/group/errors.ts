@@ -9,6 +9,8 @@ export const GROUP_ERRORS = {
   GROUP_MISMATCH: { retriable: false, hint: 'name the assignors of the other members, or use another group' },
   NOT_ASSIGNED: { retriable: false, hint: 'whoever has the partition now goes on from the last commit' },
   HANDLER_FAILED: { retriable: false, hint: 'mend the handler, or give the consumer a retry policy' },
+  UNKNOWN_GROUP: { retriable: false, hint: "check the group's name; it has neither members nor commits" },
+  GROUP_NOT_EMPTY: { retriable: false, hint: 'stop its members first, or remove them' },
 } as const
 
 export type GroupErrorCode = keyof typeof GROUP_ERRORS

@@ -151,7 +151,7 @@ describe.each(['WebSocket', 'TCP'])('[CAD-1] over %s', (door) => {
     const [stable, empty, unknown] = await admin
       .describeConsumerGroups(['read', 'empty', 'nobody'], { lag: true })
       .settled()
-    expect(unknown!.error).toMatchObject({ kafkaCode: 69, message: expect.stringContaining('nobody') })
+    expect(unknown!.error).toMatchObject({ code: 'UNKNOWN_GROUP', message: expect.stringContaining('nobody') })
     const { members, lag, assignor } = stable!.value!
     expect(assignor).toBe('RoundRobinAssigner')
     expect(members.map(({ clientId, host, subscribed }) => ({ clientId, host, subscribed }))).toEqual(
@@ -203,7 +203,8 @@ describe.each(['WebSocket', 'TCP'])('[CAD-1] over %s', (door) => {
       admin.deleteConsumerGroups(['g']),
       admin.resetConsumerGroupOffsets('g', { to: 'earliest' }),
     ]
-    for (const call of underMembers) await expect(call).rejects.toMatchObject({ kafkaCode: 68 })
+    for (const call of underMembers)
+      await expect(call).rejects.toMatchObject({ code: 'GROUP_NOT_EMPTY', kafkaCode: 68 })
     await expect(admin.deleteConsumerGroupOffsets('g', [{ topic: 't', partition: 1 }])).rejects.toMatchObject({
       kafkaCode: 86,
     })
@@ -319,6 +320,18 @@ describe.each(['WebSocket', 'TCP'])('[CAD-1] over %s', (door) => {
     expect(producers).toMatchObject([{ ...at, lastSequence: 2, currentTransactionStart: -1 }])
     const each = await admin.describeProducers([at, { topic: 't', partition: 5 }]).settled()
     expect(each.map(({ value, error }) => value?.producers.length ?? error!.kafkaCode)).toEqual([1, 3])
+  })
+
+  test('transactional ids are listed, described, and their producers fenced', async () => {
+    const { admin } = ottla
+    const [first] = await admin.fenceProducers(['payments'])
+    const [second] = await admin.fenceProducers(['payments'])
+    expect(second).toEqual({ ...first!, producerEpoch: first!.producerEpoch + 1 })
+    expect(await admin.listTransactions()).toMatchObject([{ transactionalId: 'payments', state: 'Empty' }])
+    expect(await admin.listTransactions({ states: ['Ongoing'] })).toEqual([])
+    const [known, unknown] = await admin.describeTransactions(['payments', 'nobody']).settled()
+    expect(known!.value).toMatchObject({ state: 'Empty', producerId: first!.producerId, partitions: [] })
+    expect(unknown!.error).toMatchObject({ kafkaCode: 105 })
   })
 
   test('what one relay has nothing to do about is said in its own words', async () => {
