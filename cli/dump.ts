@@ -1,7 +1,7 @@
 /** `ottla dump`: a line for each batch, and for each stretch of bytes that is none. */
 
 import { standardCodecs } from '../protocol/codecs/standard.ts'
-import { CODEC_NAMES, INFLATED_BYTES_MAX } from '../protocol/compression.ts'
+import { CODEC_NAMES, inflatedBytesMax } from '../protocol/compression.ts'
 import {
   BATCH_HEADER_BYTES,
   CONTROL_FLAG,
@@ -59,7 +59,8 @@ async function recordsOf({ header, bytes }: DumpedBatch): Promise<RawRecord[] | 
   try {
     const block = (await bytes()).subarray(BATCH_HEADER_BYTES)
     const codec = codecOf(header)
-    const inflated = codec === 0 ? block : await (await codecs.find(codec)).decompress(block, INFLATED_BYTES_MAX)
+    const inflated =
+      codec === 0 ? block : await (await codecs.find(codec)).decompress(block, inflatedBytesMax(block.length))
     return [...decodeRecords(header, inflated)]
   } catch (error) {
     return error instanceof Error ? error.message : String(error)

@@ -185,7 +185,10 @@ export interface Core {
   /** Ends replication; what is stored stays until the database is removed or space is needed. */
   stopReplicating(topic: string): Promise<void>
   onAdvanced(listener: (advanced: Advanced[]) => void): () => void
-  /** Chunks from the one that holds `offset` on: at least one if there is any, about `bytesMax` in all. */
+  /**
+   * Chunks from the one that holds `offset` on: at least one if there is any, about `bytesMax` in all. One without batches
+   * says that nothing is left up to its end.
+   */
   readReplica(topicId: string, partition: number, offset: number, bytesMax: number): Promise<StoredChunk[]>
 
   /** One admin call. Rejects DISCONNECTED at once when offline. Bodies are the message types of protocol/messages. */

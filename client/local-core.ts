@@ -190,11 +190,14 @@ class StoredCore implements LocalCore {
 
   async readReplica(topicId: string, partition: number, offset: number, bytesMax: number): Promise<StoredChunk[]> {
     this.#checkOpen()
+    const held = this.#replica.ranges().find((each) => each.topicId === topicId && each.partition === partition)
     const rows = await this.#store.readChunks(topicId, partition, offset, bytesMax).catch((failure: unknown) => {
       throw this.#noteTrouble(ottlaErrorFrom(failure))
     })
-    if (rows.length === 0 && this.#isHeld(topicId, partition, offset)) this.#replica.verify()
-    return rows.map(toStoredChunk)
+    const isMissing = rows.length === 0 && held !== undefined && offset >= held.start && offset < held.end
+    if (!isMissing || !(await this.#replica.isIntact())) return rows.map(toStoredChunk)
+    // All that was up to the end has been compacted away, or was a marker. Said as a chunk, or a reader would ask for ever.
+    return [{ baseOffset: offset, nextOffset: held.end, batches: new Uint8Array(0) }]
   }
 
   async request(name: ApiName, body: unknown, { broker, timeoutMs }: RequestOptions = {}): Promise<unknown> {
@@ -312,11 +315,6 @@ class StoredCore implements LocalCore {
     }).toInfo()
     if (lostIds.length > 0) this.#settled.emit(lostIds.map((id) => ({ id, outcome: 'unknown', error })))
     this.#changed()
-  }
-
-  #isHeld(topicId: string, partition: number, offset: number): boolean {
-    const range = this.#replica.ranges().find((each) => each.topicId === topicId && each.partition === partition)
-    return range !== undefined && offset >= range.start && offset < range.end
   }
 
   #checkOpen(): void {

@@ -18,6 +18,15 @@ export type CodecName = (typeof CODEC_NAMES)[number]
 
 /** What an inflated batch may take. Kafka's own default for a batch on the wire is 1 MiB. */
 export const INFLATED_BYTES_MAX = 64 * 1024 * 1024
+const INFLATED_UNASKED_BYTES = 8 * 1024 * 1024
+const RATIO_MAX = 200
+
+/**
+ * What a block of this size may grow to. Records that compress 200 to 1 are rare, and batches of them are small; bombs
+ * are made to grow a thousand and more to 1.
+ */
+export const inflatedBytesMax = (blockBytes: number): number =>
+  Math.min(INFLATED_BYTES_MAX, Math.max(INFLATED_UNASKED_BYTES, blockBytes * RATIO_MAX))
 
 export class CodecRegistry {
   #codecs = new Map<CodecId, Codec | (() => Promise<Codec>)>([[1, gzip]])

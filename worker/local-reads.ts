@@ -57,7 +57,11 @@ export class LocalReads {
   }
 
   read(topicId: string, partition: number, offset: number, bytesMax: number): Promise<StoredChunk[] | undefined> {
-    return this.#read((reader) => reader.read({ topicId, partition, offset, bytesMax }))
+    return this.#read(async (reader) => {
+      const chunks = await reader.read({ topicId, partition, offset, bytesMax })
+      // Only the host can tell whether nothing is left or the database was cleared.
+      return chunks.length > 0 ? chunks : undefined
+    })
   }
 
   /** Before the page freezes: a frozen page's open database would stand in the way of deleting it. */

@@ -2,7 +2,7 @@
  * From a frame's bytes to its records: checks each batch, inflates it when it is compressed, leaves out what readers
  * never see (control batches, aborted transactions, records below the position).
  */
-import { type CodecRegistry, INFLATED_BYTES_MAX } from '../../protocol/compression.ts'
+import { type CodecRegistry, inflatedBytesMax } from '../../protocol/compression.ts'
 import type { AbortedTransaction } from '../../protocol/messages/offset-protocol.ts'
 import {
   BATCH_HEADER_BYTES,
@@ -52,7 +52,7 @@ async function inflate(codecs: CodecRegistry, id: Exclude<ReturnType<typeof code
   const codec = await codecs.find(id).catch((cause: unknown) => {
     throw new OttlaError('NO_CODEC', { message: cause instanceof Error ? cause.message : String(cause), cause })
   })
-  return codec.decompress(block, INFLATED_BYTES_MAX)
+  return codec.decompress(block, inflatedBytesMax(block.length))
 }
 
 function checkCrc(frame: Frame, at: number, header: BatchHeader): void {

@@ -103,8 +103,14 @@ async function firstOffsetSince(
   let { start: low, end: high } = range
   let candidate: Frame | undefined
   while (low < high) {
-    const [chunk] = await core.readReplica(range.topicId, range.partition, Math.floor((low + high) / 2), 1)
+    const middle = Math.floor((low + high) / 2)
+    const [chunk] = await core.readReplica(range.topicId, range.partition, middle, 1)
     if (!chunk) break
+    if (chunk.batches.length === 0 || chunk.baseOffset >= high) {
+      // Nothing is left between the middle and what is known.
+      high = middle
+      continue
+    }
     let maxTimestamp = -1
     for (const { header } of batchesIn(chunk.batches)) maxTimestamp = Math.max(maxTimestamp, header.maxTimestamp)
     if (maxTimestamp < timestampMs) low = chunk.nextOffset

@@ -122,9 +122,20 @@ export class Replica {
     })
   }
 
-  /** Something that should be held was not found: fails as 'evicted' when the database was cleared under us. */
-  verify(): void {
-    this.#writer.run(() => this.#options.store.putTopics([]))
+  /** Is the database still ours, and what is held in it? False when it was cleared under us, and all begins anew. */
+  isIntact(): Promise<boolean> {
+    return new Promise((resolve) => {
+      this.#writer.run(async () => {
+        try {
+          await this.#options.store.putTopics([])
+          resolve(true)
+        } catch (failure) {
+          resolve(false)
+          throw failure
+        }
+      })
+      if (this.#isClosed) resolve(false)
+    })
   }
 
   /**

@@ -61,8 +61,9 @@ export class HandClock implements Clock {
     this.#wall = wallMs
   }
 
+  /** Whole milliseconds, as of every wall clock; timers may be due between two. */
   now(): number {
-    return this.#wall
+    return Math.floor(this.#wall)
   }
 
   monotonic(): number {

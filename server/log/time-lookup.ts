@@ -1,6 +1,6 @@
 /** Offsets by time (ListOffsets): the first record at or after a time, and the record with the largest timestamp. */
 import { standardCodecs } from '../../protocol/codecs/standard.ts'
-import { type CodecRegistry, INFLATED_BYTES_MAX } from '../../protocol/compression.ts'
+import { type CodecRegistry, inflatedBytesMax } from '../../protocol/compression.ts'
 import type { BatchHeader } from '../../protocol/record-batch.ts'
 import { BATCH_HEADER_BYTES, batchesIn, codecOf } from '../../protocol/record-batch.ts'
 import { decodeRecords } from '../../protocol/records.ts'
@@ -109,7 +109,7 @@ export class TimeLookup {
     const block = batch.subarray(BATCH_HEADER_BYTES)
     if (codecOf(header) === 0) return block
     try {
-      return await (await this.#codecs.find(codecOf(header))).decompress(block, INFLATED_BYTES_MAX)
+      return await (await this.#codecs.find(codecOf(header))).decompress(block, inflatedBytesMax(block.length))
     } catch {
       return undefined
     }

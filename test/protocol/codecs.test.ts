@@ -13,7 +13,7 @@ import { readWriteCodecs } from '../../protocol/codecs/read-write.ts'
 import { snappy } from '../../protocol/codecs/snappy.ts'
 import { standardCodecs } from '../../protocol/codecs/standard.ts'
 import { zstd } from '../../protocol/codecs/zstd.ts'
-import { type Codec, concatenate, gzip } from '../../protocol/compression.ts'
+import { type Codec, concatenate, gzip, inflatedBytesMax } from '../../protocol/compression.ts'
 
 const MIB = 1024 * 1024
 const lines = Array.from({ length: 400 }, (_, index) => `{"id":${index},"name":"name ${index % 7}","ok":true}\n`)
@@ -72,6 +72,12 @@ test('[COD-4] bombs are refused, and the memory that they declare is never taken
     if (length > 0 || !(outcome instanceof Uint8Array)) expect(outcome, name).toBeInstanceOf(MalformedError)
     expect(process.memoryUsage().arrayBuffers - before, name).toBeLessThan(64 * MIB)
   }
+})
+
+test('[COD-11] a small block may grow to 8 MiB, a large one to 200 times its size, none to more than 64 MiB', async () => {
+  expect([10, 41_943, 100_000, MIB].map(inflatedBytesMax)).toEqual([8 * MIB, 8_388_608, 20_000_000, 64 * MIB])
+  const bomb = zstdRuns(1000)
+  await expect(zstd.decompress(bomb, inflatedBytesMax(bomb.length))).rejects.toThrow(`beyond ${8 * MIB} bytes`)
 })
 
 test('[COD-5] many empty zstd blocks behind a large window do not hold the reader up', async () => {

@@ -1,6 +1,6 @@
 /** The records of a batch as one inflated block, within a cap. */
 import { MalformedError } from '../../../protocol/bytes/reader.ts'
-import { type CodecRegistry, INFLATED_BYTES_MAX } from '../../../protocol/compression.ts'
+import { type CodecRegistry, inflatedBytesMax } from '../../../protocol/compression.ts'
 import { BATCH_HEADER_BYTES, type BatchHeader, codecOf } from '../../../protocol/record-batch.ts'
 
 /** The batch is what its producer sent, but nobody can look into it. It stays as it is. */
@@ -15,7 +15,7 @@ export async function blockOf(header: BatchHeader, batch: Uint8Array, codecs: Co
   try {
     const codec = await codecs.find(codecId)
     if (!codec.compress) throw new RangeError(`codec ${codecId} can be read, not written`)
-    return await codec.decompress(stored, INFLATED_BYTES_MAX)
+    return await codec.decompress(stored, inflatedBytesMax(stored.length))
   } catch (cause) {
     throw new OpaqueBatch(cause instanceof Error ? cause.message : String(cause), { cause })
   }

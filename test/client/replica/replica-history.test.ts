@@ -227,7 +227,7 @@ class History {
       for (let index = 0; index < 4; index++) await this.#session.step(index)
       await settle()
       await this.#clock.advanceAsync(round % 10 === 0 ? 2_000 : 10)
-      if (this.#isEvicted) this.#replica.verify()
+      if (this.#isEvicted) void this.#replica.isIntact()
       const ranges = this.#replica.ranges()
       const isDone = ranges.length === 2 && ranges.every(({ upToDate }) => upToDate) && !this.#isEvicted
       if (isDone && round > 20) return
