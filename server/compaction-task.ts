@@ -90,14 +90,11 @@ export class CompactionTask {
     // It writes before it frees.
     if (space.level === 'critical') return undefined
     let best: Candidate | undefined
-    for (const topic of engine.topics()) {
-      if (!isCompacted(topic.config.cleanupPolicy)) continue
-      for (const [partition, log] of topic.partitions.entries()) {
-        if ((this.#troubled.get(log)?.untilMs ?? 0) > clock.monotonic()) continue
-        const need = await log.compactionNeed().catch(() => undefined)
-        if (!need || (best && best.need.dirtyRatio >= need.dirtyRatio)) continue
-        best = { log, topic: topic.name, partition, need }
-      }
+    for (const { log, topic, partition } of compactedLogs(engine)) {
+      if ((this.#troubled.get(log)?.untilMs ?? 0) > clock.monotonic()) continue
+      const need = await log.compactionNeed().catch(() => undefined)
+      if (!need || (best && best.need.dirtyRatio >= need.dirtyRatio)) continue
+      best = { log, topic, partition, need }
     }
     return best
   }
@@ -126,5 +123,13 @@ export class CompactionTask {
     } finally {
       this.#running = null
     }
+  }
+}
+
+function* compactedLogs(engine: Engine): Generator<Omit<Candidate, 'need'>> {
+  for (const { name, log } of engine.internalLogs?.() ?? []) yield { log, topic: name, partition: 0 }
+  for (const { name, partitions, config } of engine.topics()) {
+    if (!isCompacted(config.cleanupPolicy)) continue
+    for (const [partition, log] of partitions.entries()) yield { log, topic: name, partition }
   }
 }

@@ -39,6 +39,8 @@ export interface Engine {
   /** Another number after each topic that was made, grown or deleted. */
   readonly topicsVersion: number
   topics(): Iterable<Topic>
+  /** Logs of the engine's own that are compacted beside those of topics. */
+  internalLogs?(): ReadonlyArray<{ name: string; log: PartitionLog }>
   topicByName(name: string): Topic | undefined
   topicById(id: string): Topic | undefined
   /** Throws KafkaError TOPIC_ALREADY_EXISTS, INVALID_TOPIC_EXCEPTION, INVALID_PARTITIONS, INVALID_CONFIG. */

@@ -40,6 +40,8 @@ export interface EmbeddedEngineOptions {
   clock: Clock
   random: Random
   logger: Logger
+  /** Of the metadata log. Default 1 MiB. */
+  metadataSegmentBytes?: number
   /** Records of producers are refused when the disk is almost full, and new partitions when it is all but full. */
   space?: DiskSpace
   /** All logs count their commits under way here. */
@@ -60,7 +62,7 @@ export async function openEmbeddedEngine(options: EmbeddedEngineOptions): Promis
     // Changes of topics go on from what is held in reserve.
     space: undefined,
     dir: `${dataDir}/metadata`,
-    config: () => metadataConfig,
+    config: () => metadataConfig(options.metadataSegmentBytes ?? 1024 * 1024),
     logger: { warn: (message) => options.logger.warn(message) },
   })
   const metadata = new MetadataLog(log, clock)
@@ -74,8 +76,14 @@ export async function openEmbeddedEngine(options: EmbeddedEngineOptions): Promis
   return engine
 }
 
-/** The metadata log keeps everything: without it there are no topics. */
-const metadataConfig: TopicConfig = { ...topicConfigDefaults, retentionMs: -1, retentionBytes: -1 }
+/**
+ * The metadata log keeps the newest record of each topic, and of deleted ones the word that they are: a start that finds
+ * their folder must know. By then it has been looked for at every start of a week.
+ */
+const metadataConfig = (segmentBytes: number): TopicConfig => ({
+  ...topicConfigDefaults,
+  ...{ segmentBytes, retentionMs: -1, retentionBytes: -1, cleanupPolicy: 'compact', deleteRetentionMs: 7 * 86_400_000 },
+})
 
 export class EmbeddedEngine implements Engine {
   clusterId = ''
@@ -150,6 +158,10 @@ export class EmbeddedEngine implements Engine {
 
   topics(): Iterable<Topic> {
     return this.#byId.values()
+  }
+
+  internalLogs(): ReadonlyArray<{ name: string; log: PartitionLog }> {
+    return [{ name: 'metadata', log: this.#metadata.log }]
   }
 
   topicByName(name: string): Topic | undefined {

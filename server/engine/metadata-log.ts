@@ -69,6 +69,11 @@ export class MetadataLog {
     await this.#log.append(encodeBatch([record])).durable
   }
 
+  /** For compaction. */
+  get log(): PartitionLog {
+    return this.#log
+  }
+
   close(): Promise<void> {
     return this.#log.close()
   }

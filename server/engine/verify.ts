@@ -6,7 +6,8 @@
 
 import { BATCH_HEADER_BYTES, batchesIn } from '../../protocol/record-batch.ts'
 import { decodeRecords } from '../../protocol/records.ts'
-import { segmentFiles, segmentNameOf } from '../log/log-names.ts'
+import { segmentNameOf } from '../log/log-names.ts'
+import { chainWithoutManifest } from '../log/segment-chain.ts'
 import { scanSegment } from '../log/segment-scan.ts'
 import { type Finding, type VerifiedLog, verifyLog } from '../log/verify.ts'
 import { type Files, isMissing, readFully, StorageError } from '../storage/files.ts'
@@ -110,7 +111,7 @@ async function* verifyFolders(
 async function readTopics(files: Files, dir: string): Promise<Map<string, TopicRecord>> {
   const topics = new Map<string, TopicRecord>()
   const text = new TextDecoder()
-  for (const segment of segmentFiles(await files.list(dir))) {
+  for (const segment of chainWithoutManifest(await files.list(dir))) {
     const bytes = await readSoundPart(files, `${dir}/${segmentNameOf(segment)}`, segment.baseOffset)
     for (const { at, end, header } of batchesIn(bytes)) {
       for (const { key, value } of decodeRecords(header, bytes.subarray(at + BATCH_HEADER_BYTES, end))) {

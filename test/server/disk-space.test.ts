@@ -170,7 +170,7 @@ test('[DSK-4] on a real small file system, full and free again', async (context)
   const ballast = join(dir, 'ballast')
   writeFileSync(ballast, '')
   let acked = 0
-  for (let cycle = 0; cycle < 5; cycle++) {
+  for (let cycle = 0; cycle < 3; cycle++) {
     const { bavail, bsize } = statfsSync(dir)
     writeFileSync(ballast, new Uint8Array(Math.max(0, bavail * bsize - 17 * MIB)))
     const answer = async () => client.produce(topicId, batchOf('x'.repeat(500_000)))
