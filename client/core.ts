@@ -8,6 +8,7 @@
  */
 import type { AbortedTransaction } from '../protocol/messages/offset-protocol.ts'
 import type { ErrorInfo } from './errors.ts'
+import type { GroupProgress, ProgressQuery } from './receipts/progress.ts'
 import type { ApiName } from './relay-apis.ts'
 import type { ConnectionState } from './session.ts'
 
@@ -190,6 +191,12 @@ export interface Core {
    * says that nothing is left up to its end.
    */
   readReplica(topicId: string, partition: number, offset: number, bytesMax: number): Promise<StoredChunk[]>
+
+  /**
+   * How far a group has come with a partition: when it is decided what became of the record asked for, or after `waitMs`.
+   * Waits for the connection. Rejects NOT_AUTHORIZED, TOPIC_RECREATED, UNSUPPORTED, CLOSED.
+   */
+  progress(query: ProgressQuery, waitMs: number): Promise<GroupProgress>
 
   /** One admin call. Rejects DISCONNECTED at once when offline. Bodies are the message types of protocol/messages. */
   request(name: ApiName, body: unknown, options?: RequestOptions): Promise<unknown>

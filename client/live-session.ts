@@ -20,6 +20,7 @@ import {
   ping,
   subscriptionEnded,
 } from '../protocol/messages/offset-protocol.ts'
+import { type Progress, progress } from '../protocol/messages/receipts.ts'
 import { Backoff, type BackoffOptions } from './backoff.ts'
 import { Connection } from './connection.ts'
 import { asOttlaError, type ErrorInfo, OttlaError } from './errors.ts'
@@ -83,6 +84,7 @@ class RelaySession implements Session {
   readonly #subscriptions: Subscriptions
   readonly #states = new Emitter<ConnectionState>()
   readonly #heard = new Emitter<void>()
+  readonly #progress = new Emitter<Progress>()
   readonly #requestTimeoutMs: number
   #state: ConnectionState = { phase: 'connecting', attempt: 1 }
   #connection: Connection | undefined
@@ -128,6 +130,10 @@ class RelaySession implements Session {
 
   onHeard(listener: () => void): () => void {
     return this.#heard.on(listener)
+  }
+
+  onProgress(listener: (news: Progress) => void): () => void {
+    return this.#progress.on(listener)
   }
 
   start(): void {
@@ -269,6 +275,10 @@ class RelaySession implements Session {
       return () => {
         this.#farewell = farewell
       }
+    }
+    if (key === progress.key) {
+      const news = progress.body.read(body, version)
+      return () => this.#progress.emit(news)
     }
     if (key === heartbeat.key) heartbeat.body.read(body, version)
     // A kind of push that only newer clients know.

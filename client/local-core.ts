@@ -28,6 +28,8 @@ import { asOttlaError, OttlaError } from './errors.ts'
 import type { LocalCore, LocalCoreOptions } from './local-core-options.ts'
 import { needsRelay } from './needs-relay.ts'
 import { Outbox } from './outbox/outbox.ts'
+import type { GroupProgress, ProgressQuery } from './receipts/progress.ts'
+import { ProgressWatcher } from './receipts/progress-watcher.ts'
 import type { ApiName } from './relay-apis.ts'
 import { IdbStore } from './replica/idb-store.ts'
 import { MemoryStore } from './replica/memory-store.ts'
@@ -71,6 +73,7 @@ class StoredCore implements LocalCore {
   readonly #settled = new Emitter<Settled[]>()
   readonly #unlisten: () => void
   #outbox: Outbox
+  #watcher: ProgressWatcher | undefined
   #replicaId: string
   #generation: number
   #trouble: OttlaError | undefined
@@ -200,6 +203,12 @@ class StoredCore implements LocalCore {
     return [{ baseOffset: offset, nextOffset: held.end, batches: new Uint8Array(0) }]
   }
 
+  async progress(query: ProgressQuery, waitMs: number): Promise<GroupProgress> {
+    this.#checkOpen()
+    this.#watcher ??= new ProgressWatcher(this.#own, this.#clock)
+    return this.#watcher.progress(query, waitMs)
+  }
+
   async request(name: ApiName, body: unknown, { broker, timeoutMs }: RequestOptions = {}): Promise<unknown> {
     const { RELAY_APIS } = await import('./relay-apis.ts')
     if (!Object.hasOwn(RELAY_APIS, name)) {
@@ -224,6 +233,7 @@ class StoredCore implements LocalCore {
 
   async #close(): Promise<void> {
     await this.#recovering
+    this.#watcher?.close()
     await this.#outbox.close()
     await this.#replica.close()
     await this.#own.close()

@@ -11,10 +11,12 @@ import type { Core, Outbox, ReplicaPolicy, Status } from './core.ts'
 import { OttlaError } from './errors.ts'
 import { Group } from './group/group.ts'
 import type { GroupOptions } from './group/options.ts'
+import type { ProcessedReceipt, Receipt } from './producer/receipt.ts'
 import { SendBuffer } from './producer/send-buffer.ts'
 import { Settlements } from './producer/settlements.ts'
+import type { ReceiptHub } from './receipts/receipt-hub.ts'
 import { bytes, type Serde, string } from './serde.ts'
-import { Topic, type TopicOptions } from './topic.ts'
+import { type ReceiptOptions, Topic, type TopicOptions } from './topic.ts'
 
 export interface OttlaParts {
   core: Core
@@ -33,6 +35,7 @@ export class Ottla {
   readonly #settlements: Settlements
   readonly #sources: Sources
   readonly #buffers = new Set<SendBuffer>()
+  #receipts: ReceiptHub | undefined
   readonly #consumers = new Set<() => Promise<void>>()
   #closing: Promise<void> | undefined
 
@@ -78,8 +81,20 @@ export class Ottla {
       sources: this.#sources,
       policy: policyOf(options.replica, hasReplica),
       lookUp: (topicName) => core.topic(topicName),
+      withProcessed: (receipt, asked) => this.#withProcessed(name, receipt, asked),
       replicate: (topicName, policy) => core.replicate(topicName, policy),
     })
+  }
+
+  #withProcessed(topic: string, receipt: Receipt, { receipt: groups, ...options }: ReceiptOptions): ProcessedReceipt {
+    const { core, clock } = this.#parts
+    const before = core.topic(topic).catch(() => undefined)
+    const processed = import('./group/on-demand.ts').then((parts) => {
+      this.#receipts ??= new parts.ReceiptHub(core, clock)
+      return parts.processed(this.#receipts, core, { topic, before, receipt }, [groups].flat(), options)
+    })
+    processed.catch(() => {})
+    return Object.assign(receipt, { processed })
   }
 
   /** A group of consumers that share the partitions of topics; see GroupOptions for how its members behave. */

@@ -19,6 +19,7 @@ export function beside(session: Session): Session {
     metadata: session.metadata,
     onState: (listener) => session.onState(listener),
     onHeard: (listener) => session.onHeard(listener),
+    onProgress: (listener) => session.onProgress(listener),
     call: (api, body, options) => session.call(api, body, options),
     subscribe: (request) => session.subscribe(request),
     isSubscribed: () => true,

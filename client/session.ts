@@ -6,6 +6,7 @@
  */
 import type { Api } from '../protocol/api.ts'
 import type { Deliver } from '../protocol/messages/offset-protocol.ts'
+import type { Progress } from '../protocol/messages/receipts.ts'
 import type { TopicInfo } from './core.ts'
 import type { ErrorInfo } from './errors.ts'
 
@@ -109,6 +110,8 @@ export interface Session {
    * relay: whatever must be done in time is best done here.
    */
   onHeard(listener: () => void): () => void
+  /** A group that is watched (WatchProgress) has come on. */
+  onProgress(listener: (news: Progress) => void): () => void
   /** What the relay said in its handshake; undefined before the first one. */
   readonly limits: RelayLimits | undefined
   /** Add to the local wall clock to get the relay's; measured at each Hello and Ping. */

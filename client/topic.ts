@@ -7,7 +7,7 @@ import { Reader, type ReaderParts, type ReadOptions } from './consumer/reader.ts
 import type { Sources } from './consumer/sources.ts'
 import type { ReplicaPolicy, TopicInfo } from './core.ts'
 import { asOttlaError, OttlaError } from './errors.ts'
-import type { Receipt } from './producer/receipt.ts'
+import type { ProcessedReceipt, Receipt } from './producer/receipt.ts'
 import type { OutgoingRecord, SendBuffer, SendBufferOptions } from './producer/send-buffer.ts'
 import type { OutgoingMessage, RecordHeader } from './record.ts'
 import type { Serde } from './serde.ts'
@@ -32,6 +32,13 @@ export interface SendOptions {
   signal?: AbortSignal
 }
 
+export interface ReceiptOptions extends SendOptions {
+  /** The group, or groups, that are to handle the record. */
+  receipt: string | readonly string[]
+  /** How long they may take, from when the record is in the log. Default: for ever. */
+  deadlineMs?: number
+}
+
 export interface TopicParts<K, V> {
   name: string
   key: Serde<K>
@@ -42,6 +49,7 @@ export interface TopicParts<K, V> {
   codecs: CodecRegistry
   policy: ReplicaPolicy | null
   lookUp(name: string): Promise<TopicInfo>
+  withProcessed(receipt: Receipt, options: ReceiptOptions): ProcessedReceipt
   replicate(name: string, policy: ReplicaPolicy): Promise<unknown>
 }
 
@@ -67,8 +75,11 @@ export class Topic<K = string, V = Uint8Array> {
    * Sends one record. Returns at once, works offline. Throws INVALID_VALUE when the value cannot be encoded,
    * INVALID_ARGUMENT, BUFFER_FULL (see `onFull`), CLOSED, or ABORTED when the signal was aborted before.
    */
-  send(message: OutgoingMessage<K, V>, options: SendOptions = {}): Receipt {
-    return this.sendAll([message], options)[0]!
+  send(message: OutgoingMessage<K, V>, options: ReceiptOptions): ProcessedReceipt
+  send(message: OutgoingMessage<K, V>, options?: SendOptions): Receipt
+  send(message: OutgoingMessage<K, V>, options: SendOptions & Partial<ReceiptOptions> = {}): Receipt {
+    const receipt = this.sendAll([message], options)[0]!
+    return options.receipt ? this.#parts.withProcessed(receipt, options as ReceiptOptions) : receipt
   }
 
   /** Sends records in their order: all, or none when one cannot be encoded or the buffer is full. One receipt for each. */

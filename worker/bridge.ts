@@ -118,6 +118,8 @@ export class Bridge implements Core {
     return isWithdrawn
   }
 
+  progress: Core['progress'] = (query, waitMs) => this.#call('progress', query, waitMs)
+
   outcomes(ids: string[]): Promise<Settled[]> {
     return this.#call('outcomes', ids)
   }

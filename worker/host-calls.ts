@@ -24,6 +24,7 @@ export function hostCalls(core: Core): HostCalls {
     enqueue: (write) => reply(() => core.enqueue(write)),
     withdraw: (id) => reply(() => core.withdraw(id)),
     outcomes: (ids) => reply(() => core.outcomes(ids)),
+    progress: (query, waitMs) => reply(() => core.progress(query, waitMs)),
     replicate: (topic, policy) => reply(() => core.replicate(topic, policy)),
     stopReplicating: (topic) => reply(() => core.stopReplicating(topic)),
     readReplica: async (topicId, partition, offset, bytesMax) => {

@@ -139,7 +139,7 @@ export class GroupConsumer<K, V> implements AsyncIterable<TopicRecord<K, V>> {
   }
 
   async #start(taking: Taking): Promise<Running> {
-    if (this.#running) throw new OttlaError('INVALID_ARGUMENT', { message: 'a consumer is taken from once' })
+    if (this.#running) throw new OttlaError('INVALID_ARGUMENT', { message: 'already read from' })
     this.#running = import('./on-demand.ts').then((parts) => parts.startConsumer(this.#setup, taking, this.#listeners))
     const running = await this.#running
     this.#engine = running.engine

@@ -32,6 +32,16 @@ export interface Receipt {
   readonly committed: Promise<Committed>
 }
 
+/** With `receipt` in `send`'s options: a third moment. */
+export interface ProcessedReceipt extends Receipt {
+  /**
+   * The groups asked for have committed past the record, having handled it. Waits over reconnects, from when it is
+   * committed. Rejects like `committed`, and DEAD_LETTERED or SKIPPED (it was given up, and why), DEADLINE, and
+   * PROCESSING_UNKNOWN: the group went past it in a way that does not tell.
+   */
+  readonly processed: Promise<void>
+}
+
 export class OpenReceipt implements Receipt {
   id = ''
   readonly stored: Promise<StoredDurability>

@@ -79,6 +79,7 @@ export class CoreDouble implements Core {
   onSettled = (listener: (settled: Settled[]) => void) => this.settled.on(listener)
   onAdvanced = (listener: (advanced: Advanced[]) => void) => this.advanced.on(listener)
   outcomes = async () => []
+  progress = async () => ({ committed: -1, knownFrom: -1, givenUp: [] })
   replicate = async () => this.ranges
   stopReplicating = async () => {}
   withdraw = async () => false

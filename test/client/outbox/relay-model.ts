@@ -248,6 +248,10 @@ export class ModelSession implements Session {
     return () => {}
   }
 
+  onProgress(): () => void {
+    return () => {}
+  }
+
   onState(listener: (state: ConnectionState) => void): () => void {
     return this.#states.on(listener)
   }

@@ -171,6 +171,10 @@ export class LogSession implements Session {
     return () => {}
   }
 
+  onProgress(): () => void {
+    return () => {}
+  }
+
   onState(listener: (state: ConnectionState) => void): () => void {
     return this.#states.on(listener)
   }
