@@ -1,0 +1,88 @@
+/** Tabs as members of a group, in a real Chromium: they share partitions, one dies, the others take over. */
+import type { Page } from 'playwright-core'
+import { expect, onTestFinished, test } from 'vitest'
+import { connect, string } from '../../client/index.ts'
+import { buildBrowserFiles } from '../../worker/build/browser-files.ts'
+import { startChromium } from '../support/chromium.ts'
+import { eventually } from '../support/eventually.ts'
+import { startPageServer } from '../support/page-server.ts'
+import { startRelay } from '../support/relay.ts'
+
+const PARTITIONS = 6
+const TAB = `<!doctype html><title>tab</title><link rel="icon" href="data:,"><script type="module">
+import { connect, string } from '/client.js'
+const ottla = await connect(new URLSearchParams(location.search).get('relay'), { replica: 'tabs' })
+const group = ottla.group('tabs', { sessionTimeoutMs: 1500, heartbeatMs: 200, rebalanceTimeoutMs: 3000 })
+const consumer = group.read('work', { value: string, from: 'beginning' })
+const seen = []
+consumer.each(({ value }) => { seen.push(value) }).catch((error) => { window.failure = String(error) })
+window.state = () => ({ seen, failure: window.failure, parts: consumer.status?.partitions.length ?? 0 })
+window.ask = async (value) => {
+  const receipt = ottla.topic('work', { value: string }).send({ value }, { receipt: 'tabs', deadlineMs: 15000 })
+  return receipt.processed.then(() => 'handled', (error) => String(error.code))
+}
+</script>`
+
+interface TabState {
+  seen: string[]
+  failure?: string
+  parts: number
+}
+
+const stateOf = (page: Page) => page.evaluate(() => (window as unknown as { state(): TabState }).state())
+const ask = (page: Page, value: string) =>
+  page.evaluate((text) => (window as unknown as { ask(value: string): Promise<string> }).ask(text), value)
+
+test('[CON-21] three tabs share a group, one is killed, the others take over and nothing is lost; receipts reach a tab', async () => {
+  const files = await buildBrowserFiles()
+  const pages = await startPageServer(Object.fromEntries(files.map(({ fileName, code }) => [`/${fileName}`, code])))
+  onTestFinished(() => pages.close())
+  pages.serve('/tab.html', TAB)
+  const relay = await startRelay({
+    config: {
+      kafkaPort: 0,
+      allowOrigins: [pages.origin],
+      groupInitialRebalanceDelayMs: 50,
+      groupMinSessionTimeoutMs: 500,
+    },
+  })
+  const ottla = await connect(relay.websocket.url)
+  onTestFinished(() => ottla.close())
+  await ottla.admin.createTopics([{ name: 'work', partitions: PARTITIONS }])
+  const work = ottla.topic('work', { value: string })
+  const write = async (first: number, count: number) => {
+    const messages = Array.from({ length: count }, (_, index) => ({
+      value: `${first + index}`,
+      partition: index % PARTITIONS,
+    }))
+    await Promise.all(work.sendAll(messages).map(({ committed }) => committed))
+  }
+  const chromium = await startChromium()
+  onTestFinished(() => chromium.close())
+  const url = `${pages.origin}/tab.html?relay=${encodeURIComponent(relay.websocket.url)}`
+  const tabs = await Promise.all([chromium.open(url), chromium.open(url), chromium.open(url)])
+  const settled = (of: Page[], parts: number) =>
+    eventually(async () => (await Promise.all(of.map(stateOf))).every((state) => state.parts === parts), {
+      withinMs: 20_000,
+    })
+  await settled(tabs, 2)
+  await write(0, 60)
+  await eventually(async () => (await Promise.all(tabs.map(stateOf))).every(({ seen }) => seen.length === 20), {
+    withinMs: 10_000,
+  })
+  const [lost, ...left] = tabs as [Page, Page, Page]
+  const before = (await stateOf(lost)).seen
+  await chromium.crash(lost)
+  await write(60, 60)
+  await settled(left, 3)
+  const all = Array.from({ length: 120 }, (_, index) => `${index}`)
+  await eventually(
+    async () => {
+      const seen = new Set([...before, ...(await Promise.all(left.map(stateOf))).flatMap((state) => state.seen)])
+      return all.every((value) => seen.has(value))
+    },
+    { withinMs: 15_000 },
+  )
+  expect(await ask(left[0], 'a record of its own')).toBe('handled')
+  for (const page of left) expect((await stateOf(page)).failure).toBeUndefined()
+}, 60_000)
