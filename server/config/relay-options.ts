@@ -241,6 +241,12 @@ const options = {
     default: ['uniform', 'range'],
     doc: 'Assignors that members of the next consumer group protocol may choose from; the first is the default.',
   }),
+  groupConsumerMigrationPolicy: choice({
+    name: 'group-consumer-migration-policy',
+    default: 'bidirectional',
+    words: ['bidirectional', 'upgrade', 'downgrade', 'disabled'],
+    doc: 'Whether a consumer group with members goes on with the next protocol when the first member of that joins (upgrade), and with the classic one when the last of them leaves (downgrade).',
+  }),
   offsetsRetentionMinutes: wholeNumber({
     name: 'offsets-retention-minutes',
     default: 10_080,

@@ -18,11 +18,12 @@ import {
   newGroupState,
   newOutcome,
   type Outcome,
+  type Reply,
   restartSession,
   syncRefusal,
 } from './group-state.ts'
 import { type JoinCommand, join, type Leaver, leave } from './membership.ts'
-import { expireJoinWait } from './rebalance.ts'
+import { expireJoinWait, rebalance } from './rebalance.ts'
 import {
   commitError,
   expireSessions,
@@ -196,10 +197,23 @@ export class ClassicGroup {
     return outcome
   }
 
+  /** Members are asked to join again. */
+  rebalance(at: Instant): void {
+    rebalance(this.#state, this.#limits(), at, newOutcome())
+  }
+
+  /** The group goes on under the next protocol; whoever waits is told to join again. */
+  handOver(at: Instant): Reply[] {
+    return this.#end(ErrorCode.REBALANCE_IN_PROGRESS, at).replies
+  }
+
   /** The group is no more; whoever waits is told to look again. */
   die(at: Instant): Outcome {
+    return this.#end(ErrorCode.COORDINATOR_NOT_AVAILABLE, at)
+  }
+
+  #end(code: number, at: Instant): Outcome {
     const outcome = newOutcome()
-    const code = ErrorCode.COORDINATOR_NOT_AVAILABLE
     for (const { memberId, awaitingJoin, awaitingSync } of this.#state.members.values()) {
       if (awaitingJoin !== undefined)
         outcome.replies.push({ kind: 'join', ticket: awaitingJoin, body: joinRefusal(memberId, code) })

@@ -38,7 +38,7 @@ export const NO_ASSIGNMENT: Uint8Array = new Uint8Array(0)
 const BYTES_PER_CHARACTER_MAX = 6
 
 /** Whether a member that joins again says what it said before. */
-export function hasSameProtocols(member: Member, protocols: readonly MemberProtocol[]): boolean {
+export function hasSameProtocols(member: Pick<Member, 'protocols'>, protocols: readonly MemberProtocol[]): boolean {
   if (member.protocols.length !== protocols.length) return false
   return member.protocols.every(({ name, metadata }, index) => {
     const other = protocols[index]!

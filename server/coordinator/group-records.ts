@@ -10,6 +10,7 @@
  *
  * The newest record of a key holds.
  */
+import { base64, bytesOf } from './base64.ts'
 import type { GroupSnapshot } from './classic-group.ts'
 import { type ConsumerRecord, decodeConsumerRecord, encodeConsumerRecord } from './consumer/consumer-records.ts'
 import type { FailedRange } from './failed-records.ts'
@@ -109,13 +110,4 @@ function groupOf(stored: StoredGroup): GroupSnapshot {
       assignment: bytesOf(member.assignment),
     })),
   }
-}
-
-function base64(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64')
-}
-
-/** An array of its own: short Buffers are parts of a pool. */
-function bytesOf(text: string): Uint8Array {
-  return Uint8Array.from(Buffer.from(text, 'base64'))
 }

@@ -109,6 +109,13 @@ export class GroupStore {
     return new ClassicGroup(groupId, this.#options.limits, this.#now())
   }
 
+  /** Members of the classic protocol that were in a group of the next; they agree anew among themselves. */
+  newDowngradedGroup(groupId: string, snapshot: GroupSnapshot): ClassicGroup {
+    const classic = this.#restoreClassic(groupId, snapshot)
+    classic.rebalance(this.#now())
+    return classic
+  }
+
   newConsumerGroup(groupId: string): ConsumerGroup {
     const { consumerLimits, topics } = this.#options
     return new ConsumerGroup(groupId, () => consumerLimits(groupId), topics, this.#now())

@@ -13,7 +13,7 @@ import { ConfigError, checkGroupConfig, groupConfigOf, type RelayConfig } from '
 import type { HeldFiles } from '../log/held-files.ts'
 import type { Logger } from '../logger.ts'
 import type { Files } from '../storage/files.ts'
-import type { ClassicGroup } from './classic-group.ts'
+import { ClassicRequests, type JoinRequest, type SyncRequest } from './classic-requests.ts'
 import type { EpochClaim, HeartbeatReply } from './consumer/consumer-group.ts'
 import { ConsumerRequests } from './consumer/consumer-requests.ts'
 import type { ConsumerLimits } from './consumer/consumer-state.ts'
@@ -24,26 +24,18 @@ import type { TopicCatalog } from './consumer/topics.ts'
 import { expiredRecords } from './group-expiry.ts'
 import { sizeOfMember } from './group-member.ts'
 import type { GroupOverrides, GroupRecord } from './group-records.ts'
-import {
-  type GroupLimits,
-  type Instant,
-  type JoinReply,
-  joinRefusal,
-  type Outcome,
-  type SyncReply,
-  syncRefusal,
-} from './group-state.ts'
+import type { GroupLimits, Instant, JoinReply, SyncReply } from './group-state.ts'
 import { GroupStore } from './group-store.ts'
 import { type Group, type HeldGroup, isNothing, noOffset, nothingPending } from './held-group.ts'
 import { KeyedLog, type KeyedLogOptions } from './keyed-log.ts'
 import { knownFromAfter } from './known-range.ts'
-import type { JoinCommand, Leaver } from './membership.ts'
+import type { Leaver } from './membership.ts'
 import type { CommittedOffset, NewOffset, TopicPartition } from './offsets.ts'
 import { sizeOfPending } from './pending-offsets.ts'
 import { Receipts, type ReportedPartition } from './receipts.ts'
-import type { MemberClaim, SyncCommand } from './sync.ts'
+import type { MemberClaim } from './sync.ts'
 import { decided, handedIn, overtaken, PENDING_BYTES_MAX, type ProducerIdentity } from './transactional-offsets.ts'
-import { type OnceClosed, WaitingReplies } from './waiting-replies.ts'
+import type { OnceClosed } from './waiting-replies.ts'
 
 /** Groups at a time; a client that makes up names must not fill the memory. */
 export const GROUPS_MAX = 100_000
@@ -62,6 +54,7 @@ export type CoordinatorConfig = Pick<
   | 'groupConsumerHeartbeatIntervalMs'
   | 'groupConsumerMaxSize'
   | 'groupConsumerAssignors'
+  | 'groupConsumerMigrationPolicy'
   | 'offsetsRetentionMinutes'
   | 'offsetsRetentionCheckIntervalMs'
 >
@@ -86,8 +79,7 @@ export interface CommitClaim extends MemberClaim {
   isTransactional?: boolean
 }
 
-export type JoinRequest = Omit<JoinCommand, 'ticket' | 'newMemberId'>
-export type SyncRequest = Omit<SyncCommand, 'ticket'>
+export type { JoinRequest, SyncRequest }
 
 /** Rejects when the folder cannot be read at all. With a damaged log it opens, and refuses everything. */
 export async function openGroupCoordinator(options: GroupCoordinatorOptions): Promise<GroupCoordinator> {
@@ -100,10 +92,10 @@ export class GroupCoordinator {
   readonly #options: GroupCoordinatorOptions
   readonly #log: KeyedLog
   readonly #store: GroupStore
-  readonly #waiting = new WaitingReplies()
   /** What became of records in groups. */
   readonly receipts: Receipts
   readonly #consumers: ConsumerRequests
+  readonly #classic: ClassicRequests
   #memberBytes = 0
   #cleanUpTimer: Timer | undefined
   #closing: Promise<void> | undefined
@@ -123,12 +115,24 @@ export class GroupCoordinator {
     })
     this.receipts = new Receipts(this.#store)
     const patterns = new PatternResolver(topics)
-    this.#consumers = new ConsumerRequests({
+    const shared = {
       store: this.#store,
       now: () => this.#now(),
+      onChanged: (group: HeldGroup) => this.#onChanged(group),
+    }
+    this.#consumers = new ConsumerRequests({
+      ...shared,
+      topics,
+      upgradedMembersMax: () => (migratesUp(config) ? config.groupConsumerMaxSize : 0),
       checkRoom: (group, command) => this.#checkRoom(group, command),
       resolve: (regex, isVisible) => patterns.resolve(regex, isVisible),
-      onChanged: (group) => this.#onChanged(group),
+      answer: (reply) => this.#classic.answer(reply),
+    })
+    this.#classic = new ClassicRequests({
+      ...shared,
+      consumers: this.#consumers,
+      newMemberId: ({ groupInstanceId, clientId }) => `${groupInstanceId ?? clientId}-${randomUuid(options.random)}`,
+      joinError: (request, group) => this.#joinError(request, group),
     })
   }
 
@@ -144,7 +148,7 @@ export class GroupCoordinator {
 
   /** Requests that wait for other members. */
   get waitingCount(): number {
-    return this.#waiting.size
+    return this.#classic.waitingCount
   }
 
   load(): Promise<void> {
@@ -155,50 +159,22 @@ export class GroupCoordinator {
 
   /** Resolves when the group has a new generation, or with an error. Never when the connection closes before. */
   join(groupId: string, request: JoinRequest, onceClosed: OnceClosed): Promise<JoinReply> {
-    const refused = (errorCode: number) => Promise.resolve(joinRefusal(request.memberId, errorCode))
-    if (this.#store.refusal !== ErrorCode.NONE) return refused(this.#store.refusal)
-    const known = this.#store.groups.get(groupId)
-    if (!known && request.memberId !== '') return refused(ErrorCode.UNKNOWN_MEMBER_ID)
-    const isTooMuch = this.#memberBytes + sizeOfMember({ ...request, memberId: '' }) > MEMBER_BYTES_MAX
-    if (isTooMuch || (!known && this.#store.groups.size >= GROUPS_MAX)) return refused(ErrorCode.POLICY_VIOLATION)
-    const isOther = known?.machine.type === 'consumer'
-    if (isOther && !known.machine.isEmpty) return refused(ErrorCode.INCONSISTENT_GROUP_PROTOCOL)
-    const classic = this.#classic(groupId) ?? this.#store.newClassicGroup(groupId)
-    const group = this.#store.put(classic)
-    const newMemberId = `${request.groupInstanceId ?? request.clientId}-${randomUuid(this.#options.random)}`
-    const { ticket, answered } = this.#waiting.join(onceClosed)
-    this.#carryOut(group, classic, classic.join({ ...request, newMemberId, ticket }, this.#now()))
-    return answered
+    return this.#classic.join(groupId, request, onceClosed)
   }
 
   /** Resolves when the leader has handed in the assignments, or with an error. Never when the connection closes before. */
   sync(groupId: string, request: SyncRequest, onceClosed: OnceClosed): Promise<SyncReply> {
-    const { refusal } = this.#store
-    const classic = this.#classic(groupId)
-    if (!classic)
-      return Promise.resolve(syncRefusal(refusal === ErrorCode.NONE ? ErrorCode.UNKNOWN_MEMBER_ID : refusal))
-    const { ticket, answered } = this.#waiting.sync(onceClosed)
-    this.#carryOut(this.#store.put(classic), classic, classic.sync({ ...request, ticket }, this.#now()))
-    return answered
+    return this.#classic.sync(groupId, request, onceClosed)
   }
 
   /** An error code. */
   heartbeat(groupId: string, claim: MemberClaim): number {
-    const { refusal } = this.#store
-    if (refusal !== ErrorCode.NONE) return refusal
-    return this.#classic(groupId)?.heartbeat(claim, this.#now()) ?? ErrorCode.UNKNOWN_MEMBER_ID
+    return this.#classic.heartbeat(groupId, claim)
   }
 
   /** An error code for each. Throws KafkaError for all: UNKNOWN_MEMBER_ID when there is no such group. */
   leave(groupId: string, leavers: readonly Leaver[]): number[] {
-    this.#store.checkReady()
-    const machine = this.#store.groups.get(groupId)?.machine
-    if (!machine) throw new KafkaError('UNKNOWN_MEMBER_ID', `there is no group ${groupId}`)
-    if (machine.type === 'consumer') return leavers.map(() => ErrorCode.UNKNOWN_MEMBER_ID)
-    const classic = machine
-    const { outcome, errorCodes } = classic.leave(leavers, this.#now())
-    this.#carryOut(this.#store.put(classic), classic, outcome)
-    return errorCodes
+    return this.#classic.leave(groupId, leavers)
   }
 
   /** Joins, stays, hears what to read. Rejects with KafkaError. */
@@ -217,11 +193,6 @@ export class GroupCoordinator {
     command: Pick<HeartbeatCommand, 'memberId' | 'memberEpoch' | 'instanceId'>,
   ): Promise<HeartbeatReply> {
     return this.#consumers.leave(groupId, command)
-  }
-
-  #classic(groupId: string): ClassicGroup | undefined {
-    const machine = this.#store.groups.get(groupId)?.machine
-    return machine?.type === 'classic' ? machine : undefined
   }
 
   // --- offsets ---------------------------------------------------------------------------------------------------
@@ -446,25 +417,6 @@ export class GroupCoordinator {
 
   // --- effects ---------------------------------------------------------------------------------------------------
 
-  /** Sends replies, when need be after the record; sets the timer. */
-  #carryOut(group: HeldGroup, classic: ClassicGroup, outcome: Outcome): void {
-    if (outcome.mustPersist) this.#persist(classic, outcome)
-    else for (const reply of outcome.replies) this.#waiting.answer(reply)
-    if (isNothing(group) && classic.isUntouched) this.#store.drop(group)
-    this.#onChanged(group)
-  }
-
-  #persist(classic: ClassicGroup, { replies }: Outcome): void {
-    const { epoch } = this.#store
-    this.#store.change([{ kind: 'group', groupId: classic.groupId, value: classic.snapshot() }]).then(
-      () => {
-        for (const reply of replies) this.#waiting.answer(reply)
-      },
-      // The machine has gone on already. Whoever waits is answered when its state is dropped.
-      (error: unknown) => this.#store.failOver(epoch, error),
-    )
-  }
-
   #onChanged(group: HeldGroup): void {
     this.#countBytes(group)
     this.#arm(group)
@@ -490,14 +442,24 @@ export class GroupCoordinator {
 
   #expire(group: HeldGroup): void {
     const { machine } = group
-    if (machine.type === 'classic') this.#carryOut(group, machine, machine.expire(this.#now()))
-    else this.#consumers.expire(group, machine)
+    if (machine.type === 'classic') this.#classic.expire(group, machine)
+    else this.#consumers.expire(machine)
   }
 
   #countBytes(group: HeldGroup): void {
     const { sizeBytes } = group.machine
     this.#memberBytes += sizeBytes - group.memberBytes
     group.memberBytes = sizeBytes
+  }
+
+  #joinError(request: JoinRequest, group: HeldGroup | undefined): number {
+    const { groupMinSessionTimeoutMs, groupMaxSessionTimeoutMs } = this.#options.config
+    if (!group && request.memberId !== '') return ErrorCode.UNKNOWN_MEMBER_ID
+    const isTooMuch = this.#memberBytes + sizeOfMember({ ...request, memberId: '' }) > MEMBER_BYTES_MAX
+    if (isTooMuch || (!group && this.#store.groups.size >= GROUPS_MAX)) return ErrorCode.POLICY_VIOLATION
+    const { sessionTimeoutMs } = request
+    const isInRange = sessionTimeoutMs >= groupMinSessionTimeoutMs && sessionTimeoutMs <= groupMaxSessionTimeoutMs
+    return isInRange ? ErrorCode.NONE : ErrorCode.INVALID_SESSION_TIMEOUT
   }
 
   #checkRoom(group: HeldGroup | undefined, { subscribedNames, subscribedRegex, memberId }: HeartbeatCommand): void {
@@ -521,9 +483,7 @@ export class GroupCoordinator {
 
   #onDropping(): void {
     this.#cleanUpTimer?.cancel()
-    this.#waiting.answerAll((kind) =>
-      kind === 'join' ? joinRefusal('', ErrorCode.NOT_COORDINATOR) : syncRefusal(ErrorCode.NOT_COORDINATOR),
-    )
+    this.#classic.dismissAll()
   }
 
   #cleanUpLater(): void {
@@ -557,8 +517,14 @@ function consumerLimitsOf(config: CoordinatorConfig, overrides: GroupOverrides =
     heartbeatIntervalMs: consumerHeartbeatIntervalMs,
     membersMax: config.groupConsumerMaxSize,
     assignors: config.groupConsumerAssignors,
+    downgradedMembersMax: migratesDown(config) ? config.groupMaxSize : 0,
   }
 }
+
+const migratesUp = ({ groupConsumerMigrationPolicy: policy }: CoordinatorConfig) =>
+  policy === 'upgrade' || policy === 'bidirectional'
+const migratesDown = ({ groupConsumerMigrationPolicy: policy }: CoordinatorConfig) =>
+  policy === 'downgrade' || policy === 'bidirectional'
 
 function limitsOf(config: CoordinatorConfig): GroupLimits {
   return {

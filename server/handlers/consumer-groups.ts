@@ -24,7 +24,7 @@ type HeartbeatResponse = ResponseInputOf<typeof consumerGroupHeartbeat>
 
 /** From here on a member makes up its id itself. */
 const OWN_ID_FROM = 1
-const CONSUMER_MEMBER = 1
+const MemberType = { classic: 0, consumer: 1 } as const
 
 export const consumerGroupHeartbeatHandler = entry(consumerGroupHeartbeat, 'each', async (request, context) => {
   try {
@@ -152,7 +152,7 @@ function describe(group: ConsumerGroup, context: RequestContext): Described {
       subscribedTopicRegex: subscribedRegex ?? '',
       assignment: named(standing.assigned),
       targetAssignment: named(target),
-      memberType: CONSUMER_MEMBER,
+      memberType: profile.classic ? MemberType.classic : MemberType.consumer,
     }
   })
   if ([...names].some((name) => !context.allows('describe', { type: 'topic', name })))

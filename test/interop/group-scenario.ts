@@ -115,6 +115,7 @@ export async function sharesAndTakesOver(
   relay: Relay,
   start: (group: string, topic: string) => Promise<LibraryMember>,
   protocol: GroupProtocol = 'classic',
+  protocolAtLast: GroupProtocol = protocol,
 ): Promise<void> {
   const client = await RelayClient.open(relay.websocket.url)
   const topicId = await client.createTopic('shared', { partitions: PARTITIONS })
@@ -130,7 +131,7 @@ export async function sharesAndTakesOver(
   for (const { seen } of members) expect(seen.some(({ offset }) => offset === 1)).toBe(true)
 
   await members[0]!.close()
-  expect((await assignedParts(client, 'g', 1, protocol))[0]).toHaveLength(PARTITIONS)
+  expect((await assignedParts(client, 'g', 1, protocolAtLast))[0]).toHaveLength(PARTITIONS)
   expected.push(...(await writeRound(client, topicId, 2)))
   await eventually(() => seenByAll().length >= expected.length, { withinMs: 20_000, what: 'the third round' })
   expect(inOrder(seenByAll())).toEqual(inOrder(expected))

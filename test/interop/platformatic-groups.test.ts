@@ -23,6 +23,20 @@ test.each(['classic', 'consumer'] as const)(
   60_000,
 )
 
+test.each([
+  ['GRP-45', 'classic', 'consumer'],
+  ['GRP-46', 'consumer', 'classic'],
+] as const)(
+  '[%s] @platformatic/kafka: a member of the %s protocol and one of the %s protocol share, the first leaves, the other takes over',
+  async (_rule, first, second) => {
+    const relay = await relayForGroups()
+    const protocols: Array<'classic' | 'consumer'> = [first, second]
+    const start = (group: string, topic: string) => platformaticMember(relay, group, topic, protocols.shift())
+    await sharesAndTakesOver(relay, start, 'consumer', second)
+  },
+  60_000,
+)
+
 test("[GRP-20] @platformatic/kafka's admin: groups, their offsets, their end", async () => {
   const relay = await relayForGroups()
   const client = await RelayClient.open(relay.websocket.url)

@@ -1,9 +1,10 @@
 import { describe } from 'vitest'
 import type { RequestInputOf } from '../../protocol/api.ts'
 import { consumerGroupDescribe, consumerGroupHeartbeat } from '../../protocol/messages/consumer-groups.ts'
+import { decodeAssignment, encodeAssignment, encodeSubscription } from '../../protocol/messages/consumer-protocol.ts'
 import { deleteGroups, describeGroups, listGroups } from '../../protocol/messages/group-admin.ts'
 import { offsetCommit, offsetDelete, offsetFetch } from '../../protocol/messages/group-offsets.ts'
-import { heartbeat, leaveGroup } from '../../protocol/messages/groups.ts'
+import { heartbeat, joinGroup, leaveGroup, syncGroup } from '../../protocol/messages/groups.ts'
 import { eventually } from '../support/eventually.ts'
 import { type Peer, scenario, type TopicOnPeer } from './support/compare.ts'
 import { coordinatorIsThere } from './support/coordinator.ts'
@@ -227,4 +228,106 @@ describe('groups of the next protocol', () => {
     observe('its offsets', await fetched(peer, peer.unique('simple'), null, -1))
     observe('a commit of its member', await commit(peer, topic, peer.unique('simple'), 'a', joined.memberEpoch))
   })
+
+  scenario('a group that changes its protocol while it has members', async (peer, observe) => {
+    const topic = await knownTopic(peer, 'migrated', { partitions: 2 })
+    const [group, { wire }] = [peer.unique('migrated'), peer]
+    const classic = new ClassicMember(peer, group, topic)
+    await classic.join()
+    await classic.join()
+    await classic.sync([{ topic: topic.name, partitions: [0, 1] }])
+    const newcomer = await join(peer, group, 'next', [topic.name])
+    observe('the first member of the next protocol', newcomer)
+    observe('described', await described(peer, group, classic.memberId))
+    observe('a classic heartbeat', await classic.heartbeat())
+    observe('a classic commit', await commit(peer, topic, group, classic.memberId, classic.generationId, 8))
+    observe('still reading both', comparable(await classic.join([0, 1])))
+    observe('its part', await classic.sync())
+    observe('has let go', comparable(await classic.join([classic.partitions[0]!])))
+    observe('its part afterwards', await classic.sync())
+    observe('a heartbeat when all is done', await classic.heartbeat())
+    const { memberEpoch } = newcomer
+    const got = await beat(peer, group, 'next', { memberEpoch })
+    observe('the newcomer gets its part', got)
+    observe('described when all is done', await described(peer, group, classic.memberId))
+    observe('a sync of another generation', await classic.sync([], 99))
+    observe('a heartbeat of the wrong protocol', await beat(peer, group, classic.memberId, { memberEpoch: 99 }))
+    observe(
+      'a classic heartbeat of the newcomer',
+      await wire.call(heartbeat, { groupId: group, generationId: memberEpoch, memberId: 'next' }),
+    )
+    observe('the newcomer leaves', await beat(peer, group, 'next', { memberEpoch: -1 }))
+    const [listed] = (await wire.call(listGroups, {})).groups.filter(({ groupId }) => groupId === group)
+    observe('listed', listed)
+    observe('a heartbeat in the classic group', await classic.heartbeat())
+    const leaving = { groupId: group, members: [{ memberId: classic.memberId, groupInstanceId: null }] }
+    observe('left', await wire.call(leaveGroup, leaving))
+  })
 })
+
+/** Generations are epochs, which are counted from the first that was seen. */
+const comparable = <T extends { generationId: number }>({ generationId, ...rest }: T) => ({
+  ...rest,
+  memberEpoch: generationId,
+})
+
+/** The classic member first: its id is made up by the peer. */
+async function described(peer: Peer, group: string, classicId: string) {
+  return (await describeGroup(peer, group)).map((each) => ({
+    ...each,
+    members: [...each.members].sort((a) => (a.memberId === classicId ? -1 : 1)),
+  }))
+}
+
+class ClassicMember {
+  memberId = ''
+  generationId = -1
+  partitions: number[] = []
+  readonly #peer: Peer
+  readonly #group: string
+  readonly #topic: TopicOnPeer
+
+  constructor(peer: Peer, group: string, topic: TopicOnPeer) {
+    this.#peer = peer
+    this.#group = group
+    this.#topic = topic
+  }
+
+  async join(owned: readonly number[] = []) {
+    const { name: topic } = this.#topic
+    const ownedPartitions = owned.length > 0 ? [{ topic, partitions: [...owned] }] : []
+    const { generationId } = this
+    const metadata = encodeSubscription({
+      topics: [topic],
+      userData: null,
+      ownedPartitions,
+      generationId,
+      rackId: null,
+    })
+    const reply = await this.#peer.wire.call(joinGroup, {
+      ...{ groupId: this.#group, memberId: this.memberId, protocolType: 'consumer' },
+      ...{ sessionTimeoutMs: 10_000, rebalanceTimeoutMs: 10_000 },
+      protocols: [{ name: 'cooperative-sticky', metadata }],
+    })
+    this.memberId = reply.memberId
+    this.generationId = reply.generationId
+    return reply
+  }
+
+  async sync(assigned: Array<{ topic: string; partitions: number[] }> = [], generationId = this.generationId) {
+    const assignment = encodeAssignment({ assignedPartitions: assigned, userData: null })
+    const reply = await this.#peer.wire.call(syncGroup, {
+      ...{ groupId: this.#group, generationId, memberId: this.memberId },
+      ...{ protocolType: 'consumer', protocolName: 'cooperative-sticky' },
+      assignments: assigned.length > 0 ? [{ memberId: this.memberId, assignment }] : [],
+    })
+    if (reply.errorCode === 0)
+      this.partitions = decodeAssignment(reply.assignment).assignedPartitions.flatMap(({ partitions }) => partitions)
+    return { ...reply, assignment: this.partitions }
+  }
+
+  heartbeat() {
+    const { memberId, generationId } = this
+    return this.#peer.wire.call(heartbeat, { groupId: this.#group, memberId, generationId })
+  }
+}

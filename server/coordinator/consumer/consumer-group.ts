@@ -2,11 +2,29 @@
  * The next consumer group protocol (KIP-848) as a state machine: heartbeats at given instants in, a reply and records to
  * keep out. It has no clock and does no I/O; `nextDeadline` says when `expire` must be called at the latest.
  *
- * Coming and going is in membership.ts, who shall read what in target.ts, the way there in reconcile.ts.
+ * Coming and going is in membership.ts, who shall read what in target.ts, the way there in reconcile.ts; members that speak
+ * the classic protocol in classic-members.ts.
  */
 import { ErrorCode } from '../../../protocol/errors.ts'
-import type { Instant } from '../group-state.ts'
+import type { GroupSnapshot } from '../classic-group.ts'
+import type { Instant, JoinReply, SyncReply } from '../group-state.ts'
+import type { Leaver } from '../membership.ts'
 import type { TopicPartition } from '../offsets.ts'
+import type { MemberClaim } from '../sync.ts'
+import {
+  byTopicId,
+  type ClassicJoin,
+  type ClassicSync,
+  checkClassicJoin,
+  classicProfile,
+  findClassicSender,
+  heartbeat,
+  idRequired,
+  joined,
+  leaveClassic,
+  mustAskAgain,
+  sync,
+} from './classic-members.ts'
 import { allRecords, type ConsumerRecord, changedRecords } from './consumer-records.ts'
 import {
   bumpEpoch,
@@ -20,8 +38,17 @@ import {
   removeMember,
   wakeBy,
 } from './consumer-state.ts'
-import type { ConsumerMember } from './member.ts'
-import { admit, forgetUnusedPatterns, type HeartbeatCommand, leave } from './membership.ts'
+import { type ConsumerMember, deadlineOf, type Profile } from './member.ts'
+import {
+  admit,
+  findSender,
+  forgetUnusedPatterns,
+  type HeartbeatCommand,
+  leave,
+  profileOf,
+  type Sender,
+} from './membership.ts'
+import { downgraded, hasOnlyClassicMembers } from './migration.ts'
 import { isSame, type Partitions } from './partitions.ts'
 import { reconcile } from './reconcile.ts'
 import { restore, resume } from './restore.ts'
@@ -36,10 +63,15 @@ export interface HeartbeatReply {
   assignment: Partitions | null
 }
 
-export interface HeartbeatOutcome {
-  reply: HeartbeatReply
-  /** Must be on disk before the reply goes out. */
+/** What must be on disk before anybody is told. */
+export interface ChangeOutcome {
   records: ConsumerRecord[]
+  /** Only members of the classic protocol are left: the group goes on as this, and this one is no more. */
+  downgrade?: GroupSnapshot
+}
+
+export interface HeartbeatOutcome extends ChangeOutcome {
+  reply: HeartbeatReply
 }
 
 export interface EpochClaim {
@@ -128,60 +160,81 @@ export class ConsumerGroup {
 
   /** Throws KafkaError, and changes nothing then. */
   heartbeat(command: HeartbeatCommand, pattern: ResolvedPattern | undefined, at: Instant): HeartbeatOutcome {
-    const group = this.#state
     const limits = this.#limits()
+    const sender = findSender(this.#state, command)
+    const profile = profileOf(command, (sender.member ?? sender.replaced)?.profile)
+    const before = sender.member?.standing
     const changes = new Changes()
-    const wasEmpty = this.isEmpty
-    const before = group.members.get(command.memberId)?.standing
-    const member = admit(group, command, limits, changes)
-    if (wasEmpty) this.#since(at, changes)
-    if (pattern) this.#learn(pattern, changes)
-    noticeTopics(group, this.#topics, changes)
-    assign(group, this.#topics, limits, at, changes)
-    reconcile(group, member, command.owned, at, changes)
+    const member = this.#enter(command.memberId, sender, profile, { pattern, owned: () => command.owned }, at, changes)
     member.sessionDeadline = at.monotonicMs + limits.sessionTimeoutMs
-    wakeBy(group, member.sessionDeadline)
+    wakeBy(this.#state, member.sessionDeadline)
     const { epoch, assigned } = member.standing
     // A member that is behind has lost an answer.
     const mustTell =
       command.memberEpoch !== before?.epoch || isFullRequest(command) || !isSame(assigned, before.assigned)
-    const isWaiting = !member.isReconciled || group.epoch > group.assignmentEpoch
+    const isWaiting = !member.isReconciled || this.epoch > this.assignmentEpoch
     const reply: HeartbeatReply = {
       memberId: member.memberId,
       memberEpoch: epoch,
       heartbeatIntervalMs: isWaiting ? Math.min(SOON_MS, limits.heartbeatIntervalMs) : limits.heartbeatIntervalMs,
       assignment: mustTell ? assigned : null,
     }
-    return { reply, records: changedRecords(group, changes) }
+    return { reply, records: changedRecords(this.#state, changes) }
   }
 
   /** Throws KafkaError, and changes nothing then. */
   leave(command: Pick<HeartbeatCommand, 'memberId' | 'memberEpoch' | 'instanceId'>, at: Instant): HeartbeatOutcome {
     const changes = new Changes()
     leave(this.#state, command, changes)
-    this.#afterLoss(at, changes)
     const { memberId, memberEpoch } = command
     const reply = { memberId, memberEpoch, heartbeatIntervalMs: 0, assignment: null }
-    return { reply, records: changedRecords(this.#state, changes) }
+    return { reply, ...this.#afterLoss(changes, at) }
   }
 
   /** Everything whose time has come: members that were silent, or did not let go, are out; what can be assigned is. */
-  expire(at: Instant): ConsumerRecord[] {
+  expire(at: Instant): ChangeOutcome {
     const group = this.#state
     const changes = new Changes()
     group.wakeAt = Number.POSITIVE_INFINITY
     for (const member of [...group.members.values()]) {
-      const deadline = Math.min(member.sessionDeadline, member.revocationDeadline ?? Number.POSITIVE_INFINITY)
-      if (deadline > at.monotonicMs) {
-        wakeBy(group, deadline)
-        continue
-      }
-      removeMember(group, member, changes)
-      bumpEpoch(group, changes)
+      const deadline = deadlineOf(member)
+      if (deadline > at.monotonicMs) wakeBy(group, deadline)
+      else removeMember(group, member, changes)
     }
-    if (changes.hasNewEpoch) forgetUnusedPatterns(group)
-    this.#afterLoss(at, changes)
-    return changedRecords(group, changes)
+    return this.#afterLoss(changes, at)
+  }
+
+  // --- members of the classic protocol -------------------------------------------------------------------------------
+
+  /** Throws KafkaError, and changes nothing then. */
+  joinClassic(command: ClassicJoin, at: Instant): ChangeOutcome & { reply: JoinReply } {
+    checkClassicJoin(this.#state, command)
+    const { profile, owned } = classicProfile(command)
+    if (mustAskAgain(command)) return { reply: idRequired(command), records: [] }
+    const sender = findClassicSender(this.#state, command)
+    const changes = new Changes()
+    const memberId = command.memberId || command.newMemberId
+    const ownedById = () => byTopicId(owned, this.#topics)
+    const member = this.#enter(memberId, sender, profile, { owned: ownedById }, at, changes)
+    const reply = joined(this.#state, member, at)
+    return { reply, ...this.#outcome(changes, at) }
+  }
+
+  /** Throws KafkaError. */
+  syncClassic(command: ClassicSync, at: Instant): SyncReply {
+    return sync(this.#state, command, this.#topics, at)
+  }
+
+  /** An error code. Throws KafkaError. */
+  heartbeatClassic(claim: MemberClaim, at: Instant): number {
+    return heartbeat(this.#state, claim, at)
+  }
+
+  /** An error code for each. */
+  leaveClassic(leavers: readonly Leaver[], at: Instant): ChangeOutcome & { errorCodes: number[] } {
+    const changes = new Changes()
+    const errorCodes = leavers.map((leaver) => leaveClassic(this.#state, leaver, changes))
+    return { errorCodes, ...this.#afterLoss(changes, at) }
   }
 
   /**
@@ -194,6 +247,8 @@ export class ConsumerGroup {
     if (memberEpoch < 0 && (this.isEmpty || (isTransactional && memberId === ''))) return ErrorCode.NONE
     const member = this.#state.members.get(memberId)
     if (!member) return ErrorCode.UNKNOWN_MEMBER_ID
+    if (member.profile.classic)
+      return memberEpoch === member.standing.epoch ? ErrorCode.NONE : ErrorCode.ILLEGAL_GENERATION
     if (!isTransactional && !knowsEpochs) return ErrorCode.UNSUPPORTED_VERSION
     if (this.#isCurrent(member, memberEpoch, offsets)) return ErrorCode.NONE
     return isTransactional ? ErrorCode.ILLEGAL_GENERATION : ErrorCode.STALE_MEMBER_EPOCH
@@ -242,9 +297,48 @@ export class ConsumerGroup {
     resume(this.#state, this.#limits(), at)
   }
 
-  #afterLoss(at: Instant, changes: Changes): void {
-    if (this.isEmpty && changes.hasNewEpoch) this.#since(at, changes)
-    assign(this.#state, this.#topics, this.#limits(), at, changes)
+  /** Everything that somebody's word leads to, but for the answer. */
+  #enter(
+    memberId: string,
+    sender: Sender,
+    profile: Profile,
+    { pattern, owned }: { pattern?: ResolvedPattern; owned: () => Partitions | null },
+    at: Instant,
+    changes: Changes,
+  ): ConsumerMember {
+    const group = this.#state
+    const limits = this.#limits()
+    const wasEmpty = this.isEmpty
+    const member = admit(group, memberId, sender, profile, limits, changes)
+    if (wasEmpty) this.#since(at, changes)
+    if (pattern) this.#learn(pattern, changes)
+    noticeTopics(group, this.#topics, changes)
+    assign(group, this.#topics, limits, at, changes)
+    reconcile(group, member, owned(), at, changes)
+    return member
+  }
+
+  #afterLoss(changes: Changes, at: Instant): ChangeOutcome {
+    const group = this.#state
+    if (changes.removed.size > 0) {
+      // The classic group goes on in this epoch.
+      if (this.#mustDowngrade()) return this.#outcome(changes, at)
+      bumpEpoch(group, changes)
+      forgetUnusedPatterns(group)
+      if (this.isEmpty) this.#since(at, changes)
+    }
+    assign(group, this.#topics, this.#limits(), at, changes)
+    return this.#outcome(changes, at)
+  }
+
+  #outcome(changes: Changes, at: Instant): ChangeOutcome {
+    if (changes.removed.size > 0 && this.#mustDowngrade())
+      return { records: [], downgrade: downgraded(this.#state, this.#topics, at) }
+    return { records: changedRecords(this.#state, changes) }
+  }
+
+  #mustDowngrade(): boolean {
+    return this.#state.members.size <= this.#limits().downgradedMembersMax && hasOnlyClassicMembers(this.#state)
   }
 
   #since(at: Instant, changes: Changes): void {

@@ -6,6 +6,7 @@
  *     ["consumer-target", GROUP, MEMBER]    what it shall read
  *     ["consumer-current", GROUP, MEMBER]   what it may read, and must let go of
  */
+import { base64, bytesOf } from '../base64.ts'
 import type { KeyedRecord } from '../keyed-log.ts'
 import type { Changes, ConsumerState } from './consumer-state.ts'
 import type { Profile, Standing } from './member.ts'
@@ -24,6 +25,11 @@ export type ConsumerRecord = { groupId: string } & (
   | { kind: 'consumer-current'; memberId: string; value: Standing }
 )
 
+/** Bytes as base64. */
+interface StoredProfile extends Omit<Profile, 'classic'> {
+  classic?: { sessionTimeoutMs: number; protocols: Array<[name: string, metadata: string]> }
+}
+
 type StoredPartitions = Array<[topicId: string, partitions: readonly number[]]>
 
 interface StoredStanding {
@@ -40,7 +46,7 @@ export function encodeConsumerRecord(record: ConsumerRecord): KeyedRecord {
 }
 
 function storedValue(record: Exclude<ConsumerRecord, { kind: 'consumer-group' }>): string | null {
-  if (record.kind === 'consumer-member') return record.value && JSON.stringify(record.value)
+  if (record.kind === 'consumer-member') return record.value && JSON.stringify(storedProfile(record.value))
   if (record.kind === 'consumer-target') return JSON.stringify(stored(record.value))
   const { epoch, previousEpoch, assigned, revoking } = record.value
   return JSON.stringify({ epoch, previousEpoch, assigned: stored(assigned), revoking: stored(revoking) })
@@ -54,12 +60,27 @@ export function decodeConsumerRecord(
   value: unknown,
 ): ConsumerRecord | undefined {
   if (kind === 'consumer-group') return { kind, groupId, value: value as GroupEpochs }
-  if (kind === 'consumer-member') return { kind, groupId, memberId, value: value as Profile | null }
+  if (kind === 'consumer-member')
+    return { kind, groupId, memberId, value: value === null ? null : profileIn(value as StoredProfile) }
   if (kind === 'consumer-target') return { kind, groupId, memberId, value: partitionsIn(value as StoredPartitions) }
   if (kind !== 'consumer-current') return undefined
   const { epoch, previousEpoch, assigned, revoking } = value as StoredStanding
   const standing = { epoch, previousEpoch, assigned: partitionsIn(assigned), revoking: partitionsIn(revoking) }
   return { kind, groupId, memberId, value: standing }
+}
+
+function storedProfile({ classic, ...profile }: Profile): StoredProfile {
+  if (!classic) return profile
+  const { sessionTimeoutMs, protocols } = classic
+  const stored = protocols.map(({ name, metadata }): [string, string] => [name, base64(metadata)])
+  return { ...profile, classic: { sessionTimeoutMs, protocols: stored } }
+}
+
+function profileIn({ classic, ...profile }: StoredProfile): Profile {
+  if (!classic) return { ...profile, classic: null }
+  const { sessionTimeoutMs, protocols } = classic
+  const restored = protocols.map(([name, metadata]) => ({ name, metadata: bytesOf(metadata) }))
+  return { ...profile, classic: { sessionTimeoutMs, protocols: restored } }
 }
 
 const stored = (partitions: Partitions): StoredPartitions => [...partitions]

@@ -1,26 +1,45 @@
 /**
- * Heartbeats of the next protocol: which group they are for, what their regular expressions match, and the answer when
- * everything before it is on disk.
+ * Requests of members, of either protocol, to consumer groups: which group they are for, what their regular expressions
+ * match, whether the group changes its protocol, and the answer when everything before it is on disk.
  */
 import { KafkaError } from '../../../protocol/errors.ts'
 import { JOIN_EPOCH } from '../../../protocol/messages/consumer-groups.ts'
-import type { Instant } from '../group-state.ts'
+import type { ClassicGroup } from '../classic-group.ts'
+import type { GroupRecord } from '../group-records.ts'
+import { type Instant, type JoinReply, joinRefusal, type Reply, type SyncReply, syncRefusal } from '../group-state.ts'
 import type { GroupStore } from '../group-store.ts'
 import type { HeldGroup } from '../held-group.ts'
-import type { ConsumerGroup, HeartbeatOutcome, HeartbeatReply } from './consumer-group.ts'
-import type { ConsumerRecord } from './consumer-records.ts'
+import type { Leaver } from '../membership.ts'
+import type { MemberClaim } from '../sync.ts'
+import type { ClassicJoin, ClassicSync } from './classic-members.ts'
+import type { ChangeOutcome, ConsumerGroup, HeartbeatReply } from './consumer-group.ts'
 import type { ResolvedPattern } from './consumer-state.ts'
 import type { HeartbeatCommand } from './membership.ts'
+import { upgraded } from './migration.ts'
+import type { TopicCatalog } from './topics.ts'
 
 export interface ConsumerRequestsOptions {
   store: GroupStore
+  topics: TopicCatalog
   now: () => Instant
+  /** Whether a group with members of the classic protocol takes members of the next, if there are no more of them. */
+  upgradedMembersMax: () => number
   /** Throws KafkaError when there is no room for one more group, or for more that members say of themselves. */
   checkRoom: (group: HeldGroup | undefined, command: HeartbeatCommand) => void
   /** Matches all topics that the member may know of. Rejects with KafkaError INVALID_REGULAR_EXPRESSION. */
   resolve: (regex: string, isVisible: (topic: string) => boolean) => Promise<ResolvedPattern>
   /** The group has changed: what it takes, and when it must be looked at. */
   onChanged: (group: HeldGroup) => void
+  /** To those who wait in a classic group that is none any more. */
+  answer: (reply: Reply) => void
+}
+
+/** The machine for a request, and what must be written before its own records when the group has become another. */
+interface Found {
+  machine: ConsumerGroup
+  records: GroupRecord[]
+  /** Whom it follows. */
+  before?: ClassicGroup
 }
 
 export class ConsumerRequests {
@@ -37,12 +56,16 @@ export class ConsumerRequests {
   ): Promise<HeartbeatReply> {
     const { store, resolve } = this.#options
     store.checkReady()
-    const regex = this.#machineFor(groupId, command).unresolvedPattern(command)
+    const regex = this.#find(groupId, command).machine.unresolvedPattern(command)
     const pattern = regex === undefined ? undefined : await resolve(regex, isVisible)
     // The group may be another one by now.
     if (pattern) store.checkReady()
-    const machine = this.#machineFor(groupId, command)
-    return this.#answer(machine, machine.heartbeat(command, pattern, this.#options.now()))
+    const { machine, records, before } = this.#find(groupId, command)
+    const outcome = machine.heartbeat(command, pattern, this.#options.now())
+    const replies = before?.handOver(this.#options.now()) ?? []
+    await this.#settle(machine, { ...outcome, records: [...records, ...outcome.records] })
+    for (const reply of replies) this.#options.answer(reply)
+    return outcome.reply
   }
 
   async leave(
@@ -52,42 +75,91 @@ export class ConsumerRequests {
     this.#options.store.checkReady()
     const machine = this.#options.store.groups.get(groupId)?.machine
     if (machine?.type !== 'consumer') throw unknownMember(groupId, command.memberId)
-    return this.#answer(machine, machine.leave(command, this.#options.now()))
+    const outcome = machine.leave(command, this.#options.now())
+    await this.#settle(machine, outcome)
+    return outcome.reply
   }
 
-  expire(group: HeldGroup, machine: ConsumerGroup): void {
-    const records = machine.expire(this.#options.now())
-    // It is found necessary again when the state has been read anew.
-    if (records.length > 0) this.#write(records).catch(() => {})
-    this.#options.onChanged(group)
+  expire(machine: ConsumerGroup): void {
+    // What cannot be written now is found necessary again when the state has been read anew.
+    this.#settle(machine, machine.expire(this.#options.now())).catch(() => {})
   }
+
+  // --- members of the classic protocol -------------------------------------------------------------------------------
+
+  async joinClassic(machine: ConsumerGroup, command: ClassicJoin): Promise<JoinReply> {
+    try {
+      const outcome = machine.joinClassic(command, this.#options.now())
+      await this.#settle(machine, outcome)
+      return outcome.reply
+    } catch (error) {
+      return joinRefusal(command.memberId, codeOf(error))
+    }
+  }
+
+  async syncClassic(machine: ConsumerGroup, command: ClassicSync): Promise<SyncReply> {
+    try {
+      const reply = machine.syncClassic(command, this.#options.now())
+      await this.#options.store.settled()
+      return reply
+    } catch (error) {
+      return syncRefusal(codeOf(error))
+    }
+  }
+
+  heartbeatClassic(machine: ConsumerGroup, claim: MemberClaim): number {
+    try {
+      return machine.heartbeatClassic(claim, this.#options.now())
+    } catch (error) {
+      return codeOf(error)
+    }
+  }
+
+  leaveClassic(machine: ConsumerGroup, leavers: readonly Leaver[]): number[] {
+    const outcome = machine.leaveClassic(leavers, this.#options.now())
+    this.#settle(machine, outcome).catch(() => {})
+    return outcome.errorCodes
+  }
+
+  // --- effects -------------------------------------------------------------------------------------------------------
 
   /** A group comes to be, or changes its protocol, when somebody joins it who may. */
-  #machineFor(groupId: string, command: HeartbeatCommand): ConsumerGroup {
+  #find(groupId: string, command: HeartbeatCommand): Found {
     const { store, checkRoom } = this.#options
     const known = store.groups.get(groupId)
     if (command.memberEpoch !== JOIN_EPOCH && !known) throw unknownMember(groupId, command.memberId)
     checkRoom(known, command)
-    if (known?.machine.type === 'consumer') return known.machine
-    if (known && (command.memberEpoch !== JOIN_EPOCH || !known.machine.isEmpty))
+    if (known?.machine.type === 'consumer') return { machine: known.machine, records: [] }
+    if (known && command.memberEpoch !== JOIN_EPOCH)
       throw new KafkaError('GROUP_ID_NOT_FOUND', `${groupId} is a group of the classic protocol`)
-    return store.newConsumerGroup(groupId)
+    if (known && !known.machine.isEmpty) return this.#upgrade(known.machine)
+    return { machine: store.newConsumerGroup(groupId), records: [] }
   }
 
-  async #answer(machine: ConsumerGroup, { reply, records }: HeartbeatOutcome): Promise<HeartbeatReply> {
+  #upgrade(before: ClassicGroup): Found {
+    const { store, topics, now, upgradedMembersMax } = this.#options
+    if ([...before.members].length > upgradedMembersMax())
+      throw new KafkaError('GROUP_ID_NOT_FOUND', `${before.groupId} is a group of the classic protocol`)
+    const records = upgraded(before, topics)
+    const machine = store.newConsumerGroup(before.groupId)
+    for (const record of records) machine.restore(record)
+    machine.resume(now())
+    return { machine, records, before }
+  }
+
+  /** Resolves when it is on disk. */
+  async #settle(
+    machine: ConsumerGroup,
+    { records, downgrade }: Omit<ChangeOutcome, 'records'> & { records: GroupRecord[] },
+  ) {
     const { store, onChanged } = this.#options
-    const group = store.put(machine)
-    const written = this.#write(records)
-    onChanged(group)
-    await written
-    return reply
-  }
-
-  async #write(records: readonly ConsumerRecord[]): Promise<void> {
-    const { store } = this.#options
     const { epoch } = store
+    const { groupId } = machine
+    const group = store.put(downgrade ? store.newDowngradedGroup(groupId, downgrade) : machine)
+    const written = store.change(downgrade ? [{ kind: 'group', groupId, value: downgrade }] : records)
+    onChanged(group)
     try {
-      await store.change(records)
+      await written
     } catch (error) {
       // The machine has gone on already.
       store.failOver(epoch, error)
@@ -98,4 +170,9 @@ export class ConsumerRequests {
 
 function unknownMember(groupId: string, memberId: string): KafkaError {
   return new KafkaError('UNKNOWN_MEMBER_ID', `group ${groupId} has no member ${memberId}`)
+}
+
+function codeOf(error: unknown): number {
+  if (error instanceof KafkaError) return error.code
+  throw error
 }

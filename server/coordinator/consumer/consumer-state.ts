@@ -25,6 +25,8 @@ export interface ConsumerLimits {
   membersMax: number
   /** group.consumer.assignors, the first is the default. */
   assignors: readonly string[]
+  /** A group whose last members all speak the classic protocol goes on with it, unless they are more; 0: never. */
+  downgradedMembersMax: number
 }
 
 /** What all members of a group may say of themselves together. */

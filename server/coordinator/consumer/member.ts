@@ -6,7 +6,9 @@
  *
  * Times are the caller's monotonic milliseconds.
  */
+
 import { STATIC_LEAVE_EPOCH } from '../../../protocol/messages/consumer-groups.ts'
+import { hasSameProtocols, type MemberProtocol } from '../group-member.ts'
 import { NO_PARTITIONS, type Partitions } from './partitions.ts'
 
 /** What a member says of itself. Names are sorted, each once. */
@@ -19,6 +21,14 @@ export interface Profile {
   readonly subscribedNames: readonly string[]
   readonly subscribedRegex: string | null
   readonly serverAssignor: string | null
+  /** Of a member that speaks the classic protocol. */
+  readonly classic: ClassicSide | null
+}
+
+export interface ClassicSide {
+  readonly sessionTimeoutMs: number
+  /** In the member's order of preference; all say the same. */
+  readonly protocols: readonly MemberProtocol[]
 }
 
 /** What a member has. */
@@ -39,8 +49,19 @@ export interface ConsumerMember {
   /** It has all of its target of the newest assignment. */
   isReconciled: boolean
   sessionDeadline: number
-  /** By when it must have let go of what it was told to. */
+  /** By when it must have let go of what it was told to. Members of the classic protocol have the next two instead. */
   revocationDeadline: number | undefined
+  /** By when it must have joined again, after it was told to. */
+  joinDeadline: number | undefined
+  /** By when it must have asked for its assignment, after it has joined. */
+  syncDeadline: number | undefined
+}
+
+/** When it is out, if nothing is heard of it until then. */
+export function deadlineOf(member: ConsumerMember): number {
+  const { sessionDeadline, revocationDeadline, joinDeadline, syncDeadline } = member
+  const never = Number.POSITIVE_INFINITY
+  return Math.min(sessionDeadline, revocationDeadline ?? never, joinDeadline ?? never, syncDeadline ?? never)
 }
 
 export const NEWCOMER: Standing = { epoch: 0, previousEpoch: 0, assigned: NO_PARTITIONS, revoking: NO_PARTITIONS }
@@ -52,6 +73,8 @@ export function newMember(memberId: string, profile: Profile, standing: Standing
     isReconciled: false,
     sessionDeadline: Number.POSITIVE_INFINITY,
     revocationDeadline: undefined,
+    joinDeadline: undefined,
+    syncDeadline: undefined,
   }
 }
 
@@ -70,8 +93,14 @@ export function isSameProfile(a: Profile, b: Profile): boolean {
     a.clientId === b.clientId &&
     a.clientHost === b.clientHost &&
     a.rebalanceTimeoutMs === b.rebalanceTimeoutMs &&
-    a.serverAssignor === b.serverAssignor
+    a.serverAssignor === b.serverAssignor &&
+    isSameSide(a.classic, b.classic)
   )
+}
+
+function isSameSide(a: ClassicSide | null, b: ClassicSide | null): boolean {
+  if (a === null || b === null) return a === b
+  return a.sessionTimeoutMs === b.sessionTimeoutMs && hasSameProtocols(a, b.protocols)
 }
 
 /** Characters that JSON writes with six bytes are the worst case. */
@@ -81,10 +110,16 @@ const BYTES_PER_NAME = 16
 
 /** About what it takes to keep what a member says of itself; never less. */
 export function sizeOfProfile(memberId: string, profile: Profile): number {
-  const { instanceId, rackId, clientId, clientHost, subscribedNames, subscribedRegex, serverAssignor } = profile
+  const { instanceId, rackId, clientId, clientHost, subscribedNames, subscribedRegex, serverAssignor, classic } =
+    profile
   let characters = clientId.length + clientHost.length
   for (const text of [instanceId, rackId, serverAssignor]) characters += text?.length ?? 0
-  return sizeOfSubscription(memberId, subscribedNames, subscribedRegex) + characters * BYTES_PER_CHARACTER_MAX
+  let bytes = 0
+  for (const { name, metadata } of classic?.protocols ?? []) {
+    characters += name.length
+    bytes += metadata.length * 2
+  }
+  return sizeOfSubscription(memberId, subscribedNames, subscribedRegex) + characters * BYTES_PER_CHARACTER_MAX + bytes
 }
 
 export function sizeOfSubscription(memberId: string, names: readonly string[], regex: string | null): number {

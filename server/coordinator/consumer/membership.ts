@@ -58,7 +58,8 @@ export function findSender(group: ConsumerState, command: HeartbeatCommand): Sen
     const holder = group.members.get(group.staticMembers.get(instanceId) ?? '')
     if (memberEpoch === JOIN_EPOCH && holder?.memberId !== memberId) {
       if (known) throw new KafkaError('INVALID_REQUEST', `member ${memberId} has joined under another instance id`)
-      if (holder && !isAway(holder))
+      // A process of the classic protocol does not say that it leaves for a while.
+      if (holder && !isAway(holder) && !holder.profile.classic)
         throw new KafkaError('UNRELEASED_INSTANCE_ID', `${instanceId} is in use by member ${holder.memberId}`)
       return { member: undefined, replaced: holder }
     }
@@ -72,7 +73,8 @@ export function findSender(group: ConsumerState, command: HeartbeatCommand): Sen
   return { member: known, replaced: undefined }
 }
 
-function checkHolder(holder: ConsumerMember | undefined, memberId: string, instanceId: string): void {
+/** Throws KafkaError unless this member is the static member that the instance id belongs to. */
+export function checkHolder(holder: ConsumerMember | undefined, memberId: string, instanceId: string): void {
   if (!holder) throw new KafkaError('UNKNOWN_MEMBER_ID', `no member has the instance id ${instanceId}`)
   if (holder.memberId !== memberId)
     throw new KafkaError('FENCED_INSTANCE_ID', `${instanceId} belongs to member ${holder.memberId} now`)
@@ -86,22 +88,22 @@ function checkEpoch({ memberId, standing }: ConsumerMember, epoch: number, owned
     throw new KafkaError('FENCED_MEMBER_EPOCH', `member ${memberId} has epoch ${standing.epoch}, not ${epoch}`)
 }
 
-/** Makes the member what the heartbeat says it is. */
+/** Makes the member what it says it is. */
 export function admit(
   group: ConsumerState,
-  command: HeartbeatCommand,
+  memberId: string,
+  { member, replaced }: Sender,
+  profile: Profile,
   limits: ConsumerLimits,
   changes: Changes,
 ): ConsumerMember {
-  const { member, replaced } = findSender(group, command)
   const before = member ?? replaced
-  const profile = profileOf(command, before?.profile)
-  checkRoom(group, command.memberId, profile, before, limits)
+  checkRoom(group, memberId, profile, before, limits)
   // Who reads nothing changes nothing for the others.
   const isUnchanged = before
     ? isSameSubscription(before.profile, profile)
     : group.epoch > 0 && profile.subscribedRegex === null && profile.subscribedNames.length === 0
-  const admitted = member ?? enter(group, command.memberId, profile, replaced, changes)
+  const admitted = member ?? enter(group, memberId, profile, replaced, changes)
   if (!member || !isSameProfile(member.profile, profile)) {
     group.profileBytes += sizeOfProfile(admitted.memberId, profile)
     if (member) group.profileBytes -= sizeOfProfile(member.memberId, member.profile)
@@ -115,7 +117,7 @@ export function admit(
   return admitted
 }
 
-function profileOf(command: HeartbeatCommand, before: Profile | undefined): Profile {
+export function profileOf(command: HeartbeatCommand, before: Profile | undefined): Profile {
   const { instanceId, rackId, clientId, clientHost, rebalanceTimeoutMs, subscribedRegex, serverAssignor } = command
   // Texts come out of a request's bytes, names mostly the same ones again.
   const names = command.subscribedNames && [...new Set(command.subscribedNames)].sort()
@@ -127,6 +129,7 @@ function profileOf(command: HeartbeatCommand, before: Profile | undefined): Prof
     subscribedNames: names ?? before?.subscribedNames ?? [],
     subscribedRegex: subscribedRegex === '' ? null : (subscribedRegex ?? before?.subscribedRegex ?? null),
     serverAssignor: serverAssignor ?? before?.serverAssignor ?? null,
+    classic: null,
   }
 }
 
@@ -195,11 +198,7 @@ export function leave(
   if (instanceId !== null)
     checkHolder(group.members.get(group.staticMembers.get(instanceId) ?? ''), memberId, instanceId)
   if (!member) throw new KafkaError('UNKNOWN_MEMBER_ID', `group ${group.groupId} has no member ${memberId}`)
-  if (memberEpoch !== STATIC_LEAVE_EPOCH) {
-    removeMember(group, member, changes)
-    forgetUnusedPatterns(group)
-    return bumpEpoch(group, changes)
-  }
+  if (memberEpoch !== STATIC_LEAVE_EPOCH) return removeMember(group, member, changes)
   member.revocationDeadline = undefined
   member.isReconciled = false
   const { assigned } = member.standing

@@ -23,8 +23,10 @@ export function reconcile(
   const lost = without(standing.assigned, target)
   const kept = common(standing.assigned, target)
   if (!hasLetGo(owned, lost)) {
-    member.revocationDeadline = at.monotonicMs + member.profile.rebalanceTimeoutMs
-    wakeBy(group, member.revocationDeadline)
+    if (!member.profile.classic) {
+      member.revocationDeadline = at.monotonicMs + member.profile.rebalanceTimeoutMs
+      wakeBy(group, member.revocationDeadline)
+    }
     return stand(group, member, { ...standing, assigned: kept, revoking: lost }, changes)
   }
   const wanted = without(target, kept)

@@ -29,9 +29,10 @@ export function resume(group: ConsumerState, { sessionTimeoutMs }: ConsumerLimit
     for (const [topicId, list] of target) targeted.set(topicId, (targeted.get(topicId) ?? 0) + list.length)
     const isThere = standing.epoch === group.assignmentEpoch && standing.revoking.size === 0
     member.isReconciled = isThere && isSame(standing.assigned, target)
-    member.sessionDeadline = at.monotonicMs + sessionTimeoutMs
+    member.sessionDeadline = at.monotonicMs + (profile.classic?.sessionTimeoutMs ?? sessionTimeoutMs)
     wakeBy(group, member.sessionDeadline)
-    if (standing.revoking.size === 0) continue
+    // A member of the classic protocol is told to join again with its next heartbeat.
+    if (standing.revoking.size === 0 || profile.classic) continue
     member.revocationDeadline = at.monotonicMs + profile.rebalanceTimeoutMs
     wakeBy(group, member.revocationDeadline)
   }

@@ -16,15 +16,20 @@ export const differences: ReadonlyMap<string, Difference> = new Map([
       why: 'a group without members has nothing to assign, so its assignment is that of its epoch; Kafka 4.4 does the same',
     },
   ],
-  ...['the newcomer', 'the owner is told', 'still reading', 'the newcomer waits', 'another subscription'].map(
-    (what): [string, Difference] => [
-      `partitions that change hands: ${what}`,
-      {
-        places: ['heartbeatIntervalMs: 1000, Kafka 5000'],
-        why: 'a member that waits for others, or others for it, is asked to be heard sooner, so that partitions change hands sooner',
-      },
-    ],
-  ),
+  ...[
+    'partitions that change hands: the newcomer',
+    'partitions that change hands: the owner is told',
+    'partitions that change hands: still reading',
+    'partitions that change hands: the newcomer waits',
+    'partitions that change hands: another subscription',
+    'a group that changes its protocol while it has members: the first member of the next protocol',
+  ].map((at): [string, Difference] => [
+    at,
+    {
+      places: ['heartbeatIntervalMs: 1000, Kafka 5000'],
+      why: 'a member that waits for others, or others for it, is asked to be heard sooner, so that partitions change hands sooner',
+    },
+  ]),
   [
     'partitions that change hands: the answer was lost',
     {

@@ -23,6 +23,7 @@ export const consumerLimits: ConsumerLimits = {
   heartbeatIntervalMs: INTERVAL_MS,
   membersMax: 100,
   assignors: ['uniform', 'range'],
+  downgradedMembersMax: 0,
 }
 
 /** Names to partition counts; an id is the name in capitals and how often there was a topic of that name. */
@@ -168,7 +169,7 @@ export class ConsumerDriver {
     const end = this.nowMs + ms
     for (let next = this.group.nextDeadline; next !== undefined && next <= end; next = this.group.nextDeadline) {
       this.nowMs = Math.max(this.nowMs, next)
-      this.disk.push(...this.group.expire(this.at))
+      this.disk.push(...this.group.expire(this.at).records)
     }
     this.nowMs = end
   }

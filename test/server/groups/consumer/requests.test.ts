@@ -8,7 +8,7 @@ import { offsetCommit, offsetDelete, offsetFetch } from '../../../../protocol/me
 import type { Authorizer } from '../../../../server/authorizer.ts'
 import { startRelay } from '../../../support/relay.ts'
 import { RelayClient } from '../../../support/relay-client.ts'
-import { join as joinClassic } from '../group-client.ts'
+import { join as joinClassic, joinFully } from '../group-client.ts'
 
 type Fields = Partial<RequestInputOf<typeof consumerGroupHeartbeat>>
 
@@ -190,16 +190,25 @@ describe('[GRP-41] both kinds of groups, and requests for the other', () => {
     expect(twice.groups).toHaveLength(1)
   })
 
-  test('a classic member is refused while there are members, and the other way round', async () => {
-    const { client } = await open({ config: { groupInitialRebalanceDelayMs: 0 } })
+  test('a group with classic members takes none of the next protocol when migration is disabled', async () => {
+    const config = { groupInitialRebalanceDelayMs: 0, groupConsumerMigrationPolicy: 'disabled' } as const
+    const { client } = await open({ config })
     await client.createTopic('t')
-    await join(client, 'm')
-    expect((await joinClassic(client)).errorCode).toBe(ErrorCode.INCONSISTENT_GROUP_PROTOCOL)
     await joinClassic(client, { groupId: 'old', groupInstanceId: 'i' })
     const refused = await join(client, 'm', { groupId: 'old' })
     expect(refused.errorCode).toBe(ErrorCode.GROUP_ID_NOT_FOUND)
-    await beat(client, 'm', { memberEpoch: -1 })
-    expect((await joinClassic(client, { groupInstanceId: 'i' })).errorCode).toBe(0)
+    const late = await beat(client, 'm', { groupId: 'old', memberEpoch: 1 })
+    expect(late.errorCode).toBe(ErrorCode.GROUP_ID_NOT_FOUND)
+  })
+
+  test('members of both protocols in one group are told from each other', async () => {
+    const { client } = await open()
+    await client.createTopic('t', { partitions: 2 })
+    await join(client, 'm')
+    const classic = await joinFully(client)
+    const { members } = await describeOne(client, 'g')
+    const types = Object.fromEntries(members.map(({ memberId, memberType }) => [memberId, memberType]))
+    expect(types).toEqual({ m: 1, [classic.memberId]: 0 })
   })
 
   test('offsets and groups are deleted only when nobody uses them', async () => {
