@@ -11,7 +11,9 @@ import { RawWebSocket, rawFrame, upgradeRequest } from './support/raw-web-socket
 import { bytesOf, validRequests } from './support/valid-requests.ts'
 
 const MIB = 1024 * 1024
-const pingFrame = bytesOf(validRequests({ name: 't', topicId: 'AAAAAAAAAAAAAAAAAAAAAQ' }).at(-1)!)
+const pingFrame = bytesOf(
+  validRequests({ name: 't', topicId: 'AAAAAAAAAAAAAAAAAAAAAQ' }).find(({ api }) => api.key === ping.key)!,
+)
 
 async function answersPing(client: RelayClient): Promise<void> {
   expect(await client.call(ping, { clientTimeMs: 5 })).toMatchObject({ clientTimeMs: 5 })
