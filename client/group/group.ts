@@ -1,6 +1,7 @@
 /** A group by its name. Cheap to make; does no I/O by itself. */
 import { bytes, type Serde, string } from '../serde.ts'
 import { type GroupClient, GroupConsumer } from './consumer.ts'
+import type { DeadLetters } from './dead-letters.ts'
 import type { GroupOptions, GroupReadOptions, KeyIn, ReadableTopic, ValueIn } from './options.ts'
 
 export class Group {
@@ -12,6 +13,12 @@ export class Group {
     this.id = id
     this.#options = options
     this.#client = client
+  }
+
+  /** What this group could not do with records of `topic`; `name` where that is not the default. */
+  async deadLetters(topic: string, name = `${topic}.${this.id}.dlq`): Promise<DeadLetters> {
+    const parts = await import('./on-demand.ts')
+    return new parts.DeadLetters(this.#client.topic(name), this.#client.topic)
   }
 
   /** A new member, which reads its share of one topic. Default serdes: `string` keys, `bytes` values. */

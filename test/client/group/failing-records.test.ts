@@ -149,3 +149,44 @@ test('[DLQ-3] what is left out is told as left out; what cannot be decoded is no
   expect(committed).toBe(3)
   expect(failed).toMatchObject([{ from: 1, to: 2, how: 1, deadPartition: -1 }])
 })
+
+test('[DLQ-4] dead letters are listed and sent back; what was replayed is not sent twice unless asked', async () => {
+  const ottla = await filled(2, ['bad', 'b', 'worse', 'd'])
+  const retry = { attempts: 1, orElse: 'dead-letter' } as const
+  const seen: string[] = []
+  let isMended = false
+  const consumer = ottla.group('g', FAST).read('orders', { value: string, from: 'beginning', retry })
+  const done = consumer.each(({ value }) => {
+    if (!isMended && value !== 'b' && value !== 'd') throw new Error(`${value}!`)
+    seen.push(value!)
+  })
+  await eventually(
+    () =>
+      consumer.status?.partitions.length === 2 && consumer.status.partitions.every(({ committed }) => committed === 2),
+  )
+  const letters = await ottla.group('g').deadLetters('orders')
+  const found = []
+  for await (const letter of letters.list()) found.push(letter)
+  expect(
+    found.map(({ origin, message, isReplayed }) => [origin.partition, origin.offset, message, isReplayed]),
+  ).toEqual([
+    [0, 0, 'bad!', false],
+    [0, 1, 'worse!', false],
+  ])
+  isMended = true
+  expect(await letters.replay({ where: ({ message }) => message === 'worse!' })).toBe(1)
+  await eventually(() => seen.includes('worse'))
+  expect(await letters.replay()).toBe(1)
+  await eventually(() => seen.includes('bad'))
+  expect(await letters.replay()).toBe(0)
+  expect(await letters.replay({ again: true })).toBe(2)
+  await eventually(() => seen.length === 6)
+  await consumer.close()
+  await done
+  const back = []
+  for await (const record of ottla
+    .topic('orders', { value: string })
+    .read({ from: { last: 1 }, partitions: [0], follow: false }))
+    back.push(record)
+  expect(back[0]!.headers.map(({ key }) => key)).toEqual(['trace', 'ottla.replay-of'])
+})
