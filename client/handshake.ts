@@ -7,7 +7,7 @@
  */
 import type { Api } from '../protocol/api.ts'
 import type { Clock } from '../protocol/lib/clock.ts'
-import { hello } from '../protocol/messages/offset-protocol.ts'
+import { grant, hello, ping, subscribe, unsubscribe } from '../protocol/messages/offset-protocol.ts'
 import { apiVersions } from '../protocol/messages/versions.ts'
 import type { Connection } from './connection.ts'
 import { OttlaError } from './errors.ts'
@@ -77,6 +77,8 @@ export async function shakeHands(connection: Connection, options: HandshakeOptio
   if (options.mayBeKafka && !(await offered).offers(hello)) return { versions: await offered, isKafka: true }
   const greeted = greet(connection, options)
   const [versions, greeting] = await Promise.all([offered, greeted])
+  // They belong together, and are used later where nobody could catch that one is missing.
+  for (const api of [subscribe, grant, unsubscribe, ping]) versions.choose(api)
   return { versions, isKafka: false, ...greeting }
 }
 

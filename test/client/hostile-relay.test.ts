@@ -6,7 +6,7 @@ import { randomBelow, seededRandom } from '../../protocol/lib/random.ts'
 import { randomUuid } from '../../protocol/lib/uuid.ts'
 import { deliver, encodePush, heartbeat, subscriptionEnded } from '../../protocol/messages/offset-protocol.ts'
 import { encodeBatch } from '../../protocol/records.ts'
-import { RelayDouble, record } from './relay-double.ts'
+import { APIS, RelayDouble, record } from './relay-double.ts'
 
 async function setUp() {
   const relay = new RelayDouble()
@@ -121,6 +121,29 @@ test('[SES-10] 20,000 frames of noise: every one is survived, and the next good 
   relay.append('t', [record('a')])
   expect(frames.at(-1)).toBe(1)
 })
+
+test.each(['Subscribe', 'Grant', 'Unsubscribe', 'Ping'])(
+  '[SES-10] a relay that offers the offset protocol without %s is refused in the handshake, not when that is needed',
+  async (missing) => {
+    const relay = new RelayDouble()
+    relay.intercept = (request, connection) => {
+      if (request.name !== 'ApiVersions') return false
+      const apiKeys = APIS.filter(({ name }) => name !== missing).map(({ key: apiKey, minVersion, maxVersion }) => ({
+        ...{ apiKey, minVersion, maxVersion },
+      }))
+      connection.answer(request, { errorCode: 0, apiKeys })
+      return true
+    }
+    const [clock, random] = [new HandClock(), seededRandom(1)]
+    const identity = { replicaId: randomUuid(random), nextGeneration: () => 1 }
+    const session = openSession({ url: 'ws://relay', transport: relay, clock, random, identity })
+    await clock.advanceAsync(0)
+    expect(session.state).toMatchObject({
+      phase: 'closed',
+      error: { code: 'UNSUPPORTED', message: `${missing} is not offered there` },
+    })
+  },
+)
 
 test('a handshake answered with nonsense values neither spins a timer nor takes away all limits', async () => {
   const relay = new RelayDouble()

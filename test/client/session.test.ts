@@ -70,7 +70,7 @@ describe('handshake', () => {
     expect(session.limits?.clusterId).toBe('double')
   })
 
-  test('a relay without the offset protocol is left for good, with UNSUPPORTED on use', async () => {
+  test('a relay without the offset protocol is left for good, with UNSUPPORTED', async () => {
     const { relay, clock, session } = setUp()
     relay.intercept = (request, connection) => {
       if (request.name !== 'ApiVersions') return false
@@ -78,8 +78,11 @@ describe('handshake', () => {
       return true
     }
     await clock.advanceAsync(0)
+    expect(session.state).toMatchObject({ phase: 'closed', error: { code: 'UNSUPPORTED' } })
+    await clock.advanceAsync(60_000)
+    expect(relay.connections).toHaveLength(1)
     await expect(session.call(describeCluster, { includeClusterAuthorizedOperations: false })).rejects.toMatchObject({
-      code: 'UNSUPPORTED',
+      retriable: false,
     })
   })
 

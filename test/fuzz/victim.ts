@@ -25,6 +25,7 @@ export const TOPICS = ['a', 'b', 'c'] as const
 /** How long a reader reads, a write waits, a round lasts. */
 const READ_MS = 50
 const WRITE_MS = 30
+const ADMIN_MS = 200
 const ROUND_TURNS = 200
 /** Longer than anything takes that ends by itself. */
 const HANGS_MS = 60_000
@@ -149,14 +150,16 @@ export class Victim {
   async #administer({ admin }: Ottla): Promise<void> {
     const topic = this.#topic()
     const partition = 0
-    await admin.listTopics()
-    await admin.describeTopics([topic])
-    await admin.describeCluster()
-    await admin.listOffsets([{ topic, partition, spec: 'latest' }])
-    await admin.describeConfigs([{ topic }])
-    await admin.describeProducers([{ topic, partition }])
-    await admin.createTopics([{ name: 'made', partitions: 1 }], { ifNotExists: true })
-    await admin.deleteTopics(['made'])
+    // A relay may ask for patience (throttle time), and a call then takes all of its time.
+    const within = { timeoutMs: ADMIN_MS }
+    await admin.listTopics(within)
+    await admin.describeTopics([topic], within)
+    await admin.describeCluster(within)
+    await admin.listOffsets([{ topic, partition, spec: 'latest' }], within)
+    await admin.describeConfigs([{ topic }], within)
+    await admin.describeProducers([{ topic, partition }], within)
+    await admin.createTopics([{ name: 'made', partitions: 1 }], { ...within, ifNotExists: true })
+    await admin.deleteTopics(['made'], within)
   }
 
   #topic(): string {
