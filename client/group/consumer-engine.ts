@@ -164,8 +164,12 @@ export class ConsumerEngine {
     this.#parts.events.changed()
   }
 
-  seek(at: TopicPartition, offset: number): void {
-    this.#ours(at).moveTo(offset)
+  /** What is passed over on the way is told first: it will be committed past, and nobody handled it. */
+  async seek(at: TopicPartition, offset: number): Promise<void> {
+    const partition = this.#ours(at)
+    const { processedTo } = partition
+    if (offset > processedTo) await this.#desk.missed(partition, processedTo, offset, 'a member sought past it')
+    partition.moveTo(offset)
     this.#committer.touch()
   }
 

@@ -103,7 +103,7 @@ export class GroupConsumer<K, V> implements AsyncIterable<TopicRecord<K, V>> {
   /** Goes on at `offset`, which is committed as the others are. Rejects NOT_ASSIGNED. */
   async seek(at: TopicPartition, offset: number): Promise<void> {
     const running = await this.#running
-    running?.engine.seek(at, offset)
+    await running?.engine.seek(at, offset)
   }
 
   /** These partitions are this member's now; reading begins when all listeners have resolved. */

@@ -31,6 +31,7 @@ export interface FailureDeskOptions {
 /** The relay keeps no longer reasons. */
 const REASON_LENGTH_MAX = 256
 const RETRY_MS = 250
+const GONE = 'no longer in the log when the group came to it'
 const MAKE_TOPIC_MS = 15_000
 const TOPIC_ALREADY_EXISTS = 36
 const NO_LETTER = { deadTopic: '', deadPartition: -1, deadOffset: -1 }
@@ -64,9 +65,8 @@ export class FailureDesk {
     })
   }
 
-  /** Records that are gone from the log were never handed out. */
-  missed(partition: AssignedPartition, from: number, to: number): Promise<void> {
-    const reason = 'no longer in the log when the group came to it'
+  /** Records that were never handed out, and will be committed past. */
+  missed(partition: AssignedPartition, from: number, to: number, reason = GONE): Promise<void> {
     return this.#report(partition, { from, to, reason, ...NO_LETTER, how: FailedHow.skipped })
   }
 

@@ -190,3 +190,22 @@ test('[DLQ-4] dead letters are listed and sent back; what was replayed is not se
     back.push(record)
   expect(back[0]!.headers.map(({ key }) => key)).toEqual(['trace', 'ottla.replay-of'])
 })
+
+test('[DLQ-5] what a member seeks past is told as left out', async () => {
+  const ottla = await filled(1, ['a', 'b', 'c', 'd'])
+  const seen: string[] = []
+  const consumer = ottla.group('g', FAST).read('orders', { value: string, from: 'beginning' })
+  const isOpen = () => consumer.status?.partitions[0]?.state === 'paused'
+  consumer.onAssigned(() => consumer.pause())
+  const done = consumer.each(({ value }) => void seen.push(value!))
+  await eventually(isOpen)
+  await consumer.seek({ topic: 'orders', partition: 0 }, 2)
+  consumer.resume()
+  await eventually(() => seen.length === 2)
+  await consumer.close()
+  await done
+  expect(seen).toEqual(['c', 'd'])
+  const { failed, committed } = await progress((await ottla.topic('orders').info()).id)
+  expect(committed).toBe(4)
+  expect(failed).toMatchObject([{ from: 0, to: 2, how: 1 }])
+})
