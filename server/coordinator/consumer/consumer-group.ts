@@ -141,9 +141,7 @@ export class ConsumerGroup {
 
   /** What members said of themselves, and what they are to read. */
   get sizeBytes(): number {
-    let partitions = 0
-    for (const count of this.#state.targeted.values()) partitions += count
-    return this.#state.profileBytes + partitions * BYTES_PER_PARTITION
+    return this.#state.profileBytes + this.#state.targetedCount * BYTES_PER_PARTITION
   }
 
   /** Monotonic; undefined when nothing will happen by itself. May be early: `expire` does what is due, if anything. */

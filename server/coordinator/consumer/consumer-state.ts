@@ -53,8 +53,9 @@ export interface ConsumerState {
   readonly staticMembers: Map<string, string>
   readonly owners: PartitionOwners
   readonly patterns: Map<string, ResolvedPattern>
-  /** Partitions of each topic that the target was made for. */
+  /** Partitions of each topic that the target was made for, and all of them together. */
   targeted: ReadonlyMap<string, number>
+  targetedCount: number
   /** For which `targeted` was last compared with the topics there are. */
   topicsVersion: number
   /** A large group is not assigned anew with each of many changes. */
@@ -85,6 +86,7 @@ export function newConsumerState(groupId: string, at: Instant): ConsumerState {
     owners: new PartitionOwners(),
     patterns: new Map(),
     targeted: new Map(),
+    targetedCount: 0,
     topicsVersion: -1,
     assignNotBefore: Number.NEGATIVE_INFINITY,
     profileBytes: 0,
@@ -97,6 +99,12 @@ export function bumpEpoch(group: ConsumerState, changes: Changes): void {
   if (!changes.hasNewEpoch) group.epoch++
   changes.hasNewEpoch = true
   changes.hasGroup = true
+}
+
+export function setTargeted(group: ConsumerState, targeted: ReadonlyMap<string, number>): void {
+  group.targeted = targeted
+  group.targetedCount = 0
+  for (const count of targeted.values()) group.targetedCount += count
 }
 
 export function wakeBy(group: ConsumerState, deadline: number): void {

@@ -1,7 +1,7 @@
 /** A group read again from its records: what is not in them follows from what is. */
 import type { Instant } from '../group-state.ts'
 import type { ConsumerRecord } from './consumer-records.ts'
-import { type ConsumerLimits, type ConsumerState, wakeBy } from './consumer-state.ts'
+import { type ConsumerLimits, type ConsumerState, setTargeted, wakeBy } from './consumer-state.ts'
 import { newMember, sizeOfProfile } from './member.ts'
 import { isSame, together } from './partitions.ts'
 
@@ -36,5 +36,5 @@ export function resume(group: ConsumerState, { sessionTimeoutMs }: ConsumerLimit
     member.revocationDeadline = at.monotonicMs + profile.rebalanceTimeoutMs
     wakeBy(group, member.revocationDeadline)
   }
-  group.targeted = targeted
+  setTargeted(group, targeted)
 }

@@ -3,7 +3,14 @@ import type { Instant } from '../group-state.ts'
 import type { Assignor, Candidate, Subscribers } from './assignors/assignor.ts'
 import { range } from './assignors/range.ts'
 import { uniform } from './assignors/uniform.ts'
-import { bumpEpoch, type Changes, type ConsumerLimits, type ConsumerState, wakeBy } from './consumer-state.ts'
+import {
+  bumpEpoch,
+  type Changes,
+  type ConsumerLimits,
+  type ConsumerState,
+  setTargeted,
+  wakeBy,
+} from './consumer-state.ts'
 import type { ConsumerMember, Profile } from './member.ts'
 import { isSame, NO_PARTITIONS } from './partitions.ts'
 import type { TopicCatalog } from './topics.ts'
@@ -88,9 +95,6 @@ export function assign(
   const counts = countPartitions(subscriptions, topics)
   group.topicsVersion = topics.topicsVersion
   const shares = ASSIGNORS.get(assignorOf(group, limits))!(subscriptions, counts)
-  let items = group.members.size
-  for (const count of counts.values()) items += count
-  group.assignNotBefore = at.monotonicMs + Math.floor(items / ITEMS_PER_REST_MS)
   for (const member of group.members.values()) {
     const target = shares.get(member.memberId) ?? NO_PARTITIONS
     member.isReconciled = false
@@ -99,10 +103,12 @@ export function assign(
     changes.targets.add(member.memberId)
   }
   assigned(group, counts, changes)
+  const items = group.members.size + group.targetedCount
+  group.assignNotBefore = at.monotonicMs + Math.floor(items / ITEMS_PER_REST_MS)
 }
 
 function assigned(group: ConsumerState, targeted: ReadonlyMap<string, number>, changes: Changes): void {
-  group.targeted = targeted
+  setTargeted(group, targeted)
   group.assignmentEpoch = group.epoch
   changes.hasGroup = true
 }

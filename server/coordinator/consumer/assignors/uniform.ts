@@ -7,7 +7,7 @@
  *
  * The third step is what costs; it ends with its budget, and leaves a valid if less even assignment.
  */
-import { type Assignor, type Candidate, Shares, type Subscribers } from './assignor.ts'
+import type { Assignor, Candidate, Subscribers } from './assignor.ts'
 import { Heap } from './heap.ts'
 import { LeastLoaded, LoadClass, type Loaded } from './least-loaded.ts'
 
@@ -24,11 +24,8 @@ export const uniform: Assignor = (subscribers, partitionCounts) => {
   const { workers, readers } = keep(subscribers, partitionCounts)
   giveOut(workers, readers, partitionCounts)
   balance(workers, readers)
-  const shares = new Shares()
-  for (const { memberId, partitions } of workers) {
-    for (const [topicId, list] of partitions) for (const partition of list) shares.add(memberId, topicId, partition)
-  }
-  return shares.finish()
+  for (const { partitions } of workers) for (const list of partitions.values()) list.sort((a, b) => a - b)
+  return new Map(workers.map(({ memberId, partitions }) => [memberId, partitions]))
 }
 
 type Readers = ReadonlyMap<string, ReadonlyArray<LoadClass<Worker>>>
@@ -69,22 +66,20 @@ function orderOf(subscribers: readonly Subscribers[]): ReadonlyMap<string, numbe
 
 /** Topics with few readers first: others have more choice. */
 function giveOut(workers: readonly Worker[], readers: Readers, partitionCounts: ReadonlyMap<string, number>): void {
-  const taken = new Map<string, Set<number>>()
+  const taken = new Map([...partitionCounts].map(([topicId, count]) => [topicId, new Uint8Array(count)]))
   for (const { partitions } of workers) {
     for (const [topicId, list] of partitions) {
-      const set = taken.get(topicId) ?? new Set()
-      taken.set(topicId, set)
-      for (const partition of list) set.add(partition)
+      const flags = taken.get(topicId)!
+      for (const partition of list) flags[partition] = 1
     }
   }
   const topics = [...readers].sort(
     ([a, classesA], [b, classesB]) => classesA.length - classesB.length || (a < b ? -1 : 1),
   )
   for (const [topicId, classes] of topics) {
-    const has = taken.get(topicId)
     const idlest = new LeastLoaded(classes)
-    for (let partition = 0; partition < partitionCounts.get(topicId)!; partition++) {
-      if (!has?.has(partition)) take(idlest.least(), topicId, partition)
+    for (const [partition, isTaken] of taken.get(topicId)!.entries()) {
+      if (!isTaken) take(idlest.least(), topicId, partition)
     }
   }
 }
