@@ -61,7 +61,7 @@ export const listConfigResourcesHandler = entry(listConfigResources, 'each', ({ 
     configResources.push({ resourceName: String(BROKER_ID), resourceType: ResourceType.broker })
   try {
     if (isAsked(ResourceType.group)) {
-      for (const groupId of context.services.groups.configuredGroups().keys())
+      for (const groupId of context.services.groups.configs.overrides.keys())
         configResources.push({ resourceName: groupId, resourceType: ResourceType.group })
     }
     return { errorCode: ErrorCode.NONE, configResources }

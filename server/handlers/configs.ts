@@ -74,7 +74,7 @@ function describeResource(resourceType: number, name: string, context: RequestCo
   }
   if (resourceType === ResourceType.group) {
     checkGroupAccess(context, 'describe', name)
-    return describeGroupConfig(context.services.groups.configuredGroups().get(name) ?? {}, config)
+    return describeGroupConfig(context.services.groups.configs.overrides.get(name) ?? {}, config)
   }
   throw new KafkaError('INVALID_REQUEST', `resources of type ${resourceType} have no configuration here`)
 }

@@ -47,8 +47,8 @@ function alterableGroup(groupId: string, context: RequestContext): Configurable 
   const { groups } = context.services
   checkGroupAccess(context, 'alter', groupId)
   return {
-    overrides: groups.configuredGroups().get(groupId) ?? {},
+    overrides: groups.configs.overrides.get(groupId) ?? {},
     listValue: () => undefined,
-    alter: (changes, options) => groups.alterConfig(groupId, changes, options),
+    alter: (changes, options) => groups.configs.alter(groupId, changes, options),
   }
 }
