@@ -108,14 +108,34 @@ function refusal({ code, message }: KafkaError): HeartbeatResponse {
 
 type Described = ResponseInputOf<typeof consumerGroupDescribe>['groups'][number]
 
-export const consumerGroupDescribeHandler = entry(consumerGroupDescribe, 'each', (request, context) => ({
+/** About what the descriptions in one answer may take; the first comes whatever it takes. */
+const DESCRIBED_BYTES_MAX = 32 * 1024 * 1024
+const BYTES_PER_MEMBER = 200
+
+export const consumerGroupDescribeHandler = entry(consumerGroupDescribe, 'each', (request, context) => {
+  let bytesLeft = DESCRIBED_BYTES_MAX
   // Each once: a group's description can be a million times as long as its name.
-  groups: [...new Set(request.groupIds)].map((groupId) => {
+  const groups = [...new Set(request.groupIds)].map((groupId) => {
+    if (bytesLeft <= 0)
+      return undescribed(groupId, ErrorCode.POLICY_VIOLATION, 'too much for one answer: ask for fewer')
     const described = describeOne(groupId, context)
+    bytesLeft -= sizeOf(described)
     const isAsked = request.includeAuthorizedOperations && described.errorCode === ErrorCode.NONE
     return { ...described, authorizedOperations: allowedOperations(groupId, context, isAsked) }
-  }),
-}))
+  })
+  return { groups }
+})
+
+function sizeOf({ members }: Described): number {
+  let bytes = 0
+  for (const { subscribedTopicNames, assignment, targetAssignment } of members) {
+    bytes += BYTES_PER_MEMBER
+    for (const name of subscribedTopicNames) bytes += name.length
+    for (const list of [...assignment.topicPartitions, ...targetAssignment.topicPartitions])
+      bytes += list.topicName.length + list.partitions.length * 4
+  }
+  return bytes
+}
 
 function describeOne(groupId: string, context: RequestContext): Described {
   const errorCode = groupError(context, 'describe', groupId)

@@ -87,7 +87,8 @@ export interface CommitClaim extends EpochClaim {
 
 /** A member that waits for others is asked to look again soon. */
 const SOON_MS = 1000
-const BYTES_PER_PARTITION = 16
+/** In the target, in what the member has, and among the owners. */
+const BYTES_PER_PARTITION = 64
 
 export class ConsumerGroup {
   readonly type = 'consumer'

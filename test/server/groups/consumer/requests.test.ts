@@ -6,9 +6,12 @@ import { consumerGroupDescribe, consumerGroupHeartbeat } from '../../../../proto
 import { deleteGroups, describeGroups, listGroups } from '../../../../protocol/messages/group-admin.ts'
 import { offsetCommit, offsetDelete, offsetFetch } from '../../../../protocol/messages/group-offsets.ts'
 import type { Authorizer } from '../../../../server/authorizer.ts'
+import type { RequestContext } from '../../../../server/handler.ts'
+import { consumerGroupDescribeHandler } from '../../../../server/handlers/consumer-groups.ts'
 import { startRelay } from '../../../support/relay.ts'
 import { RelayClient } from '../../../support/relay-client.ts'
 import { join as joinClassic, joinFully } from '../group-client.ts'
+import { ConsumerDriver } from './consumer-driver.ts'
 
 type Fields = Partial<RequestInputOf<typeof consumerGroupHeartbeat>>
 
@@ -244,4 +247,22 @@ test('[GRP-19] who may not use a group, or see its topics, learns nothing of it'
   hidden = 'topic t'
   expect((await join(client, 'n')).errorCode).toBe(ErrorCode.TOPIC_AUTHORIZATION_FAILED)
   expect(await describeOne(client, 'g')).toMatchObject({ errorCode: ErrorCode.TOPIC_AUTHORIZATION_FAILED, members: [] })
+})
+
+test('[GRP-42] an answer holds the descriptions of so many groups as it can, and says so of the rest', () => {
+  const driver = new ConsumerDriver(Object.fromEntries(Array.from({ length: 2000 }, (_, index) => [`t${index}`, 1000])))
+  driver.join(
+    'm',
+    [...driver.topics.topics()].map(({ name }) => name),
+  )
+  const context = {
+    services: { groups: { group: () => ({ machine: driver.group }) }, engine: driver.topics },
+    allows: () => true,
+  } as unknown as RequestContext
+  const request = { groupIds: ['a', 'b', 'c', 'd', 'e'], includeAuthorizedOperations: false }
+  const { groups } = consumerGroupDescribeHandler.handle(request as never, context) as {
+    groups: Array<{ errorCode: number }>
+  }
+  const { POLICY_VIOLATION } = ErrorCode
+  expect(groups.map(({ errorCode }) => errorCode)).toEqual([0, 0, 0, POLICY_VIOLATION, POLICY_VIOLATION])
 })
