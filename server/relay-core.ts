@@ -145,7 +145,7 @@ function assemble(
     replicas: new ReplicaConnections(),
     watches,
     backups,
-    keys: new CompactedKeys(),
+    keys: new CompactedKeys((run) => (clock.nextTurn ? clock.nextTurn(run) : setImmediate(run))),
     ...{ compaction, space },
   }
   const webSocketDoor = new WebSocketDoor(services)

@@ -8,6 +8,7 @@
 
 import { MalformedError } from '../../protocol/bytes/reader.ts'
 import { readWriteCodecs } from '../../protocol/codecs/read-write.ts'
+import { inflatedBytesMax } from '../../protocol/compression.ts'
 import { KafkaError } from '../../protocol/errors.ts'
 import {
   BATCH_HEADER_BYTES,
@@ -20,7 +21,8 @@ import {
 import { RecordCursor } from '../log/compaction/record-cursor.ts'
 
 const INFLATED_BYTES_MAX = 16 * 1024 * 1024
-const AT_ONCE = 4
+/** Most codecs inflate in one go on the thread that everybody's requests run on: few at once, and others in between. */
+const AT_ONCE = 2
 
 type Verdict = KafkaError | undefined
 
@@ -29,7 +31,12 @@ export class CompactedKeys {
   /** Of connections that have something to wait for. */
   readonly #lastOf = new WeakMap<object, Promise<unknown>>()
   readonly #waiting: Array<() => void> = []
+  readonly #nextTurn: (run: () => void) => void
   #running = 0
+
+  constructor(nextTurn: (run: () => void) => void = setImmediate) {
+    this.#nextTurn = nextTurn
+  }
 
   /**
    * What is wrong with each of the batches, by the batch. undefined when that is known at once, and no earlier request of
@@ -67,9 +74,12 @@ export class CompactedKeys {
     if (this.#running === AT_ONCE) await new Promise<void>((resolve) => this.#waiting.push(resolve))
     else this.#running++
     try {
+      await new Promise<void>(this.#nextTurn)
       const header = readBatchHeader(viewOf(batch))
       const codec = await this.#codecs.find(codecOf(header))
-      return verdictOn(header, await codec.decompress(batch.subarray(BATCH_HEADER_BYTES), INFLATED_BYTES_MAX))
+      const block = batch.subarray(BATCH_HEADER_BYTES)
+      const bytesMax = Math.min(INFLATED_BYTES_MAX, inflatedBytesMax(block.length))
+      return verdictOn(header, await codec.decompress(block, bytesMax))
     } catch (cause) {
       const why = cause instanceof Error ? cause.message : String(cause)
       return new KafkaError('INVALID_RECORD', `the topic is compacted, and this batch can't be looked into: ${why}`)

