@@ -44,6 +44,13 @@ export class EpochTable {
     while (this.#entries.length > 1 && this.#entries.at(-1)![1] >= endOffset) this.#entries.pop()
   }
 
+  /** The table of a log that begins at `startOffset`. */
+  from(startOffset: number): EpochTable {
+    const table = new EpochTable(this.#entries)
+    table.dropBelow(startOffset)
+    return table
+  }
+
   /** Offsets below `startOffset` are gone: of the epochs that began there only the last still has records. */
   dropBelow(startOffset: number): void {
     while (this.#entries.length > 1 && this.#entries[1]![1] <= startOffset) this.#entries.shift()

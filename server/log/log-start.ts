@@ -1,8 +1,9 @@
 /**
  * Where the log begins: moved on by retention and by DeleteRecords, never back.
  *
- * The new start is durable in the manifest before any file goes. Whole segments below it are deleted when their last
- * reader is done; nobody waits for that.
+ * The new start is durable in the manifest before anybody is told of it and before any file goes: a start that was heard
+ * of never moves back, whatever fails. Whole segments below it are deleted when their last reader is done; nobody waits
+ * for that.
  */
 import { KafkaError } from '../../protocol/errors.ts'
 import { isNoSpace } from '../storage/files.ts'
@@ -12,6 +13,7 @@ import type { LogState } from './log-state.ts'
 import type { LogWriter } from './log-writer.ts'
 import type { PatientClock } from './patient-clock.ts'
 import { isWhollyExpired, retainedFrom } from './retention.ts'
+import type { Segment } from './segment.ts'
 
 export interface LogStartOptions {
   dir: string
@@ -31,6 +33,8 @@ export interface LogStartOptions {
 export class LogStart {
   readonly #options: LogStartOptions
   #isAhead = false
+  /** One move after another. */
+  #lastMove: Promise<unknown> = Promise.resolve()
 
   constructor(options: LogStartOptions) {
     this.#options = options
@@ -70,16 +74,34 @@ export class LogStart {
     return before - state.sizeBytes
   }
 
-  async #moveTo(offset: number): Promise<void> {
-    const { state, writer, warn, flush } = this.#options
+  #moveTo(offset: number): Promise<void> {
+    const moved = this.#lastMove.then(() => this.#moveNow(offset))
+    this.#lastMove = moved.catch(() => {})
+    return moved
+  }
+
+  async #moveNow(offset: number): Promise<void> {
+    const { state, moved, warn, flush } = this.#options
+    if (offset <= state.startOffset) return
     // A power cut must not take what lies at the log's new beginning.
     if (offset > state.synced.offset) await flush()
-    const kept = state.segments.findIndex((segment) => !segment.isSealed || segment.endOffset > offset)
-    const doomed = state.segments.slice(0, kept < 0 ? state.segments.length : kept)
+    state.plannedStart = offset
+    try {
+      await this.#saveManifest(state.segmentsBelow(offset))
+    } finally {
+      state.plannedStart = 0
+    }
+    const doomed = state.segmentsBelow(offset)
     state.startOffset = offset
     state.segments = state.segments.slice(doomed.length)
     state.epochs.dropBelow(offset)
-    this.#options.moved()
+    moved()
+    // Readers may hold one for a while; nobody waits for them here.
+    for (const segment of doomed) segment.remove().catch((error) => warn(`${segment.path} was not deleted: ${error}`))
+  }
+
+  async #saveManifest(doomed: readonly Segment[]): Promise<void> {
+    const { writer } = this.#options
     try {
       await writer.saveManifest()
     } catch (error) {
@@ -88,7 +110,5 @@ export class LogStart {
       for (const segment of doomed) await segment.removeIndex()
       await writer.saveManifest()
     }
-    // Readers may hold one for a while; nobody waits for them here.
-    for (const segment of doomed) segment.remove().catch((error) => warn(`${segment.path} was not deleted: ${error}`))
   }
 }

@@ -19,6 +19,8 @@ export class LogState {
   /** In order; all but the last are sealed. Those of which nothing is durable yet are not among them. */
   segments: Segment[]
   startOffset: number
+  /** Where the log will begin once a manifest says so; until then nobody is told. */
+  plannedStart = 0
   endOffset: number
   highWatermark: number
   synced: { offset: number; position: number }
@@ -126,14 +128,22 @@ export class LogState {
     return true
   }
 
+  /** Closed segments that end at or below `offset`, from the front. */
+  segmentsBelow(offset: number): Segment[] {
+    const kept = this.segments.findIndex((segment) => !segment.isSealed || segment.endOffset > offset)
+    return this.segments.slice(0, kept < 0 ? this.segments.length : kept)
+  }
+
   manifest(): Manifest {
     const { active, checkpoint, compactedTo, skippedFrom } = this
     const isCurrent = checkpoint && checkpoint.baseOffset === active?.baseOffset
+    const startOffset = Math.max(this.startOffset, this.plannedStart)
+    const kept = this.segments.slice(this.segmentsBelow(startOffset).length)
     return {
       version: 1,
-      startOffset: this.startOffset,
-      epochs: this.epochs.entries,
-      sealed: this.segments.filter((segment) => segment.isSealed).map((segment) => segment.sealedEntry()),
+      startOffset,
+      epochs: this.epochs.from(startOffset).entries,
+      sealed: kept.filter((segment) => segment.isSealed).map((segment) => segment.sealedEntry()),
       active: active?.baseOffset ?? null,
       ...(active?.sinceMs === undefined ? {} : { activeSinceMs: active.sinceMs }),
       checkpoint: isCurrent ? { position: checkpoint.position, endOffset: checkpoint.endOffset } : null,

@@ -101,6 +101,24 @@ test('[LOG-43] deleted records stay deleted, also within a segment and over a re
   await log.close()
 })
 
+test('[LOG-43] a start that did not reach the disk is told to nobody', async () => {
+  const memory = new MemoryFiles()
+  const files = new FaultyFiles(memory)
+  let log = await openLog({ files, config: { segmentBytes: 400 } })
+  await appendEach(log, VALUES)
+  const told: number[] = []
+  log.onAdvance(() => told.push(log.startOffset))
+  const full = files.fail({ call: 'writev', path: /manifest/, code: 'EIO' })
+  await expect(log.deleteRecordsBefore(3)).rejects.toMatchObject({ code: 'EIO' })
+  expect([full.count, log.startOffset, told]).toEqual([1, 0, []])
+  expect((await valuesFrom(log))[0]).toBe('0:value-0')
+  expect(await log.deleteRecordsBefore(5)).toBe(5)
+  await log.close()
+  log = await openLog({ files: memory })
+  expect((await valuesFrom(log))[0]).toBe('5:value-5')
+  await log.close()
+})
+
 test('[LOG-44] a segment that is being read is deleted when its reader is done, and the reader gets its bytes', async () => {
   const memory = new MemoryFiles()
   let log = await openLog({ files: memory, config: { segmentBytes: 400 } })
