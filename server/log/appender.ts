@@ -23,7 +23,9 @@ import { isCompacted } from './log-config.ts'
 import type { LogState } from './log-state.ts'
 import type { OpenFileLimit } from './open-file-limit.ts'
 import { encodeProducerSnapshot } from './producer-snapshot.ts'
+import type { ProducerBatch } from './producer-state.ts'
 import type { RecentBatches } from './recent-batches.ts'
+import type { RefusedProducers } from './refused-producers.ts'
 import { Segment } from './segment.ts'
 import { SparseIndex } from './sparse-index.ts'
 
@@ -52,6 +54,7 @@ export interface AppenderOptions {
   state: LogState
   loop: CommitLoop
   recent: RecentBatches
+  refused: RefusedProducers
   limit: OpenFileLimit
   /** Recovery scans no more than about this. */
   checkpointBytes: number
@@ -86,7 +89,7 @@ export class Appender {
     const config = this.#options.config()
     const nowMs = clock.now()
     const header = checkBatch(batch, config, nowMs)
-    const repeated = header.producerId >= 0 ? state.producers.check(header) : undefined
+    const repeated = header.producerId >= 0 ? this.#checkProducer(header) : undefined
     if (repeated) return this.#answerDuplicate(repeated.baseOffset, repeated.lastOffset)
     const stampsTime = config.messageTimestampType === 'LogAppendTime'
     const bytes = recent.own(batch)
@@ -102,6 +105,15 @@ export class Appender {
       durability,
       durable: round.committed,
     }
+  }
+
+  #checkProducer(header: BatchHeader): ProducerBatch | undefined {
+    const { state, refused } = this.#options
+    if (!refused.isEmpty) {
+      if (!state.producers.has(header.producerId)) refused.check(header)
+      refused.forget(header.producerId)
+    }
+    return state.producers.check(header)
   }
 
   /** Ends a producer's transaction here. A marker that came before is not written again. */

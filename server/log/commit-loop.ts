@@ -72,6 +72,8 @@ export interface CommitTarget {
   committed(round: Round, isLast: boolean): void
   /** Writing failed; all rounds that wait are given up. Resolves when appends may be taken again, or never will be. */
   failed(error: unknown): Promise<Error>
+  /** After `failed`, once for each round that was not written; before its promise rejects. */
+  givenUp(round: Round): void
 }
 
 export class CommitLoop {
@@ -157,7 +159,10 @@ export class CommitLoop {
     const given = this.#rounds
     this.#rounds = []
     this.queuedBytes = 0
-    for (const round of given) round.reject(outcome)
+    for (const round of given) {
+      this.#target.givenUp(round)
+      round.reject(outcome)
+    }
   }
 
   /** Resolves when nothing is queued and nothing is being written. */

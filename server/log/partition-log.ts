@@ -15,6 +15,7 @@
 import type { CodecRegistry } from '../../protocol/compression.ts'
 import { KafkaError } from '../../protocol/errors.ts'
 import type { Clock, Timer } from '../../protocol/lib/clock.ts'
+import { BATCH_HEADER_BYTES, batchesIn, readBatchHeader, viewOf } from '../../protocol/record-batch.ts'
 import type { TransactionMarker } from '../../protocol/transaction-marker.ts'
 import type { DiskSpace } from '../storage/disk-space.ts'
 import type { Files } from '../storage/files.ts'
@@ -44,6 +45,7 @@ import { PatientClock } from './patient-clock.ts'
 import type { ProducerDescription } from './producer-state.ts'
 import type { RecentSlice } from './recent-batches.ts'
 import { RecentBatches, RecentBudget } from './recent-batches.ts'
+import { RefusedProducers } from './refused-producers.ts'
 import type { RecoveredLog } from './recovery.ts'
 import { recoverLog } from './recovery.ts'
 import type { TimedOffset } from './time-lookup.ts'
@@ -97,6 +99,7 @@ export class PartitionLog {
   readonly #appender: Appender
   readonly #loop: CommitLoop
   readonly #recent: RecentBatches
+  readonly #refused = new RefusedProducers()
   readonly #committedReads: CommittedReads
   readonly #times: TimeLookup
   readonly #gate: AppendGate
@@ -124,12 +127,13 @@ export class PartitionLog {
       write: (round: Round) => this.#writer.write(round),
       committed: (round: Round, isLast: boolean) => this.#committed(round, isLast),
       failed: (error: unknown) => this.#failed(error),
+      givenUp: (round: Round) => this.#givenUp(round),
     }
     this.#loop = new CommitLoop(commits, clock, options.commits)
     this.#recent = new RecentBatches(options.recentBudget ?? new RecentBudget())
     this.#appender = new Appender({
       ...{ files, dir, clock, config, state, limit, loop: this.#loop, recent: this.#recent },
-      checkpointBytes: options.checkpointBytes ?? CHECKPOINT_BYTES_DEFAULT,
+      ...{ refused: this.#refused, checkpointBytes: options.checkpointBytes ?? CHECKPOINT_BYTES_DEFAULT },
     })
     this.#committedReads = new CommittedReads(state, this.#reader)
     this.#times = new TimeLookup(state, this.#reader, options.codecs)
@@ -223,8 +227,13 @@ export class PartitionLog {
    * partition to a transaction is for the caller to know.
    */
   append(batch: Uint8Array): AppendResult {
-    this.#gate.checkRecords(batch.length, this.#loop.queuedBytes)
-    return this.#appender.append(batch)
+    try {
+      this.#gate.checkRecords(batch.length, this.#loop.queuedBytes)
+      return this.#appender.append(batch)
+    } catch (error) {
+      if (batch.length >= BATCH_HEADER_BYTES) this.#refused.note(readBatchHeader(viewOf(batch)), this.#state.producers)
+      throw error
+    }
   }
 
   /**
@@ -393,6 +402,13 @@ export class PartitionLog {
     // What the kernel still shows of the failed write must not look written after a restart. May fail; tried once.
     await this.#writer.cutUnfinished(hasSyncFailed).catch(() => {})
     return storageRefusal(fault)
+  }
+
+  /** What the producers of these batches send next must not overtake them. */
+  #givenUp({ pieces }: Round): void {
+    for (const piece of pieces) {
+      for (const { header } of batchesIn(piece)) this.#refused.note(header, this.#state.producers)
+    }
   }
 
   /** Reads the folder anew, as a start would. Nothing is queued or being written. */

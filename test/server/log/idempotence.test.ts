@@ -61,6 +61,40 @@ test('[LOG-12] gaps, older batches and old epochs are refused with their own cod
   await log.close()
 })
 
+test('[LOG-17] an unknown producer does not begin behind a batch of its own that was refused', async () => {
+  const memory = new MemoryFiles({ capacityBytes: 2000 })
+  const clock = new HandClock()
+  const log = await openLog({ files: memory, clock })
+  const refused = log.append(send(0, 7, 0, 200))
+  await expect(refused.durable).rejects.toMatchObject({ code: ErrorCode.KAFKA_STORAGE_ERROR })
+  // Sent while the first was on its way: refused as well, though there is room by now.
+  memory.capacityBytes = Number.POSITIVE_INFINITY
+  clock.advance(1000)
+  const refusal = (code: number) => expect.objectContaining({ code })
+  expect(() => log.append(send(200))).toThrow(refusal(ErrorCode.KAFKA_STORAGE_ERROR))
+  await new Promise((resolve) => setImmediate(resolve))
+  expect(() => log.append(send(200))).toThrow(refusal(ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER))
+  expect(() => log.append(send(201))).toThrow(refusal(ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER))
+  // Others, and another epoch, are not concerned.
+  await log.append(send(5, 8)).durable
+  await log.append(send(0, 7, 0, 200)).durable
+  await log.append(send(200)).durable
+  expect(log.endOffset).toBe(202)
+  await log.close()
+})
+
+test('[LOG-17] a batch refused for what it holds counts too, and a new epoch does not', async () => {
+  const log = await openLog({ config: { maxMessageBytes: 300 } })
+  const refusal = (code: number) => expect.objectContaining({ code })
+  expect(() => log.append(send(0, 7, 0, 50))).toThrow(refusal(ErrorCode.MESSAGE_TOO_LARGE))
+  expect(() => log.append(send(50))).toThrow(refusal(ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER))
+  // Its client gives the first up and numbers the rest anew, or takes a new epoch.
+  await log.append(send(0)).durable
+  expect(() => log.append(send(0, 8, 0, 50))).toThrow(refusal(ErrorCode.MESSAGE_TOO_LARGE))
+  await log.append(send(0, 8, 1)).durable
+  await log.close()
+})
+
 test('[LOG-13] an unknown producer may begin anywhere; what came before its first is not called written', async () => {
   const log = await openLog()
   for (let sequence = 100; sequence < 106; sequence++) await log.append(send(sequence)).durable
