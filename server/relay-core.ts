@@ -44,6 +44,8 @@ export interface RelayCoreOptions {
   authorizer: Authorizer
   /** Where clients reach the relay again; asked when one wants to know. */
   advertised: Advertised
+  /** Written to a log between two points from which its recovery may start. Default 32 MiB. */
+  checkpointBytes?: number
 }
 
 export interface RelayCore {

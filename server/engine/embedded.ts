@@ -46,6 +46,8 @@ export interface EmbeddedEngineOptions {
   space?: DiskSpace
   /** All logs count their commits under way here. */
   commits?: CommitActivity
+  /** As in PartitionLogOptions. */
+  checkpointBytes?: number
 }
 
 interface OpenTopic extends Topic {

@@ -90,6 +90,12 @@ class Inode {
     this.unsynced = []
   }
 
+  /** Some of what waits reaches the disk, the rest never will, and nothing shows which. */
+  failSync(random: Random): void {
+    for (const change of this.unsynced) if (random.next() < 0.5) this.synced.apply(change)
+    this.unsynced = []
+  }
+
   afterPowerCut(model: PowerCutModel, random: Random): Inode {
     if (model === 'kept' || model === 'nameless') return new Inode(this.live.copy())
     const content = this.synced.copy()
@@ -317,6 +323,15 @@ export class MemoryFiles implements Files {
     return async () => {
       this.#locks.delete(dir)
     }
+  }
+
+  /**
+   * A sync of this file fails, as the kernel has it: from now on its pages count as written, the next sync succeeds, and
+   * only a power cut shows what is missing. Needs `tracksPower`.
+   */
+  failSync(path: string, random: Random): void {
+    const { dir, name } = split(path)
+    this.#folders.get(dir)?.names.get(name)?.failSync(random)
   }
 
   get usedBytes(): number {

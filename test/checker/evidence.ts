@@ -1,0 +1,148 @@
+/**
+ * What a history says about each log: which record was at which offset, by whose word. Everything else is judged by this.
+ *
+ * A log is known by the topic's id. Where a client knew only the name, and the name has had several topics, what it says
+ * about places is left out: it cannot be told which log it meant.
+ */
+import type { LogName, Operation, Read, Send, Transaction } from './history.ts'
+
+export interface Located {
+  log: Log
+  offset: number
+}
+
+export class Log {
+  readonly id: string
+  readonly topic: string
+  readonly partition: number
+  /** The first word about each offset. */
+  readonly valueAt = new Map<number, string>()
+  readonly reads: Read[] = []
+  /** The furthest that anybody has read. */
+  passedUpTo = 0
+  #sortedOffsets: number[] | undefined
+
+  constructor(id: string, topic: string, partition: number) {
+    this.id = id
+    this.topic = topic
+    this.partition = partition
+  }
+
+  get name(): string {
+    return `${this.topic}-${this.partition}${this.id.startsWith(`${this.topic}/`) ? '' : ` (${this.id.slice(0, 6)})`}`
+  }
+
+  /** Ascending. Not before all evidence is in. */
+  get offsets(): readonly number[] {
+    this.#sortedOffsets ??= [...this.valueAt.keys()].sort((a, b) => a - b)
+    return this.#sortedOffsets
+  }
+}
+
+export class Evidence {
+  readonly logs = new Map<string, Log>()
+  readonly sends: Send[] = []
+  readonly sendOf = new Map<string, Send>()
+  readonly transactions = new Map<string, Transaction>()
+  /** By value: everywhere that a reader was given it. */
+  readonly readAt = new Map<string, Located[]>()
+  readonly operations: readonly Operation[]
+  readonly isComplete: boolean
+  readonly #idsOfName = new Map<string, Set<string>>()
+
+  constructor(
+    operations: readonly Operation[],
+    onConflict: (log: Log, offset: number, values: [string, string]) => void,
+  ) {
+    this.operations = operations
+    this.isComplete = operations.some(({ op }) => op === 'end')
+    for (const operation of operations) {
+      if ('topic' in operation && operation.topicId) this.#idsOf(operation.topic).add(operation.topicId)
+    }
+    for (const operation of operations) {
+      if (operation.op === 'send') this.#addSend(operation)
+      else if (operation.op === 'transaction') this.transactions.set(operation.transaction, operation)
+    }
+    for (const operation of operations) if (operation.op === 'read') this.#addRead(operation, onConflict)
+    for (const send of this.sends) this.#addPlaces(send, onConflict)
+  }
+
+  log(name: LogName): Log | undefined {
+    const id = this.#idOf(name)
+    if (!id) return undefined
+    const key = `${id}/${name.partition}`
+    let log = this.logs.get(key)
+    if (!log) {
+      log = new Log(key, name.topic, name.partition)
+      this.logs.set(key, log)
+    }
+    return log
+  }
+
+  /** True when the topic has been deleted, or may have been. */
+  wasDeleted(topic: string): boolean {
+    return this.operations.some(
+      (each) => each.op === 'topic' && each.topic === topic && each.change === 'deleted' && each.outcome !== 'failed',
+    )
+  }
+
+  has(topic: string, property: 'retains' | 'compacts'): boolean {
+    return this.operations.some((each) => each.op === 'topic' && each.topic === topic && each[property] === true)
+  }
+
+  /** What the client believes of the transaction that a value was sent in. */
+  outcomeOf(send: Send): Transaction['outcome'] | undefined {
+    if (send.transaction === undefined) return undefined
+    return this.transactions.get(send.transaction)?.outcome ?? 'unknown'
+  }
+
+  #idsOf(topic: string): Set<string> {
+    const ids = this.#idsOfName.get(topic) ?? new Set()
+    this.#idsOfName.set(topic, ids)
+    return ids
+  }
+
+  #idOf({ topic, topicId }: LogName): string | undefined {
+    if (topicId) return topicId
+    const ids = this.#idsOf(topic)
+    if (ids.size === 0) return topic
+    return ids.size === 1 && !this.wasDeleted(topic) ? [...ids][0] : undefined
+  }
+
+  #addSend(send: Send): void {
+    this.sends.push(send)
+    for (const value of send.values) this.sendOf.set(value, send)
+  }
+
+  #addRead(read: Read, onConflict: (log: Log, offset: number, values: [string, string]) => void): void {
+    const log = this.log(read)
+    if (!log) return
+    log.reads.push(read)
+    log.passedUpTo = Math.max(log.passedUpTo, read.next)
+    for (const [offset, value] of read.records) {
+      this.#see(log, offset, value, onConflict)
+      const places = this.readAt.get(value)
+      if (!places) this.readAt.set(value, [{ log, offset }])
+      else if (!places.some((place) => place.log === log && place.offset === offset)) places.push({ log, offset })
+    }
+  }
+
+  #addPlaces(send: Send, onConflict: (log: Log, offset: number, values: [string, string]) => void): void {
+    send.places?.forEach(({ partition, offset }, index) => {
+      if (offset < 0) return
+      const log = this.log({ topic: send.topic, topicId: send.topicId, partition })
+      if (log) this.#see(log, offset, send.values[index]!, onConflict)
+    })
+  }
+
+  #see(
+    log: Log,
+    offset: number,
+    value: string,
+    onConflict: (log: Log, offset: number, values: [string, string]) => void,
+  ) {
+    const known = log.valueAt.get(offset)
+    if (known === undefined) log.valueAt.set(offset, value)
+    else if (known !== value) onConflict(log, offset, [known, value])
+  }
+}

@@ -1,0 +1,98 @@
+/** Readers, one by one: do they go forward, do they get all there is, do they get only what there is? */
+import type { Findings } from './anomalies.ts'
+import type { Evidence, Log } from './evidence.ts'
+import type { Read, Trim } from './history.ts'
+
+export function checkReads(evidence: Evidence, findings: Findings): void {
+  for (const log of evidence.logs.values()) {
+    const highestTrim = trimmedUpTo(evidence, log)
+    const lastOf = new Map<string, Read>()
+    for (const read of log.reads) {
+      checkOrder(log, read, findings)
+      const last = lastOf.get(read.reader)
+      lastOf.set(read.reader, read)
+      if (last) checkFollows(evidence, log, last, read, highestTrim, findings)
+      checkComplete(evidence, log, read, findings)
+    }
+  }
+  checkValues(evidence, findings)
+}
+
+/** DeleteRecords can have taken what lies below. */
+export function trimmedUpTo(evidence: Evidence, log: Log): number {
+  const trims = evidence.operations.filter(
+    (each): each is Trim => each.op === 'trim' && each.outcome !== 'failed' && evidence.log(each) === log,
+  )
+  return trims.reduce((highest, { before }) => Math.max(highest, before), 0)
+}
+
+function checkOrder(log: Log, read: Read, findings: Findings): void {
+  let last = read.from - 1
+  for (const [offset] of read.records) {
+    if (offset > last && offset < read.next) last = offset
+    else findings.found('nonmonotonic-read', `${read.reader} got ${offset} after ${last} of ${log.name}`)
+  }
+}
+
+function checkFollows(evidence: Evidence, log: Log, last: Read, read: Read, trimmed: number, findings: Findings): void {
+  const { jump, reader, from } = read
+  if (jump === undefined) {
+    if (from < last.next) {
+      findings.found('nonmonotonic-read', `${reader} was at ${last.next} of ${log.name} and read from ${from}`)
+    } else if (from > last.next) {
+      findings.found('read-gap', `${reader} was at ${last.next} of ${log.name} and read from ${from}`)
+    }
+  } else if (jump === 'truncated') {
+    findings.found('truncated', `${reader} was at ${last.next} of ${log.name} and had to go back to ${from}`)
+  } else if (jump === 'log-start' && from > trimmed && !evidence.has(log.topic, 'retains')) {
+    findings.found('start-moved', `${reader} was told that ${log.name} begins at ${from}, and nobody has deleted that`)
+  }
+}
+
+/** Every record that is known to be in the range, by whomever, must have been given. */
+function checkComplete(evidence: Evidence, log: Log, read: Read, findings: Findings): void {
+  if (evidence.has(log.topic, 'compacts')) return
+  const given = new Map(read.records)
+  const { offsets } = log
+  for (let index = firstFrom(offsets, read.from); index < offsets.length && offsets[index]! < read.next; index++) {
+    const offset = offsets[index]!
+    if (given.has(offset)) continue
+    const value = log.valueAt.get(offset)!
+    const send = evidence.sendOf.get(value)
+    // Whether those of an unfinished transaction are there is the business of transactions.ts.
+    if (send?.transaction !== undefined && evidence.outcomeOf(send) !== 'committed' && read.isolation === 1) continue
+    findings.found(
+      'skipped',
+      `${read.reader} read [${read.from}, ${read.next}) of ${log.name} without ${value} at ${offset}`,
+    )
+  }
+}
+
+function firstFrom(offsets: readonly number[], offset: number): number {
+  let low = 0
+  let high = offsets.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (offsets[middle]! >= offset) high = middle
+    else low = middle + 1
+  }
+  return low
+}
+
+function checkValues(evidence: Evidence, findings: Findings): void {
+  for (const [value, places] of evidence.readAt) {
+    const send = evidence.sendOf.get(value)
+    const where = places.map(({ log, offset }) => `${offset} of ${log.name}`).join(', ')
+    if (!send) {
+      findings.found('phantom', `${value} at ${where} was sent by nobody`)
+      continue
+    }
+    const isElsewhere = places.some(
+      ({ log }) => log.topic !== send.topic || (send.partition !== null && log.partition !== send.partition),
+    )
+    if (isElsewhere)
+      findings.found('phantom', `${value} was sent to ${send.topic}-${send.partition} and is at ${where}`)
+    if (places.length > 1 && send.mayRepeat) findings.note('repeated-legally')
+    else if (places.length > 1) findings.found('duplicate', `${value} is at ${where}`)
+  }
+}

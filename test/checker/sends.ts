@@ -1,0 +1,104 @@
+/** Writers: is everything there that was promised, where it was promised, in the order of sending, and nothing else? */
+import type { Findings } from './anomalies.ts'
+import type { Evidence, Log } from './evidence.ts'
+import type { Ends, Send } from './history.ts'
+import { trimmedUpTo } from './reads.ts'
+
+export function checkSends(evidence: Evidence, findings: Findings): void {
+  const starts = knownStarts(evidence)
+  for (const send of evidence.sends) {
+    checkOutcome(evidence, send, findings)
+    checkPlaces(evidence, send, findings)
+    if (evidence.isComplete) checkThere(evidence, send, starts, findings)
+  }
+  checkProducerOrder(evidence, findings)
+}
+
+/** How far records may be gone because somebody deleted them, or the topic lets them go. */
+function knownStarts(evidence: Evidence): Map<Log, number> {
+  const starts = new Map<Log, number>()
+  for (const log of evidence.logs.values()) starts.set(log, trimmedUpTo(evidence, log))
+  for (const operation of evidence.operations) {
+    if (operation.op !== 'ends') continue
+    const log = evidence.log(operation)
+    if (!log || !evidence.has(log.topic, 'retains')) continue
+    starts.set(log, Math.max(starts.get(log) ?? 0, (operation as Ends).start))
+  }
+  return starts
+}
+
+function checkOutcome(evidence: Evidence, send: Send, findings: Findings): void {
+  const landed = send.values.filter((value) => evidence.readAt.has(value))
+  if (send.outcome === 'failed') {
+    if (landed.length > 0) findings.found('wrong-outcome', `${landed[0]} was refused and is in the log`)
+  } else if (send.outcome === 'unknown') {
+    findings.note(landed.length > 0 ? 'unknown-landed' : 'unknown-not-landed')
+  }
+}
+
+function checkPlaces(evidence: Evidence, send: Send, findings: Findings): void {
+  send.places?.forEach(({ partition, offset }, index) => {
+    const value = send.values[index]!
+    const [found] = evidence.readAt.get(value) ?? []
+    if (!found || (send.topicId && !found.log.id.startsWith(send.topicId))) return
+    if (found.log.partition !== partition || (offset >= 0 && found.offset !== offset)) {
+      const text = `${value} was said to be at ${offset} of partition ${partition} and is at ${found.offset} of ${found.log.name}`
+      findings.found('false-receipt', text)
+    }
+  })
+}
+
+function checkThere(evidence: Evidence, send: Send, starts: ReadonlyMap<Log, number>, findings: Findings): void {
+  const isPromised = send.outcome === 'ok' && send.acks !== 0 && !send.relaxed
+  const isAborted = send.transaction !== undefined && evidence.outcomeOf(send) !== 'committed'
+  if ((!isPromised && !send.isStored) || isAborted || evidence.wasDeleted(send.topic)) return
+  if (evidence.has(send.topic, 'compacts')) return
+  send.values.forEach((value, index) => {
+    if (evidence.readAt.has(value)) return
+    const place = send.places?.[index]
+    if (isPromised) {
+      if (!mayBeGone(evidence, send, place?.partition, place?.offset, starts)) {
+        findings.found('lost', `${value} was acknowledged at ${place?.offset} of ${send.topic}-${place?.partition}`)
+      }
+    } else if (!isAccountedFor(send) && !mayBeGone(evidence, send, undefined, undefined, starts)) {
+      findings.found('stored-lost', `${value} was stored in an outbox (${send.end ?? 'never heard of again'})`)
+    }
+  })
+}
+
+/** A place that is not known may lie below any start. */
+function mayBeGone(
+  evidence: Evidence,
+  send: Send,
+  partition: number | undefined,
+  offset: number | undefined,
+  starts: ReadonlyMap<Log, number>,
+): boolean {
+  const logs = [...evidence.logs.values()].filter(
+    (log) => log.topic === send.topic && (partition === undefined || log.partition === partition),
+  )
+  return logs.some((log) => (offset === undefined || offset < 0 ? 0 : offset) < (starts.get(log) ?? 0))
+}
+
+function isAccountedFor({ end }: Send): boolean {
+  return end === 'parked' || end === 'unknown' || end === 'discarded' || end === 'lost'
+}
+
+function checkProducerOrder(evidence: Evidence, findings: Findings): void {
+  const last = new Map<string, { value: string; offset: number }>()
+  for (const send of evidence.sends) {
+    if (send.unordered) continue
+    send.values.forEach((value) => {
+      const place = evidence.readAt.get(value)?.[0]
+      if (!place) return
+      const key = `${send.producer} ${place.log.id}`
+      const before = last.get(key)
+      if (before && before.offset > place.offset) {
+        const text = `${send.producer} sent ${before.value}, then ${value}; in ${place.log.name} they are at ${before.offset} and ${place.offset}`
+        findings.found('reordered', text)
+      }
+      if (before && place.offset > before.offset + 1) findings.note('send-interleaved')
+      if (!before || before.offset < place.offset) last.set(key, { value, offset: place.offset })
+    })
+  }
+}

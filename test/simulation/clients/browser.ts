@@ -1,0 +1,299 @@
+/**
+ * A browser profile with an application in it: Ottla's own client over a database that outlives its tabs. Tabs write,
+ * read, are closed, killed and opened again; two at once take the database from each other.
+ */
+
+import type { ReplicaPolicy } from '../../../client/core.ts'
+import { OttlaError } from '../../../client/errors.ts'
+import { openSession } from '../../../client/live-session.ts'
+import { openLocalCore } from '../../../client/local-core.ts'
+import type { LocalCore } from '../../../client/local-core-options.ts'
+import { Ottla } from '../../../client/ottla.ts'
+import { lanesBeside, type SessionOpener } from '../../../client/own-connection.ts'
+import type { Receipt } from '../../../client/producer/receipt.ts'
+import type { Gap } from '../../../client/record.ts'
+import { string } from '../../../client/serde.ts'
+import type { Topic } from '../../../client/topic.ts'
+import { webSocketTransport } from '../../../client/transport/websocket.ts'
+import { standardCodecs } from '../../../protocol/codecs/standard.ts'
+import type { Read, Send } from '../../checker/history.ts'
+import { DeviceStorage } from '../world/device-storage.ts'
+import type { Host } from '../world/network.ts'
+import type { Process } from '../world/process.ts'
+import { webSocketClass } from '../world/web-socket.ts'
+import type { World } from '../world/world.ts'
+import type { Recorder } from './recorder.ts'
+
+export interface BrowserOptions {
+  world: World
+  recorder: Recorder
+  name: string
+  relay: Host
+  topics: readonly string[]
+  /** undefined: no replica of the topic, read live. */
+  policy: ReplicaPolicy | undefined
+}
+
+interface Tab {
+  process: Process
+  core: LocalCore | undefined
+  ottla: Ottla | undefined
+  topics: Map<string, Topic<string, string>>
+}
+
+const RELAY_URL = 'ws://relay/'
+
+export class Browser {
+  readonly host: Host
+  readonly storage: DeviceStorage
+  readonly name: string
+  readonly #options: BrowserOptions
+  readonly #sends: Array<{ send: Send; receipts: Receipt[] }> = []
+  #tabs: Tab[] = []
+  #made = 0
+  #tabsMade = 0
+
+  constructor(options: BrowserOptions) {
+    const { world, name } = options
+    this.#options = options
+    this.name = name
+    this.host = world.host(name)
+    this.storage = new DeviceStorage(`${name} db`, world.dice.fork(`storage of ${name}`), world.trace, world.probes)
+  }
+
+  get tabCount(): number {
+    return this.#tabs.length
+  }
+
+  /** The tab that has the database, when it has opened it. */
+  get core(): LocalCore | undefined {
+    return this.#tabs.at(-1)?.core
+  }
+
+  get isDrained(): boolean {
+    return this.core !== undefined && this.core.status().outbox.pendingEntries === 0
+  }
+
+  /** The replica holds everything below these ends, and says so. True for what it does not keep. */
+  hasReached(topic: string, ends: ReadonlyMap<number, number>): boolean {
+    if (!this.#options.policy) return true
+    const ranges = this.core?.status().topics.find(({ name }) => name === topic)?.replica ?? []
+    return [...ends].every(([partition, end]) => {
+      const range = ranges.find((each) => each.partition === partition)
+      return range?.upToDate && range.end >= end
+    })
+  }
+
+  openTab(): void {
+    const { world } = this.#options
+    const process = world.process(`${this.name}.${++this.#tabsMade}`, this.host)
+    const tab: Tab = { process, core: undefined, ottla: undefined, topics: new Map() }
+    this.#tabs.push(tab)
+    world.trace.add(process.name, 'opens')
+    this.#open(tab).catch((error) => {
+      world.trace.add(process.name, `cannot open: ${error}`)
+      if (!(error instanceof OttlaError)) world.fail(`a tab did not open: ${error?.stack ?? error}`)
+      this.#forget(tab)
+    })
+  }
+
+  /** As a crash of the renderer, or a swipe on a phone. */
+  killTab(): void {
+    const tab = this.#tabs.shift()
+    if (!tab) return
+    this.#options.world.probes.reached('tab killed')
+    this.#options.world.trace.add(tab.process.name, 'killed')
+    tab.process.kill()
+  }
+
+  async closeTab(): Promise<void> {
+    const tab = this.#tabs.shift()
+    if (!tab?.ottla) return this.#options.world.trace.add(this.name, 'nothing to close')
+    this.#options.world.probes.reached('tab closed')
+    await tab.ottla.close()
+    tab.process.kill()
+  }
+
+  freezeTab(ms: number): void {
+    this.#tabs.at(-1)?.process.freeze(ms)
+  }
+
+  cutPower(): void {
+    while (this.#tabs.length > 0) this.killTab()
+    this.storage.cutPower()
+  }
+
+  /** One application's write: one record or several. */
+  write(): void {
+    const tab = this.#tabs.at(-1)
+    if (!tab?.ottla) return
+    const { dice } = tab.process
+    const name = dice.pick(this.#options.topics)
+    const topic = this.#topic(tab, name)
+    const key = dice.chance(0.3) ? null : `key-${dice.below(5)}`
+    const count = dice.chance(0.8) ? 1 : dice.whole(2, 5)
+    const values = Array.from({ length: count }, () => `${this.name}.${this.#made++}`)
+    const send = this.#options.recorder.open<Send>({
+      ...{ op: 'send', process: tab.process.name, producer: `${this.name}/${name}`, topic: name, partition: null },
+      ...{ values, acks: -1, outcome: 'unknown' },
+      // Where a record without a key goes is chosen again after a crash, so it may fall behind those that came after it.
+      ...(key === null && { unordered: true }),
+    })
+    try {
+      const receipts = topic.sendAll(values.map((value) => ({ key, value: padded(value, dice.skewed(1, 3_000)) })))
+      this.#sends.push({ send, receipts })
+      this.#follow(tab, send, receipts)
+    } catch (error) {
+      this.#options.world.trace.add(tab.process.name, `send: ${error}`)
+      this.#options.recorder.close(send, { outcome: 'failed' })
+    }
+  }
+
+  /** What became of every write that was stored, as the outbox tells at the end. */
+  async concludeWrites(): Promise<void> {
+    const { core } = this
+    if (!core) return
+    const stored = this.#sends.filter(({ send }) => send.isStored)
+    const ids = [...new Set(stored.flatMap(({ receipts }) => receipts.map(({ id }) => id)))]
+    const outcomes = new Map((await core.outcomes(ids)).map((settled) => [settled.id, settled.outcome]))
+    const entries = new Map((await core.outbox.list()).map((entry) => [entry.id, entry.state]))
+    for (const { send, receipts } of stored) {
+      const { id } = receipts[0]!
+      const state = entries.get(id)
+      if (state === 'parked' || state === 'unknown') send.end = state
+      else if (state) send.end = 'pending'
+      else if (outcomes.get(id) === 'committed') send.end = 'committed'
+      else if (outcomes.get(id)) send.end = outcomes.get(id) as 'unknown'
+    }
+  }
+
+  async #open(tab: Tab): Promise<void> {
+    const { world, relay } = this.#options
+    const { process } = tab
+    const { clock, dice: random } = process
+    const Socket = webSocketClass(
+      (handlers) => world.network.connect(process, this.host, relay, 'websocket', handlers),
+      random,
+    )
+    const heartbeatMs = random.pick([1_000, 3_000, 10_000])
+    const transport = webSocketTransport(Socket)
+    const open: SessionOpener = (identity) =>
+      openSession({ url: RELAY_URL, transport, clock, random, identity, heartbeatMs, clientId: process.name })
+    const core = await openLocalCore({
+      ...{ replica: this.name, clock, random, openSession: open },
+      store: this.storage.store(process),
+    })
+    tab.core = core
+    const codecs = standardCodecs()
+    const openLanes = async () => lanesBeside(core, open, clock, random)
+    tab.ottla = new Ottla({ core, clock, random, codecs, hasReplica: true, openLanes })
+    core.onStatus((status) => {
+      world.trace.add(process.name, `status ${status.state} outbox ${status.outbox.pendingEntries}`)
+      if (status.state === 'closed') this.#forget(tab)
+    })
+    for (const name of this.#options.topics) void this.#read(tab, name)
+  }
+
+  #forget(tab: Tab): void {
+    if (!this.#tabs.includes(tab)) return
+    this.#options.world.probes.reached('tab lost its database')
+    this.#tabs = this.#tabs.filter((other) => other !== tab)
+    // It lives on, without a database, until it is closed.
+    tab.process.after(1_000, () => tab.process.kill())
+  }
+
+  #topic(tab: Tab, name: string): Topic<string, string> {
+    let topic = tab.topics.get(name)
+    if (!topic) {
+      const { policy } = this.#options
+      topic = tab.ottla!.topic(name, { key: string, value: string, replica: policy ?? false })
+      tab.topics.set(name, topic)
+    }
+    return topic
+  }
+
+  #follow(tab: Tab, send: Send, receipts: Receipt[]): void {
+    const { recorder, world } = this.#options
+    const stored = Promise.all(receipts.map((receipt) => receipt.stored))
+    stored.then(
+      () => {
+        send.isStored = true
+        world.trace.add(tab.process.name, `stored ${send.values[0]}`)
+      },
+      () => {},
+    )
+    void Promise.allSettled(receipts.map(({ committed }) => committed)).then((results) => {
+      const failure = results.find((result) => result.status === 'rejected')
+      if (!failure) {
+        const places = results.map(
+          (result) => (result as PromiseFulfilledResult<{ partition: number; offset: number }>).value,
+        )
+        return recorder.close(send, { outcome: 'ok', places })
+      }
+      world.trace.add(tab.process.name, `${send.values[0]}: ${failure.reason}`)
+      world.probes.reached(`receipt: ${failure.reason.code}`)
+      // Records of one call may end differently.
+      const isRefused = results.every((result) => result.status === 'rejected' && isRefusal(result.reason))
+      recorder.close(send, { outcome: isRefused ? 'failed' : 'unknown' })
+    })
+  }
+
+  async #read(tab: Tab, name: string): Promise<void> {
+    const { world, recorder, policy } = this.#options
+    const { process } = tab
+    for (let pass = 1; process.isAlive; pass++) {
+      const reader = `${process.name}/${name}/${pass}`
+      const positions = new Map<number, number>()
+      const isolation = process.dice.chance(0.5) ? 'committed' : 'uncommitted'
+      try {
+        const from = process.dice.chance(0.8) ? 'beginning' : 'end'
+        const records = this.#topic(tab, name).read({ from, isolation })
+        for await (const batch of records.batches()) {
+          const { partition, gap } = batch[0]!
+          if (gap) world.probes.reached(`reader's gap: ${gap.reason}`)
+          const known = positions.get(partition)
+          const jump = this.#jumpOf(gap) ?? (known === undefined ? 'start' : undefined)
+          const topicId = this.core?.status().topics.find((topic) => topic.name === name)?.replica[0]?.topicId
+          recorder.note<Read>({
+            ...{ op: 'read', process: process.name, reader, isolation: isolation === 'committed' ? 1 : 0 },
+            ...{ topic: name, partition, from: jump ? batch[0]!.offset : known!, next: batch.at(-1)!.offset + 1 },
+            ...{ records: batch.map(({ offset, value }): [number, string] => [offset, unpadded(value ?? '')]) },
+            ...(policy && topicId && { topicId }),
+            ...(jump && { jump }),
+          })
+          positions.set(partition, batch.at(-1)!.offset + 1)
+        }
+        return
+      } catch (error) {
+        world.trace.add(process.name, `reader of ${name}: ${error}`)
+        if (!(error instanceof OttlaError)) return world.fail(`a reader failed: ${(error as Error)?.stack ?? error}`)
+        world.probes.reached(`reader ended: ${error.code}`)
+        if (error.code === 'CLOSED') return
+        await process.sleep(process.dice.skewed(50, 2_000))
+      }
+    }
+  }
+
+  /** A replica gives up its oldest records by its policy, or for want of space. */
+  #jumpOf(gap: Gap | undefined): Read['jump'] {
+    if (!gap) return undefined
+    if (gap.reason === 'truncated') return 'truncated'
+    return this.#options.policy && (this.storage.wasFull || 'lastRecords' in this.#options.policy)
+      ? 'seek'
+      : 'log-start'
+  }
+}
+
+const REFUSALS = ['REJECTED', 'ABORTED', 'OUTBOX_FULL', 'QUOTA_EXCEEDED', 'STORAGE_FAILED', 'DISCARDED']
+
+function isRefusal(reason: unknown): boolean {
+  return reason instanceof OttlaError && REFUSALS.includes(reason.code)
+}
+
+const FILLER = '~'
+const padded = (value: string, sizeBytes: number): string => value.padEnd(sizeBytes, FILLER)
+
+function unpadded(value: string): string {
+  const end = value.indexOf(FILLER)
+  return end < 0 ? value : value.slice(0, end)
+}

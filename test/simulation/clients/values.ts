@@ -1,0 +1,44 @@
+/** A record's value: the name by which the history knows it, and as many bytes behind it as it should have. */
+import { batchesIn, codecOf, isControl } from '../../../protocol/record-batch.ts'
+import { decodeRecords, type RecordInput } from '../../../protocol/records.ts'
+
+const FILLER = '~'
+const HEADER_BYTES = 61
+const utf8 = new TextEncoder()
+const text = new TextDecoder()
+
+export const valueBytes = (name: string, sizeBytes: number): Uint8Array => utf8.encode(name.padEnd(sizeBytes, FILLER))
+
+export function nameOf(value: Uint8Array | null): string {
+  if (value === null) return ''
+  const whole = text.decode(value)
+  const end = whole.indexOf(FILLER)
+  return end < 0 ? whole : whole.slice(0, end)
+}
+
+export function recordOf(name: string, sizeBytes: number, timestamp: number, key: string | null): RecordInput {
+  return { key: key === null ? null : utf8.encode(key), value: valueBytes(name, sizeBytes), timestamp }
+}
+
+export interface ReadBatch {
+  nextOffset: number
+  producerId: number
+  isControl: boolean
+  isTransactional: boolean
+  records: Array<[offset: number, value: string]>
+}
+
+/** What a Kafka client makes of the bytes of a Fetch answer. A cut-off batch at the end is left out. */
+export function* readBatches(bytes: Uint8Array): Generator<ReadBatch> {
+  for (const { at, end, header } of batchesIn(bytes)) {
+    if (codecOf(header) !== 0) throw new Error('nobody compresses here')
+    const records = isControl(header) ? [] : [...decodeRecords(header, bytes.subarray(at + HEADER_BYTES, end))]
+    yield {
+      nextOffset: header.baseOffset + header.lastOffsetDelta + 1,
+      producerId: header.producerId,
+      isControl: isControl(header),
+      isTransactional: (header.attributes & 0x10) !== 0,
+      records: records.map(({ offset, value }): [number, string] => [offset, nameOf(value)]),
+    }
+  }
+}

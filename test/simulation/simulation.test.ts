@@ -1,0 +1,20 @@
+/** The simulation as `npm run test:simulation` runs it, with fewer seeds. */
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { expect, test } from 'vitest'
+
+const SEEDS = Number(process.env.OTTLA_SEEDS ?? 500)
+const script = fileURLToPath(new URL('./run.mjs', import.meta.url))
+
+test(`[SIM-1] ${SEEDS} simulated worlds with crashes, cut networks, failing disks and wrong clocks keep every promise`, async () => {
+  const args = [script, '--seeds', String(SEEDS), '--twice', '10']
+  const { stdout, failure } = await promisify(execFile)(process.execPath, args, { maxBuffer: 1e8 }).then(
+    ({ stdout }) => ({ stdout, failure: undefined }),
+    (error: { stdout: string; stderr: string }) => ({ stdout: error.stdout, failure: error.stdout + error.stderr }),
+  )
+  expect(failure).toBeUndefined()
+  const summary = stdout.trim().split('\n').at(-1)!
+  console.log(summary)
+  expect(Number(/(\d+) times as fast/.exec(summary)![1])).toBeGreaterThan(100)
+}, 600_000)
