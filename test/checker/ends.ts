@@ -34,13 +34,17 @@ function checkStarts(evidence: Evidence, log: Log, all: readonly Ends[], finding
 }
 
 function checkTheEnds(evidence: Evidence, log: Log, all: readonly Ends[], findings: Findings): void {
-  const acknowledged = evidence.sends.flatMap(({ outcome, until, acks, relaxed, places, topic, topicId }) => {
-    if (outcome !== 'ok' || until === null || acks === 0 || relaxed || !places) return []
-    const here = places.filter(({ partition }) => evidence.log({ topic, topicId, partition }) === log)
-    return here.map(({ offset }) => ({ until, offset }))
-  })
+  const acknowledged: Array<{ until: number; end: number }> = []
+  for (const send of evidence.sends) {
+    const { outcome, until, acks, relaxed, places, topic, topicId } = send
+    if (topic !== log.topic || outcome !== 'ok' || until === null || acks === 0 || relaxed || !places) continue
+    for (const { partition, offset } of places) {
+      if (partition !== log.partition || evidence.log({ topic, topicId, partition }) !== log) continue
+      acknowledged.push({ until, end: offset + 1 })
+    }
+  }
   const known = [
-    ...acknowledged.map(({ until, offset }) => ({ until, end: offset + 1 })),
+    ...acknowledged,
     ...log.reads.flatMap(({ until, next }) => (until === null ? [] : [{ until, end: next }])),
     ...all.flatMap(({ until, end }) => (until === null ? [] : [{ until, end }])),
   ].sort((a, b) => a.until - b.until)

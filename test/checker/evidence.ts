@@ -4,7 +4,7 @@
  * A log is known by the topic's id. Where a client knew only the name, and the name has had several topics, what it says
  * about places is left out: it cannot be told which log it meant.
  */
-import type { LogName, Operation, Read, Send, Transaction } from './history.ts'
+import type { LogName, Operation, Read, Send, TopicChange, Transaction } from './history.ts'
 
 export interface Located {
   log: Log
@@ -37,6 +37,17 @@ export class Log {
     this.#sortedOffsets ??= [...this.valueAt.keys()].sort((a, b) => a - b)
     return this.#sortedOffsets
   }
+
+  /** Each known record in a reader's range, and whether the reader was given it. */
+  forEachIn({ from, next, records }: Read, look: (offset: number, isGiven: boolean) => void): void {
+    const { offsets } = this
+    let at = 0
+    for (let index = firstFrom(offsets, from); index < offsets.length && offsets[index]! < next; index++) {
+      const offset = offsets[index]!
+      while (at < records.length && records[at]![0] < offset) at++
+      look(offset, records[at]?.[0] === offset)
+    }
+  }
 }
 
 export class Evidence {
@@ -49,6 +60,8 @@ export class Evidence {
   readonly operations: readonly Operation[]
   readonly isComplete: boolean
   readonly #idsOfName = new Map<string, Set<string>>()
+  readonly #deleted = new Set<string>()
+  readonly #properties = new Set<string>()
 
   constructor(
     operations: readonly Operation[],
@@ -58,6 +71,8 @@ export class Evidence {
     this.isComplete = operations.some(({ op }) => op === 'end')
     for (const operation of operations) {
       if ('topic' in operation && operation.topicId) this.#idsOf(operation.topic).add(operation.topicId)
+      if (operation.op === 'topic') this.#addTopic(operation)
+      if (operation.op === 'trim') this.#properties.add(`${operation.topic} trimmed`)
     }
     for (const operation of operations) {
       if (operation.op === 'send') this.#addSend(operation)
@@ -81,19 +96,27 @@ export class Evidence {
 
   /** True when the topic has been deleted, or may have been. */
   wasDeleted(topic: string): boolean {
-    return this.operations.some(
-      (each) => each.op === 'topic' && each.topic === topic && each.change === 'deleted' && each.outcome !== 'failed',
-    )
+    return this.#deleted.has(topic)
+  }
+
+  wasTrimmed(topic: string): boolean {
+    return this.#properties.has(`${topic} trimmed`)
   }
 
   has(topic: string, property: 'retains' | 'compacts'): boolean {
-    return this.operations.some((each) => each.op === 'topic' && each.topic === topic && each[property] === true)
+    return this.#properties.has(`${topic} ${property}`)
   }
 
   /** What the client believes of the transaction that a value was sent in. */
   outcomeOf(send: Send): Transaction['outcome'] | undefined {
     if (send.transaction === undefined) return undefined
     return this.transactions.get(send.transaction)?.outcome ?? 'unknown'
+  }
+
+  #addTopic({ topic, change, outcome, retains, compacts }: TopicChange): void {
+    if (change === 'deleted' && outcome !== 'failed') this.#deleted.add(topic)
+    if (retains) this.#properties.add(`${topic} retains`)
+    if (compacts) this.#properties.add(`${topic} compacts`)
   }
 
   #idsOf(topic: string): Set<string> {
@@ -145,4 +168,15 @@ export class Evidence {
     if (known === undefined) log.valueAt.set(offset, value)
     else if (known !== value) onConflict(log, offset, [known, value])
   }
+}
+
+function firstFrom(offsets: readonly number[], offset: number): number {
+  let low = 0
+  let high = offsets.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (offsets[middle]! >= offset) high = middle
+    else low = middle + 1
+  }
+  return low
 }

@@ -16,7 +16,7 @@ interface Claim {
 export function checkGroups(evidence: Evidence, findings: Findings): void {
   checkAssignments(evidence, findings)
   for (const [key, { commits, asked, log, group }] of registers(evidence)) {
-    const claims = commits.map((commit) => claimOf(evidence, commit)).filter((claim) => claim !== undefined)
+    const claims = new Claims(commits.flatMap((commit) => claimOf(evidence, commit) ?? []))
     for (const read of asked) checkCommitted(key, claims, read, findings)
     checkGiven(evidence, log, group, commits, findings)
   }
@@ -59,20 +59,54 @@ function outcomeIn(commit: Commit, transaction: 'committed' | 'aborted' | 'unkno
   return transaction === 'committed' && commit.outcome === 'ok' ? 'ok' : 'unknown'
 }
 
+/** Commits of one group to one partition, ready to be asked what may be read at some time. */
+class Claims {
+  readonly #byOffset = new Map<number, Claim[]>()
+  /** By the time when they were certain, each with the latest beginning of all up to it. */
+  readonly #certain: Array<{ until: number; latest: Claim }> = []
+
+  constructor(claims: readonly Claim[]) {
+    for (const claim of claims) {
+      const same = this.#byOffset.get(claim.offset)
+      if (same) same.push(claim)
+      else this.#byOffset.set(claim.offset, [claim])
+    }
+    const certain = claims.filter(({ isCertain }) => isCertain).sort((a, b) => a.until - b.until)
+    let latest: Claim | undefined
+    for (const claim of certain) {
+      if (!latest || claim.at > latest.at) latest = claim
+      this.#certain.push({ until: claim.until, latest })
+    }
+  }
+
+  of(offset: number): readonly Claim[] {
+    return this.#byOffset.get(offset) ?? []
+  }
+
+  /** Of those that were certain before `at`, the one that was begun last. */
+  latestBefore(at: number): Claim | undefined {
+    let low = 0
+    let high = this.#certain.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (this.#certain[middle]!.until >= at) high = middle
+      else low = middle + 1
+    }
+    return this.#certain[low - 1]?.latest
+  }
+}
+
 /** What was read must be what some commit wrote that no certain one, begun after it had ended, replaced before the read. */
-function checkCommitted(key: string, claims: readonly Claim[], read: Committed, findings: Findings): void {
-  const before = claims.filter((claim) => claim.isCertain && claim.until < read.at)
-  const isReplaced = (claim: { until: number }) => before.some((later) => later.at > claim.until)
+function checkCommitted(key: string, claims: Claims, read: Committed, findings: Findings): void {
+  const latest = claims.latestBefore(read.at)
   if (read.offset === NONE) {
-    if (before.length > 0) findings.found('commit-lost', `${key}: none, though ${before.at(-1)!.offset} was committed`)
+    if (latest) findings.found('commit-lost', `${key}: none, though ${latest.offset} was committed`)
     return
   }
-  const candidates = claims.filter(
-    ({ offset, at }) => offset === read.offset && (read.until === null || at <= read.until),
-  )
+  const candidates = claims.of(read.offset).filter(({ at }) => read.until === null || at <= read.until)
   if (candidates.length === 0) findings.found('commit-lost', `${key}: ${read.offset}, which nobody committed`)
-  else if (candidates.every(isReplaced)) {
-    findings.found('commit-lost', `${key}: ${read.offset}, though ${before.at(-1)!.offset} was committed after it`)
+  else if (latest && candidates.every(({ until }) => latest.at > until)) {
+    findings.found('commit-lost', `${key}: ${read.offset}, though ${latest.offset} was committed after it`)
   }
 }
 

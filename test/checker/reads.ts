@@ -52,31 +52,17 @@ function checkFollows(evidence: Evidence, log: Log, last: Read, read: Read, trim
 /** Every record that is known to be in the range, by whomever, must have been given. */
 function checkComplete(evidence: Evidence, log: Log, read: Read, findings: Findings): void {
   if (evidence.has(log.topic, 'compacts')) return
-  const given = new Map(read.records)
-  const { offsets } = log
-  for (let index = firstFrom(offsets, read.from); index < offsets.length && offsets[index]! < read.next; index++) {
-    const offset = offsets[index]!
-    if (given.has(offset)) continue
+  log.forEachIn(read, (offset, isGiven) => {
+    if (isGiven) return
     const value = log.valueAt.get(offset)!
     const send = evidence.sendOf.get(value)
     // Whether those of an unfinished transaction are there is the business of transactions.ts.
-    if (send?.transaction !== undefined && evidence.outcomeOf(send) !== 'committed' && read.isolation === 1) continue
+    if (send?.transaction !== undefined && evidence.outcomeOf(send) !== 'committed' && read.isolation === 1) return
     findings.found(
       'skipped',
       `${read.reader} read [${read.from}, ${read.next}) of ${log.name} without ${value} at ${offset}`,
     )
-  }
-}
-
-function firstFrom(offsets: readonly number[], offset: number): number {
-  let low = 0
-  let high = offsets.length
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    if (offsets[middle]! >= offset) high = middle
-    else low = middle + 1
-  }
-  return low
+  })
 }
 
 function checkValues(evidence: Evidence, findings: Findings): void {

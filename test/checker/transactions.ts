@@ -24,7 +24,7 @@ export function checkTransactions(evidence: Evidence, findings: Findings): void 
       }
     }
   }
-  checkWithinReads(evidence, valuesOf, findings)
+  checkWithinReads(evidence, findings)
 }
 
 function seenByCommittedReaders(evidence: Evidence): Set<string> {
@@ -41,45 +41,30 @@ function seenByCommittedReaders(evidence: Evidence): Set<string> {
 function wouldBeSeen(evidence: Evidence, value: string): boolean {
   const { topic, places } = evidence.sendOf.get(value)!
   if (evidence.wasDeleted(topic) || evidence.has(topic, 'retains') || evidence.has(topic, 'compacts')) return false
-  const wasTrimmed = evidence.operations.some((each) => each.op === 'trim' && each.topic === topic)
-  return !wasTrimmed || places === undefined
+  return !evidence.wasTrimmed(topic) || places === undefined
 }
 
 /** One reader that passes the records of one transaction in one partition gets all of them or none. */
-function checkWithinReads(evidence: Evidence, valuesOf: ReadonlyMap<string, string[]>, findings: Findings): void {
+function checkWithinReads(evidence: Evidence, findings: Findings): void {
+  if (evidence.transactions.size === 0) return
   for (const log of evidence.logs.values()) {
-    const placed = placedByTransaction(evidence, log, valuesOf)
-    for (const read of log.reads) {
-      if (read.isolation === 0 || placed.size === 0) continue
-      checkRead(log, read, placed, findings)
-    }
+    for (const read of log.reads) if (read.isolation === 1) checkRead(evidence, log, read, findings)
   }
 }
 
-function placedByTransaction(evidence: Evidence, log: Log, valuesOf: ReadonlyMap<string, string[]>) {
-  const placed = new Map<string, number[]>()
-  if (valuesOf.size === 0) return placed
-  for (const [offset, value] of log.valueAt) {
-    const transaction = evidence.sendOf.get(value)?.transaction
-    if (transaction === undefined) continue
-    const offsets = placed.get(transaction) ?? []
-    placed.set(transaction, offsets)
-    offsets.push(offset)
-  }
-  return placed
-}
-
-function checkRead(log: Log, read: Read, placed: ReadonlyMap<string, number[]>, findings: Findings): void {
-  const given = new Set(read.records.map(([offset]) => offset))
-  for (const [transaction, offsets] of placed) {
-    const passed = offsets.filter((offset) => offset >= read.from && offset < read.next)
-    const count = passed.filter((offset) => given.has(offset)).length
-    if (count > 0 && count < passed.length) {
-      const missing = passed.find((offset) => !given.has(offset))
+function checkRead(evidence: Evidence, log: Log, read: Read, findings: Findings): void {
+  const first = new Map<string, { offset: number; isGiven: boolean }>()
+  log.forEachIn(read, (offset, isGiven) => {
+    const transaction = evidence.sendOf.get(log.valueAt.get(offset)!)?.transaction
+    if (transaction === undefined) return
+    const before = first.get(transaction)
+    if (!before) first.set(transaction, { offset, isGiven })
+    else if (before.isGiven !== isGiven) {
+      const [one, other] = isGiven ? [offset, before.offset] : [before.offset, offset]
       findings.found(
         'torn-transaction',
-        `${read.reader} was given a part of ${transaction}, and not ${missing} of ${log.name}`,
+        `${read.reader} was given ${one} of ${transaction}, not ${other} of ${log.name}`,
       )
     }
-  }
+  })
 }

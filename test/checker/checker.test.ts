@@ -1,0 +1,231 @@
+/** The checker is checked: clean histories pass, and each kind of fault that is planted in one is found by its name. */
+import { expect, test } from 'vitest'
+import { ANOMALIES, type AnomalyKind } from './anomalies.ts'
+import { check } from './check.ts'
+import { CleanHistory } from './clean-history.ts'
+import type { Commit, Committed, Ends, Operation, Read, Send, Transaction } from './history.ts'
+
+const clean = (seed = 7): Operation[] => structuredClone(new CleanHistory({ operations: 600, seed }).operations)
+
+const sends = (all: Operation[]) => all.filter((each): each is Send => each.op === 'send')
+const reads = (all: Operation[]) => all.filter((each): each is Read => each.op === 'read')
+const acknowledged = (all: Operation[]) =>
+  sends(all).find((send) => send.outcome === 'ok' && !send.transaction && send.values.length > 1)!
+const filledRead = (all: Operation[], isolation: 0 | 1 = 0) =>
+  reads(all).find((read) => read.isolation === isolation && read.records.length > 3 && !read.jump)!
+const transactionOf = (all: Operation[], outcome: Transaction['outcome']) =>
+  all.find((each): each is Transaction => each.op === 'transaction' && each.outcome === outcome)!
+
+/** Takes a record out of everything that readers were given. */
+function removeEverywhere(all: Operation[], values: readonly string[]): void {
+  for (const read of reads(all)) read.records = read.records.filter(([, value]) => !values.includes(value))
+}
+
+/** Each spoils one thing, as a faulty relay or client might. */
+const PLANTED: Record<AnomalyKind, Array<(all: Operation[]) => void>> = {
+  'inconsistent-offset': [
+    (all) => {
+      const [offset, value] = filledRead(all).records[0]!
+      const other = reads(all).findLast((read) => read.records.some((record) => record[1] === value))!
+      other.records = other.records.map((record) => (record[0] === offset ? [offset, 'value0'] : record))
+    },
+  ],
+  duplicate: [
+    (all) => {
+      const last = reads(all).findLast((read) => read.isolation === 0)!
+      const [offset] = last.records.at(-1)!
+      last.next = offset + 2
+      last.records.push([offset + 1, acknowledged(all).values[0]!])
+    },
+  ],
+  phantom: [
+    (all) => {
+      const read = filledRead(all)
+      read.records[1]![1] = 'made up'
+      // Every reader is told the same.
+      for (const other of reads(all)) {
+        for (const record of other.records) {
+          if (record[0] === read.records[1]![0] && other.partition === read.partition) record[1] = 'made up'
+        }
+      }
+    },
+    (all) => {
+      const send = acknowledged(all)
+      send.partition = (send.partition! + 1) % 3
+      send.places = undefined
+    },
+  ],
+  lost: [
+    (all) => removeEverywhere(all, acknowledged(all).values),
+    (all) => {
+      // Nobody knows any more where it was.
+      const send = acknowledged(all)
+      removeEverywhere(all, send.values)
+      send.places = send.places!.map(({ partition }) => ({ partition, offset: -1 }))
+    },
+  ],
+  skipped: [
+    (all) => {
+      filledRead(all).records.splice(1, 1)
+    },
+    (all) => {
+      filledRead(all, 1).records.splice(0, 1)
+    },
+  ],
+  'nonmonotonic-read': [
+    (all) => {
+      const { records } = filledRead(all)
+      ;[records[0], records[1]] = [records[1]!, records[0]!]
+    },
+    (all) => {
+      const read = filledRead(all)
+      const again = structuredClone(read)
+      all.splice(all.indexOf(read) + 1, 0, again)
+    },
+  ],
+  'read-gap': [
+    (all) => {
+      const read = filledRead(all)
+      all.splice(all.indexOf(read), 1)
+    },
+  ],
+  truncated: [
+    (all) => {
+      const read = filledRead(all)
+      read.jump = 'truncated'
+    },
+  ],
+  reordered: [
+    (all) => {
+      const send = acknowledged(all)
+      send.values.reverse()
+      send.places = undefined
+    },
+    (all) => {
+      const [first, second] = sends(all).filter(({ producer, outcome }) => producer === 'writer1' && outcome === 'ok')
+      const index = all.indexOf(first!)
+      all[all.indexOf(second!)] = first!
+      all[index] = second!
+    },
+  ],
+  'wrong-outcome': [
+    (all) => {
+      const send = acknowledged(all)
+      send.outcome = 'failed'
+      send.places = undefined
+    },
+  ],
+  'false-receipt': [
+    (all) => {
+      const send = acknowledged(all)
+      send.places![1]!.offset += 1_000_000
+    },
+  ],
+  'stored-lost': [
+    (all) => {
+      const send = acknowledged(all)
+      removeEverywhere(all, send.values)
+      Object.assign(send, { outcome: 'unknown', places: undefined, isStored: true, end: 'pending' })
+    },
+    (all) => {
+      const send = acknowledged(all)
+      removeEverywhere(all, send.values)
+      Object.assign(send, { outcome: 'unknown', places: undefined, isStored: true, end: 'committed' })
+    },
+  ],
+  'aborted-read': [
+    (all) => {
+      const { transaction } = transactionOf(all, 'aborted')
+      const send = sends(all).find((each) => each.transaction === transaction)!
+      const { partition, offset } = send.places![0]!
+      const read = reads(all).find(
+        (each) => each.isolation === 1 && each.partition === partition && each.from <= offset && offset < each.next,
+      )!
+      read.records.push([offset, send.values[0]!])
+      read.records.sort((a, b) => a[0] - b[0])
+    },
+  ],
+  'torn-transaction': [
+    (all) => {
+      // The markers of one partition say commit, those of another abort.
+      const transaction = transactionOf(all, 'committed')
+      transaction.outcome = 'unknown'
+      const [send] = sends(all).filter((each) => each.transaction === transaction.transaction)
+      for (const read of reads(all)) {
+        if (read.isolation === 1) read.records = read.records.filter(([, value]) => !send!.values.includes(value))
+      }
+    },
+    (all) => {
+      // One reader is given one of two records.
+      const { transaction } = transactionOf(all, 'committed')
+      const send = sends(all).find((each) => each.transaction === transaction)!
+      for (const each of all)
+        if (each.op === 'transaction' && each.transaction === transaction) each.outcome = 'unknown'
+      const read = reads(all).find(
+        (each) => each.isolation === 1 && each.records.some(([, value]) => value === send.values[1]),
+      )!
+      read.records = read.records.filter(([, value]) => value !== send.values[1])
+    },
+  ],
+  'commit-lost': [
+    (all) => {
+      const asked = all.findLast((each): each is Committed => each.op === 'committed')!
+      asked.offset = -1
+    },
+    (all) => {
+      const asked = all.filter((each): each is Committed => each.op === 'committed' && each.partition === 0)
+      asked.at(-1)!.offset = asked[0]!.offset
+    },
+  ],
+  'group-skip': [
+    (all) => {
+      const read = reads(all).find((each) => each.group && each.records.length > 0 && each.from > 0)!
+      all.splice(all.indexOf(read), 1)
+    },
+  ],
+  'double-assignment': [
+    (all) => {
+      const assigned = all.find((each) => each.op === 'assigned')!
+      all.push({ ...assigned, member: 'another', process: 'another' })
+    },
+  ],
+  'end-went-back': [
+    (all) => {
+      const ends = all.find((each): each is Ends => each.op === 'ends')!
+      ends.end -= 1
+    },
+  ],
+  'start-moved': [
+    (all) => {
+      const ends = all.find((each): each is Ends => each.op === 'ends')!
+      ends.start = 5
+    },
+  ],
+}
+
+test('[SIM-2] clean histories pass, with everything in them that is legal', () => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const operations = clean(seed)
+    expect(check(operations)).toMatchObject({ anomalies: [], isComplete: true })
+    expect(sends(operations).some(({ outcome }) => outcome === 'failed')).toBe(true)
+    expect(operations.some((each) => each.op === 'transaction' && each.outcome === 'aborted')).toBe(true)
+    expect(operations.some((each): each is Commit => each.op === 'commit')).toBe(true)
+  }
+})
+
+for (const [kind, plants] of Object.entries(PLANTED) as Array<[AnomalyKind, Array<(all: Operation[]) => void>]>) {
+  test(`[SIM-3] finds what is planted: ${kind}: ${ANOMALIES[kind]}`, () => {
+    for (const plant of plants) {
+      const operations = clean()
+      plant(operations)
+      expect(check(operations).anomalies.map((anomaly) => anomaly.kind)).toContain(kind)
+    }
+  })
+}
+
+test('[SIM-4] 100,000 operations are checked in 10 seconds', () => {
+  const { operations } = new CleanHistory({ operations: 100_000 })
+  const before = process.cpuUsage()
+  expect(check(operations).anomalies).toEqual([])
+  expect(process.cpuUsage(before).user / 1_000_000).toBeLessThan(10)
+}, 120_000)
