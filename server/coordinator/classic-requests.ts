@@ -109,13 +109,28 @@ export class ClassicRequests {
     this.#waiting.answerAll((kind) => (kind === 'join' ? joinRefusal('', code) : syncRefusal(code)))
   }
 
-  /** Sends replies, when need be after the record. */
+  /** Sends replies, none that shows what is not on disk. */
   #carryOut(group: HeldGroup, machine: ClassicGroup & GroupMachine, outcome: Outcome): void {
     const { store, onChanged } = this.#options
     if (outcome.mustPersist) this.#persist(machine, outcome)
-    else for (const reply of outcome.replies) this.#waiting.answer(reply)
+    else this.#answerWhenSettled(outcome)
     if (isNothing(group) && machine.isUntouched) store.drop(group)
     onChanged(group)
+  }
+
+  /** Nothing of this is new, but what a reply shows may still be on its way to the disk. */
+  #answerWhenSettled({ replies }: Outcome): void {
+    const showing = replies.filter(({ body }) => body.errorCode === ErrorCode.NONE)
+    for (const reply of replies) if (!showing.includes(reply)) this.#waiting.answer(reply)
+    if (showing.length === 0) return
+    const { store } = this.#options
+    const { epoch } = store
+    store.settled().then(
+      () => {
+        for (const reply of showing) this.#waiting.answer(reply)
+      },
+      (error: unknown) => store.failOver(epoch, error),
+    )
   }
 
   #persist(machine: ClassicGroup, { replies }: Outcome): void {

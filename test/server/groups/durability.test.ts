@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { ErrorCode } from '../../../protocol/errors.ts'
 import { HandClock } from '../../../protocol/lib/clock.ts'
 import { seededRandom } from '../../../protocol/lib/random.ts'
-import type { GroupCoordinator } from '../../../server/coordinator/runtime.ts'
+import type { GroupCoordinator, SyncRequest } from '../../../server/coordinator/runtime.ts'
 import { MemoryFiles } from '../../../server/storage/memory-files.ts'
 import { FaultyFiles } from '../../support/faulty-files.ts'
 import {
@@ -53,6 +53,27 @@ test('[GRP-10] an answer waits for the disk', async () => {
   release()
   await Promise.all([commit, fetch])
   expect(seen.sort()).toEqual(['committed', 'found 2'])
+})
+
+test('[GRP-10] an assignment is told to nobody before it is on disk, whoever asks', async () => {
+  const files = new FaultyFiles(new MemoryFiles())
+  const clock = new HandClock()
+  const coordinator = await openCoordinator({ files, clock, config: { groupInitialRebalanceDelayMs: 1_000 } })
+  const { leader, follower } = await groupOfTwo(coordinator, clock)
+  let release = () => {}
+  const held = files.fail({ call: 'sync', until: new Promise<void>((resolve) => (release = resolve)) })
+  const seen: string[] = []
+  const { assignments } = leader
+  const sync = (request: SyncRequest, who: string) =>
+    coordinator.sync('g', request, stays).then(({ assignment }) => seen.push(`${who} got ${text(assignment)}`))
+  const leading = sync({ ...leader, assignments }, 'leader')
+  const following = sync(follower, 'follower')
+  for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve))
+  expect(held.count).toBe(1)
+  expect(seen).toEqual([])
+  release()
+  await Promise.all([leading, following])
+  expect(seen.sort()).toEqual(['follower got second', 'leader got first'])
 })
 
 const SMALL_LOG = { deadBytesMin: 8 * 1024, segmentBytes: 4 * 1024 }
@@ -208,3 +229,20 @@ test('[GRP-15] a damaged log takes groups out of service, with an error that cli
   expect((await again.join('g', joinRequest(), stays)).errorCode).toBe(ErrorCode.COORDINATOR_NOT_AVAILABLE)
   await again.close()
 })
+
+async function groupOfTwo(coordinator: GroupCoordinator, clock: HandClock) {
+  const joins = [joinRequest(), joinRequest()].map((request) => coordinator.join('g', request, stays))
+  await clock.advanceAsync(10_000)
+  const replies = await Promise.all(joins)
+  const [leader, follower] = replies.sort((a, b) => b.members.length - a.members.length).map(({ memberId }) => memberId)
+  const { generationId } = replies[0]!
+  const common = { generationId, groupInstanceId: null, protocolType: null, protocolName: null }
+  const assignments = [
+    { memberId: leader!, assignment: bytes('first') },
+    { memberId: follower!, assignment: bytes('second') },
+  ]
+  return {
+    leader: { ...common, memberId: leader!, assignments },
+    follower: { ...common, memberId: follower!, assignments: [] },
+  }
+}
