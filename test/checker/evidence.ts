@@ -18,8 +18,8 @@ export class Log {
   /** The first word about each offset. */
   readonly valueAt = new Map<number, string>()
   readonly reads: Read[] = []
-  /** The furthest that anybody has read. */
-  passedUpTo = 0
+  /** What lies below may have been deleted: somebody asked for it, or the topic lets old records go. */
+  mayBeginAt = 0
   #sortedOffsets: number[] | undefined
 
   constructor(id: string, topic: string, partition: number) {
@@ -80,6 +80,10 @@ export class Evidence {
     }
     for (const operation of operations) if (operation.op === 'read') this.#addRead(operation, onConflict)
     for (const send of this.sends) this.#addPlaces(send, onConflict)
+    for (const operation of operations) {
+      if (operation.op === 'trim' && operation.outcome !== 'failed') this.#noteStart(operation, operation.before)
+      if (operation.op === 'ends' && this.has(operation.topic, 'retains')) this.#noteStart(operation, operation.start)
+    }
   }
 
   log(name: LogName): Log | undefined {
@@ -132,6 +136,11 @@ export class Evidence {
     return ids.size === 1 && !this.wasDeleted(topic) ? [...ids][0] : undefined
   }
 
+  #noteStart(name: LogName, offset: number): void {
+    const log = this.log(name)
+    if (log) log.mayBeginAt = Math.max(log.mayBeginAt, offset)
+  }
+
   #addSend(send: Send): void {
     this.sends.push(send)
     for (const value of send.values) this.sendOf.set(value, send)
@@ -141,7 +150,8 @@ export class Evidence {
     const log = this.log(read)
     if (!log) return
     log.reads.push(read)
-    log.passedUpTo = Math.max(log.passedUpTo, read.next)
+    if (read.jump === 'log-start' && this.has(log.topic, 'retains'))
+      log.mayBeginAt = Math.max(log.mayBeginAt, read.from)
     for (const [offset, value] of read.records) {
       this.#see(log, offset, value, onConflict)
       const places = this.readAt.get(value)

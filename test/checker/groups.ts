@@ -114,7 +114,7 @@ function checkCommitted(key: string, claims: Claims, read: Committed, findings: 
 function checkGiven(evidence: Evidence, log: Log, group: string, commits: readonly Commit[], findings: Findings): void {
   const reads = log.reads.filter((read) => read.group === group)
   if (reads.length === 0 || evidence.has(log.topic, 'compacts')) return
-  const start = Math.min(...reads.map(({ from }) => from))
+  const start = Math.max(log.mayBeginAt, Math.min(...reads.map(({ from }) => from)))
   const highest = commits.reduce(
     (most, { offset, outcome }) => (outcome === 'failed' ? most : Math.max(most, offset)),
     0,

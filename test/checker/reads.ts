@@ -1,29 +1,20 @@
 /** Readers, one by one: do they go forward, do they get all there is, do they get only what there is? */
 import type { Findings } from './anomalies.ts'
 import type { Evidence, Log } from './evidence.ts'
-import type { Read, Trim } from './history.ts'
+import type { Read } from './history.ts'
 
 export function checkReads(evidence: Evidence, findings: Findings): void {
   for (const log of evidence.logs.values()) {
-    const highestTrim = trimmedUpTo(evidence, log)
     const lastOf = new Map<string, Read>()
     for (const read of log.reads) {
       checkOrder(log, read, findings)
       const last = lastOf.get(read.reader)
       lastOf.set(read.reader, read)
-      if (last) checkFollows(evidence, log, last, read, highestTrim, findings)
+      if (last) checkFollows(log, last, read, findings)
       checkComplete(evidence, log, read, findings)
     }
   }
   checkValues(evidence, findings)
-}
-
-/** DeleteRecords can have taken what lies below. */
-export function trimmedUpTo(evidence: Evidence, log: Log): number {
-  const trims = evidence.operations.filter(
-    (each): each is Trim => each.op === 'trim' && each.outcome !== 'failed' && evidence.log(each) === log,
-  )
-  return trims.reduce((highest, { before }) => Math.max(highest, before), 0)
 }
 
 function checkOrder(log: Log, read: Read, findings: Findings): void {
@@ -34,7 +25,7 @@ function checkOrder(log: Log, read: Read, findings: Findings): void {
   }
 }
 
-function checkFollows(evidence: Evidence, log: Log, last: Read, read: Read, trimmed: number, findings: Findings): void {
+function checkFollows(log: Log, last: Read, read: Read, findings: Findings): void {
   const { jump, reader, from } = read
   if (jump === undefined) {
     if (from < last.next) {
@@ -44,7 +35,7 @@ function checkFollows(evidence: Evidence, log: Log, last: Read, read: Read, trim
     }
   } else if (jump === 'truncated') {
     findings.found('truncated', `${reader} was at ${last.next} of ${log.name} and had to go back to ${from}`)
-  } else if (jump === 'log-start' && from > trimmed && !evidence.has(log.topic, 'retains')) {
+  } else if (jump === 'log-start' && from > log.mayBeginAt) {
     findings.found('start-moved', `${reader} was told that ${log.name} begins at ${from}, and nobody has deleted that`)
   }
 }

@@ -1,30 +1,15 @@
 /** Writers: is everything there that was promised, where it was promised, in the order of sending, and nothing else? */
 import type { Findings } from './anomalies.ts'
-import type { Evidence, Log } from './evidence.ts'
-import type { Ends, Send } from './history.ts'
-import { trimmedUpTo } from './reads.ts'
+import type { Evidence } from './evidence.ts'
+import type { Send } from './history.ts'
 
 export function checkSends(evidence: Evidence, findings: Findings): void {
-  const starts = knownStarts(evidence)
   for (const send of evidence.sends) {
     checkOutcome(evidence, send, findings)
     checkPlaces(evidence, send, findings)
-    if (evidence.isComplete) checkThere(evidence, send, starts, findings)
+    if (evidence.isComplete) checkThere(evidence, send, findings)
   }
   checkProducerOrder(evidence, findings)
-}
-
-/** How far records may be gone because somebody deleted them, or the topic lets them go. */
-function knownStarts(evidence: Evidence): Map<Log, number> {
-  const starts = new Map<Log, number>()
-  for (const log of evidence.logs.values()) starts.set(log, trimmedUpTo(evidence, log))
-  for (const operation of evidence.operations) {
-    if (operation.op !== 'ends') continue
-    const log = evidence.log(operation)
-    if (!log || !evidence.has(log.topic, 'retains')) continue
-    starts.set(log, Math.max(starts.get(log) ?? 0, (operation as Ends).start))
-  }
-  return starts
 }
 
 function checkOutcome(evidence: Evidence, send: Send, findings: Findings): void {
@@ -48,7 +33,7 @@ function checkPlaces(evidence: Evidence, send: Send, findings: Findings): void {
   })
 }
 
-function checkThere(evidence: Evidence, send: Send, starts: ReadonlyMap<Log, number>, findings: Findings): void {
+function checkThere(evidence: Evidence, send: Send, findings: Findings): void {
   const isPromised = send.outcome === 'ok' && send.acks !== 0 && !send.relaxed
   const isAborted = send.transaction !== undefined && evidence.outcomeOf(send) !== 'committed'
   if ((!isPromised && !send.isStored) || isAborted || evidence.wasDeleted(send.topic)) return
@@ -57,27 +42,21 @@ function checkThere(evidence: Evidence, send: Send, starts: ReadonlyMap<Log, num
     if (evidence.readAt.has(value)) return
     const place = send.places?.[index]
     if (isPromised) {
-      if (!mayBeGone(evidence, send, place?.partition, place?.offset, starts)) {
+      if (!mayBeGone(evidence, send, place?.partition, place?.offset)) {
         findings.found('lost', `${value} was acknowledged at ${place?.offset} of ${send.topic}-${place?.partition}`)
       }
-    } else if (!isAccountedFor(send) && !mayBeGone(evidence, send, undefined, undefined, starts)) {
+    } else if (!isAccountedFor(send) && !mayBeGone(evidence, send)) {
       findings.found('stored-lost', `${value} was stored in an outbox (${send.end ?? 'never heard of again'})`)
     }
   })
 }
 
 /** A place that is not known may lie below any start. */
-function mayBeGone(
-  evidence: Evidence,
-  send: Send,
-  partition: number | undefined,
-  offset: number | undefined,
-  starts: ReadonlyMap<Log, number>,
-): boolean {
+function mayBeGone(evidence: Evidence, send: Send, partition?: number, offset?: number): boolean {
   const logs = [...evidence.logs.values()].filter(
     (log) => log.topic === send.topic && (partition === undefined || log.partition === partition),
   )
-  return logs.some((log) => (offset === undefined || offset < 0 ? 0 : offset) < (starts.get(log) ?? 0))
+  return logs.some((log) => (offset === undefined || offset < 0 ? 0 : offset) < log.mayBeginAt)
 }
 
 function isAccountedFor({ end }: Send): boolean {

@@ -1,6 +1,7 @@
 /** What goes wrong in a world: one trouble after another, sometimes two at once, and everything made good at the end. */
 import { POWER_CUT_MODELS } from '../../server/storage/memory-files.ts'
 import type { Browser } from './clients/browser.ts'
+import type { ConsumerGroup } from './clients/consumer-group.ts'
 import type { KafkaClient } from './clients/kafka-client.ts'
 import type { Dice } from './world/dice.ts'
 import { NO_TROUBLE } from './world/disk.ts'
@@ -10,20 +11,29 @@ import type { World } from './world/world.ts'
 
 type Fault = () => void
 
+export interface Inhabitants {
+  relay: RelayHost
+  browsers: readonly Browser[]
+  groups: readonly ConsumerGroup[]
+  clients: readonly KafkaClient[]
+}
+
 export class FaultPlan {
   readonly #world: World
   readonly #relay: RelayHost
   readonly #browsers: readonly Browser[]
+  readonly #groups: readonly ConsumerGroup[]
   readonly #clients: readonly KafkaClient[]
   readonly #dice: Dice
   readonly #blocked = new Set<Host>()
   readonly #faults: ReadonlyArray<[weight: number, fault: Fault]>
   #isOver = false
 
-  constructor(world: World, relay: RelayHost, browsers: readonly Browser[], clients: readonly KafkaClient[]) {
+  constructor(world: World, { relay, browsers, groups, clients }: Inhabitants) {
     this.#world = world
     this.#relay = relay
     this.#browsers = browsers
+    this.#groups = groups
     this.#clients = clients
     this.#dice = world.dice.fork('faults')
     this.#faults = this.#swarm([
@@ -42,6 +52,8 @@ export class FaultPlan {
       [1, () => this.#freezeTab()],
       [1, () => this.#cutDevicePower()],
       [1, () => this.#fillDevice()],
+      [2, () => this.#someGroup()?.changeMembers()],
+      [1, () => this.#someGroup()?.freezeMember()],
     ])
   }
 
@@ -117,7 +129,12 @@ export class FaultPlan {
   }
 
   #someHost(): Host {
-    return this.#dice.pick([...this.#browsers.map(({ host }) => host), ...this.#clients.map(({ host }) => host)])
+    const members = this.#groups.flatMap((group) => group.members)
+    return this.#dice.pick([...this.#browsers, ...this.#clients, ...members].map(({ host }) => host))
+  }
+
+  #someGroup(): ConsumerGroup | undefined {
+    return this.#groups.length > 0 ? this.#dice.pick(this.#groups) : undefined
   }
 
   #partition(): void {

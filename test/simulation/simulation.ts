@@ -6,6 +6,8 @@
 import { check } from '../checker/check.ts'
 import type { Operation, TheEnd } from '../checker/history.ts'
 import { Browser } from './clients/browser.ts'
+import { ConsumerGroup } from './clients/consumer-group.ts'
+import { GroupMember } from './clients/group-member.ts'
 import { KafkaAdmin, type TopicPlan } from './clients/kafka-admin.ts'
 import { KafkaProducer } from './clients/kafka-producer.ts'
 import { KafkaReader } from './clients/kafka-reader.ts'
@@ -61,6 +63,7 @@ class Simulation {
   readonly #producers: KafkaProducer[] = []
   readonly #readers: KafkaReader[] = []
   readonly #browsers: Browser[] = []
+  readonly #groups: ConsumerGroup[] = []
   readonly #topics: TopicPlan[]
   #isTroubled = true
 
@@ -98,6 +101,11 @@ class Simulation {
       const isolation = dice.pick([0, 1] as const)
       this.#readers.push(new KafkaReader({ ...this.#client(`reader${index}`), topic, isolation }))
     }
+    if (dice.chance(0.7)) {
+      const topic = dice.pick(names)
+      const newMember = (name: string) => new GroupMember({ ...this.#client(name), group: 'workers', topic })
+      this.#groups.push(new ConsumerGroup({ world, topic, membersMax: 3, newMember, go: (work) => this.#go(work) }))
+    }
     for (let index = 0; index < dice.whole(1, 2); index++) {
       const policy = dice.pick([{}, {}, { lastRecords: 20 }, undefined])
       this.#browsers.push(
@@ -125,7 +133,11 @@ class Simulation {
     await this.#until('the topics are there', () => isMade, 60_000)
     for (const reader of this.#readers) this.#go(() => reader.run())
     for (const browser of this.#browsers) browser.openTab()
-    const faults = new FaultPlan(this.#world, this.#relay, this.#browsers, [...this.#producers, ...this.#readers])
+    for (const group of this.#groups) group.begin()
+    const faults = new FaultPlan(this.#world, {
+      ...{ relay: this.#relay, browsers: this.#browsers, groups: this.#groups },
+      clients: [...this.#producers, ...this.#readers],
+    })
     this.#work()
     faults.begin()
     await scheduler.runFor(TROUBLED_MS)
@@ -182,6 +194,10 @@ class Simulation {
         CATCH_UP_MS,
       )
     }
+    for (const group of this.#groups) {
+      const ends = await this.#ends(group.topic)
+      await this.#until(`a group has worked through ${group.topic}`, () => group.hasDone(ends), CATCH_UP_MS)
+    }
     let concluded = 0
     for (const browser of this.#browsers) {
       this.#go(async () => {
@@ -212,6 +228,7 @@ class Simulation {
   /** Readers that have seen nothing yet read everything there is. */
   async #lookAround(): Promise<void> {
     for (const reader of this.#readers) reader.stop()
+    for (const group of this.#groups) group.end()
     for (const { name } of this.#topics) {
       for (const isolation of [0, 1] as const) {
         const reader = new KafkaReader({ ...this.#client(`last-${name}-${isolation}`), topic: name, isolation })

@@ -213,7 +213,9 @@ export class KafkaProducer extends KafkaClient {
       const topicIdKnown = name === '' ? topicId : undefined
       return this.recorder.close(send, { outcome: 'ok', places, topicId: topicIdKnown })
     }
-    this.recorder.close(send, { outcome: isDoubtful ? 'unknown' : 'failed', topicId: undefined })
+    // What the relay could not finish may be found finished after a restart.
+    const isOpen = isDoubtful || isRetriableCode(errorCode)
+    this.recorder.close(send, { outcome: isOpen ? 'unknown' : 'failed', topicId: undefined })
   }
 
   #request(wire: KafkaWire, partition: number, { bytes, send }: Batch) {
