@@ -9,6 +9,7 @@
 import { ErrorCode, KafkaError } from '../../protocol/errors.ts'
 import type { Clock, Timer } from '../../protocol/lib/clock.ts'
 import type { Logger } from '../logger.ts'
+import { StorageError } from '../storage/files.ts'
 import { ClassicGroup, type GroupSnapshot } from './classic-group.ts'
 import { ConsumerGroup } from './consumer/consumer-group.ts'
 import type { ConsumerLimits } from './consumer/consumer-state.ts'
@@ -21,6 +22,8 @@ import type { PendingBytes } from './pending-offsets.ts'
 
 /** After a failed append, until the log is read again. */
 const RELOAD_DELAY_MS = 100
+/** After the disk could not be read. */
+const READ_AGAIN_MS = 1_000
 
 export interface GroupStoreOptions {
   log: KeyedLog
@@ -80,7 +83,15 @@ export class GroupStore {
     if (this.#refusal !== ErrorCode.NONE) throw new KafkaError(this.#refusal, 'the group coordinator is not ready')
   }
 
-  /** Reads the log. A damaged one leaves the coordinator out of service and the rest of the relay alone. */
+  /** The log has not been read yet, but will be. */
+  get isLoading(): boolean {
+    return this.#refusal === ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
+  }
+
+  /**
+   * Reads the log. A damaged one leaves the coordinator out of service and the rest of the relay alone; one that cannot be
+   * read for the moment is tried again.
+   */
   async load(): Promise<void> {
     const epoch = ++this.#epoch
     const { log, logger } = this.#options
@@ -96,6 +107,7 @@ export class GroupStore {
     } catch (error) {
       logger.error('consumer groups are out of service', { error: String(error) })
       this.#refusal = ErrorCode.COORDINATOR_NOT_AVAILABLE
+      if (log.isOnline && error instanceof StorageError) this.#readAgain()
       return
     }
     if (this.#isClosed || epoch !== this.#epoch) return
@@ -103,6 +115,12 @@ export class GroupStore {
     this.#groups = groups
     this.#refusal = ErrorCode.NONE
     this.#options.onLoaded()
+  }
+
+  #readAgain(): void {
+    if (this.#isClosed) return
+    this.#refusal = ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
+    this.#reloadTimer = this.#options.clock.setTimer(READ_AGAIN_MS, () => void this.load())
   }
 
   newClassicGroup(groupId: string): ClassicGroup {

@@ -136,6 +136,11 @@ export class GroupCoordinator {
     return this.#classic.waitingCount
   }
 
+  /** Nothing is known of groups yet, but will be. */
+  get isLoading(): boolean {
+    return this.#store.isLoading
+  }
+
   load(): Promise<void> {
     return this.#store.load()
   }

@@ -46,7 +46,7 @@ export interface TransactionCoordinatorOptions extends Pick<KeyedLogOptions, 'de
   logger: Logger
   engine: Pick<Engine, 'topics' | 'topicById' | 'nextProducerId'>
   /** Must have been opened before. */
-  groups: Pick<GroupCoordinator, 'decideTransaction' | 'pendingTransactions'>
+  groups: Pick<GroupCoordinator, 'decideTransaction' | 'pendingTransactions' | 'isLoading'>
 }
 
 /** Rejects when the folder cannot be read at all. With a damaged log it opens, and refuses everything. */
@@ -71,7 +71,12 @@ export class TransactionCoordinator {
     this.#options = options
     this.#log = log
     const { clock, logger } = options
-    this.#store = new TransactionStore({ log, clock, logger, onLoaded: () => this.#onLoaded() })
+    this.#store = new TransactionStore({
+      ...{ log, clock, logger },
+      // Offsets that a transaction handed in are the groups', and what nobody knows of must be found there.
+      mustWait: () => options.groups.isLoading,
+      onLoaded: () => this.#onLoaded(),
+    })
     this.#jumpGuard = new JumpGuard(clock)
   }
 

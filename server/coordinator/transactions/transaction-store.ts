@@ -5,12 +5,15 @@
 import { ErrorCode, KafkaError } from '../../../protocol/errors.ts'
 import type { Clock, Timer } from '../../../protocol/lib/clock.ts'
 import type { Logger } from '../../logger.ts'
+import { StorageError } from '../../storage/files.ts'
 import type { Instant } from '../group-state.ts'
 import type { KeyedLog, KeyedRecord } from '../keyed-log.ts'
 import { decodeRecord, encodeRecord } from './transaction-records.ts'
 import { TransactionalProducer } from './transactional-producer.ts'
 
 const RELOAD_DELAY_MS = 100
+/** After the disk could not be read. */
+const READ_AGAIN_MS = 1_000
 
 export interface HeldProducer {
   readonly producer: TransactionalProducer
@@ -29,6 +32,8 @@ export interface TransactionStoreOptions {
   log: KeyedLog
   clock: Clock
   logger: Logger
+  /** True while what else has to be known at each loading is still being read. */
+  mustWait: () => boolean
   /** The state is that of the log; called after each loading. */
   onLoaded: () => void
 }
@@ -69,7 +74,10 @@ export class TransactionStore {
     return this.#byProducerId.get(producerId)
   }
 
-  /** Reads the log. A damaged one leaves the coordinator out of service and the rest of the relay alone. */
+  /**
+   * Reads the log. A damaged one leaves the coordinator out of service and the rest of the relay alone; one that cannot be
+   * read for the moment is tried again.
+   */
   async load(): Promise<void> {
     const epoch = ++this.#epoch
     const { log, logger } = this.#options
@@ -83,12 +91,20 @@ export class TransactionStore {
     } catch (error) {
       logger.error('transactions are out of service', { error: String(error) })
       this.#refusal = ErrorCode.COORDINATOR_NOT_AVAILABLE
+      if (log.isOnline && error instanceof StorageError) this.#readAgain(READ_AGAIN_MS)
       return
     }
     if (this.#isClosed || epoch !== this.#epoch) return
+    if (this.#options.mustWait()) return this.#readAgain(RELOAD_DELAY_MS)
     for (const record of stored.values()) this.#restore(record)
     this.#refusal = ErrorCode.NONE
     this.#options.onLoaded()
+  }
+
+  #readAgain(delayMs: number): void {
+    if (this.#isClosed) return
+    this.#refusal = ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
+    this.#reloadTimer = this.#options.clock.setTimer(delayMs, () => void this.load())
   }
 
   #restore(kept: KeyedRecord): void {

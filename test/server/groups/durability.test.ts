@@ -203,6 +203,23 @@ test('[GRP-15] a full disk: commits are refused with a retriable error, and go o
   expect(await committed(coordinator)).toEqual({ 'T/0': 3 })
 })
 
+test('[GRP-15] a disk that cannot be read for a moment at the start: groups are there a little later', async () => {
+  const memory = new MemoryFiles()
+  const before = await openCoordinator({ files: memory })
+  await before.commit('g', NOBODY, [offsetOf(0, 7)])
+  await before.close()
+  const files = new FaultyFiles(memory)
+  const trouble = files.fail({ call: 'read', path: /\.log$/, code: 'EIO' })
+  const clock = new HandClock()
+  const coordinator = await openCoordinator({ files, clock })
+  expect(trouble.count).toBe(1)
+  expect(coordinator.isLoading).toBe(true)
+  expect(await codeOf(() => committed(coordinator))).toBe(ErrorCode.COORDINATOR_LOAD_IN_PROGRESS)
+  await clock.advanceAsync(1_000)
+  await new Promise((resolve) => setImmediate(resolve))
+  expect(await committed(coordinator)).toEqual({ 'T/0': 7 })
+})
+
 test('[GRP-15] members who wait when the disk fails are sent to look for the coordinator again', async () => {
   const files = new FaultyFiles(new MemoryFiles())
   const coordinator = await openCoordinator({ files })
