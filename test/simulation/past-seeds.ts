@@ -4,5 +4,7 @@
  */
 export const PAST_SEEDS: ReadonlyArray<{ seed: number; found: string }> = [
   { seed: 98, found: 'a log start that had been told moved back after a restart: the manifest met a full disk' },
-  { seed: 27, found: 'a new producer overtook its own batch, which a full disk had refused' },
+  { seed: 28, found: 'a new producer overtook its own batch, which a full disk had refused' },
+  { seed: 27, found: 'SyncGroup told a follower of an assignment that was not on disk, and then never was' },
+  { seed: 76, found: 'groups stayed out of service because the disk could not be read for a moment at the start' },
 ]
