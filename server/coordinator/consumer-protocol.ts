@@ -15,7 +15,8 @@ export function subscriptionIn(metadata: Uint8Array): MemberSubscription | null 
 }
 
 function asOldest(metadata: Uint8Array): Uint8Array {
-  const copy = metadata.slice()
+  // Not `slice`: of a Buffer that is a view, and the member's own metadata would be overwritten.
+  const copy = Uint8Array.from(metadata)
   copy.fill(0, 0, 2)
   return copy
 }

@@ -52,7 +52,7 @@ test('[DEMO-1] killed twice and stopped once, every flight is in the log once an
   let reached = 0
   for (const signal of ['SIGKILL', 'SIGKILL', 'SIGINT'] as const) {
     const demo = startDemo(data, 'max')
-    await eventually(() => demo.row() > reached + 5000, { withinMs: 20_000, what: 'flights arrive' })
+    await eventually(() => demo.row() > reached + 5000, { withinMs: 60_000, what: 'flights arrive' })
     reached = demo.row()
     const code = await demo.end(signal)
     expect(code, demo.stderr()).toBe(signal === 'SIGINT' ? 0 : null)
