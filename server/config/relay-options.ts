@@ -9,6 +9,7 @@ import {
   type ConfigDefinition,
   type ConfigValues,
   choice,
+  choices,
   list,
   numberOrWord,
   text,
@@ -236,9 +237,14 @@ const options = {
     unit: 'members',
     doc: 'Members of a group of the next protocol at a time; further ones are refused.',
   }),
-  groupConsumerAssignors: list({
+  groupConsumerAssignors: choices({
     name: 'group-consumer-assignors',
     default: ['uniform', 'range'],
+    words: ['uniform', 'range'],
+    aliases: {
+      'org.apache.kafka.coordinator.group.assignor.UniformAssignor': 'uniform',
+      'org.apache.kafka.coordinator.group.assignor.RangeAssignor': 'range',
+    },
     doc: 'Assignors that members of the next consumer group protocol may choose from; the first is the default.',
   }),
   groupConsumerMigrationPolicy: choice({

@@ -73,7 +73,7 @@ function checkHeartbeat(request: HeartbeatRequest, { apiVersion, services }: Req
   if (memberEpoch === STATIC_LEAVE_EPOCH && instanceId === null)
     throw invalid('only a static member leaves for a while')
   if (memberEpoch < STATIC_LEAVE_EPOCH) throw invalid(`${memberEpoch} is no member epoch; ${LEAVE_EPOCH} leaves`)
-  const assignors = services.config.groupConsumerAssignors
+  const assignors: readonly string[] = services.config.groupConsumerAssignors
   if (serverAssignor !== null && !assignors.includes(serverAssignor))
     throw new KafkaError(
       'UNSUPPORTED_ASSIGNOR',

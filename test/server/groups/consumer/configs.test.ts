@@ -106,6 +106,16 @@ describe('[GRP-44] a group may have settings of its own, whether it exists or no
     expect(resolveRelayConfig({ flags, file }).config.groupConsumerSessionTimeoutMs).toBe(60_000)
   })
 
+  test('nor with an assignor that it does not have; by the names of Kafka it has two', () => {
+    const flags = { 'group-consumer-assignors': 'uniform,sticky' }
+    expect(() => resolveRelayConfig({ flags })).toThrow(/one or more of uniform, range/)
+    expect(() => resolveRelayConfig({ flags: { 'group-consumer-assignors': '' } })).toThrow(/one or more of/)
+    const kafka = 'org.apache.kafka.coordinator.group.assignor'
+    const content = `group.consumer.assignors=${kafka}.RangeAssignor,${kafka}.UniformAssignor\n`
+    const { config } = resolveRelayConfig({ file: { path: 'server.properties', content } })
+    expect(config.groupConsumerAssignors).toEqual(['range', 'uniform'])
+  })
+
   test('who may not use the group neither sees nor changes them', async () => {
     const authorizer: Authorizer = { allows: (_principal, _operation, { type }) => type !== 'group' }
     const { client } = await open({ authorizer })

@@ -137,7 +137,7 @@ export class ConsumerDriver {
   /** Until nobody has anything to do. */
   settle(): void {
     const isAtRest = () => [...this.members.values()].every(({ owned, assigned }) => owned === assigned)
-    for (let round = 0; this.group.phase !== 'Stable' || !isAtRest(); round++) {
+    for (let round = 0; !/Stable|Empty/.test(this.group.phase) || !isAtRest(); round++) {
       if (round > 20)
         throw new Error(`still ${this.group.phase} after ${round} rounds: ${JSON.stringify(this.owned())}`)
       this.advance(INTERVAL_MS)
