@@ -10,12 +10,13 @@ import { concatenate } from './compression.ts'
 export const FRAME_SIZE_BYTES = 4
 
 export class FrameCutter {
-  readonly #sizeBytesMax: number
+  /** May change between two frames. */
+  sizeBytesMax: number
   #chunks: Uint8Array[] = []
   #heldBytes = 0
 
   constructor(sizeBytesMax: number) {
-    this.#sizeBytesMax = sizeBytesMax
+    this.sizeBytesMax = sizeBytesMax
   }
 
   get heldBytes(): number {
@@ -41,8 +42,8 @@ export class FrameCutter {
     if (this.#heldBytes < FRAME_SIZE_BYTES) return undefined
     const start = this.#chunks[0]!.length >= FRAME_SIZE_BYTES ? this.#chunks[0]! : this.#joined()
     const size = (start[0]! << 24) | (start[1]! << 16) | (start[2]! << 8) | start[3]!
-    if (size < 0 || size > this.#sizeBytesMax)
-      throw new FrameSizeError(size, this.#sizeBytesMax, start.slice(0, FRAME_SIZE_BYTES))
+    if (size < 0 || size > this.sizeBytesMax)
+      throw new FrameSizeError(size, this.sizeBytesMax, start.slice(0, FRAME_SIZE_BYTES))
     return size
   }
 

@@ -7,7 +7,8 @@
  */
 import { Reader } from '../protocol/bytes/reader.ts'
 import { CloseCode } from '../protocol/messages/offset-protocol.ts'
-import { dispatch } from './dispatch.ts'
+import { SaslSession } from './auth/sasl-session.ts'
+import { answerBareToken, dispatch } from './dispatch.ts'
 import type { Frame } from './fan-out/frame.ts'
 import type { PartitionFanOut } from './fan-out/partition-fan-out.ts'
 import { type Subscription, UNSENT_BYTES_MAX } from './fan-out/subscription.ts'
@@ -18,6 +19,8 @@ import type { Services } from './services.ts'
 const REQUESTS_IN_FLIGHT_MAX = 64
 /** Array elements in one request: enough for tens of thousands of partitions, and what they take in memory is bounded. */
 const REQUEST_ELEMENTS_MAX = 100_000
+const STRANGER_REQUEST_BYTES_MAX = 64 * 1024
+const SIGN_IN_MS_MAX = 10_000
 
 /** A reply with free bytes in front for a frame header, or null for a request that gets none. */
 export interface Reply {
@@ -33,11 +36,20 @@ export interface ReplySlot {
   onTurn: (() => void) | undefined
 }
 
+function readerOf(message: Uint8Array): Reader {
+  const reader = new Reader(message)
+  reader.elementsLeft = REQUEST_ELEMENTS_MAX
+  return reader
+}
+
 export abstract class Connection implements Peer, ReplicaConnection {
   readonly services: Services
   readonly remoteAddress: string
   /** Set by ApiVersions. */
   softwareName = ''
+  readonly sasl: SaslSession
+  /** By the sweep's coarse clock. */
+  readonly #openedAt: number
   replicaId: string | undefined
   generation = -1
   heartbeatMs = 0
@@ -60,6 +72,8 @@ export abstract class Connection implements Peer, ReplicaConnection {
     this.remoteAddress = remoteAddress
     this.lastReceivedAt = now
     this.lastSentAt = now
+    this.#openedAt = now
+    this.sasl = new SaslSession(services.authentication, () => this.onSignedIn())
   }
 
   /** Its software says that it knows the offset protocol. */
@@ -73,6 +87,8 @@ export abstract class Connection implements Peer, ReplicaConnection {
   abstract sendFrame(frame: Frame): void
   abstract sendMessage(bytes: Uint8Array, headroom: number): void
   abstract close(code: number, reason: string): void
+  /** The size of requests that is taken from now on. */
+  protected abstract limitRequests(sizeBytesMax: number): void
   protected abstract pauseReading(): void
   protected abstract resumeReading(): void
 
@@ -87,14 +103,30 @@ export abstract class Connection implements Peer, ReplicaConnection {
     const slot: ReplySlot = { reply: undefined, afterReply: undefined, onTurn: undefined }
     this.#slots.push(slot)
     try {
-      const reader = new Reader(message)
-      reader.elementsLeft = REQUEST_ELEMENTS_MAX
-      dispatch(this, reader, slot)
+      if (this.sasl.takesBareTokens) answerBareToken(this, message, slot)
+      else dispatch(this, readerOf(message), slot)
     } catch (error) {
       this.fail(error)
       return
     }
     this.#pauseIfFull()
+  }
+
+  /** What may be sent before it is known who sends: a stranger gets little memory. */
+  protected get requestBytesMax(): number {
+    const { maxRequestBytes } = this.services.config
+    return this.sasl.isAdmitted ? maxRequestBytes : Math.min(maxRequestBytes, STRANGER_REQUEST_BYTES_MAX)
+  }
+
+  protected onSignedIn(): void {
+    this.limitRequests(this.requestBytesMax)
+  }
+
+  /** Ends what nobody has signed in to in time, or again in time. To be called by each sweep. */
+  protected endIfNotSignedIn(now: number): void {
+    if (this.sasl.isOver(now)) this.close(CloseCode.needsAuth, 'the session has ended; sign in again')
+    else if (!this.sasl.isAdmitted && now - this.#openedAt > SIGN_IN_MS_MAX)
+      this.close(CloseCode.needsAuth, `nobody signed in within ${SIGN_IN_MS_MAX} ms`)
   }
 
   /** Gives a slot its reply and sends all replies whose turn has come. */

@@ -6,6 +6,9 @@
  */
 import { type AnyApi, API_VERSIONS_KEY, encodeResponse, readRequestRest, readRequestStart } from '../protocol/api.ts'
 import { MalformedError, type Reader } from '../protocol/bytes/reader.ts'
+import { concatenate } from '../protocol/compression.ts'
+import { CloseCode } from '../protocol/messages/offset-protocol.ts'
+import { AuthenticationError } from './auth/exchange.ts'
 import type { Connection, ReplySlot } from './connection.ts'
 import { type HandlerEntry, NO_REPLY, type RequestContext } from './handler.ts'
 import { handlerByKey } from './handlers/index.ts'
@@ -23,10 +26,26 @@ export function dispatch(connection: Connection, reader: Reader, slot: ReplySlot
     }
     return connection.settle(slot, encode(api, 0, correlationId, unsupportedApiVersions()))
   }
+  if (!found.isBeforeSignIn && !connection.sasl.isAdmitted)
+    return connection.close(CloseCode.needsAuth, `sign in before ${api.name}: SaslHandshake, then SaslAuthenticate`)
   const clientId = readRequestRest(reader, apiVersion >= api.flexibleFrom)
   const body = api.request.read(reader, apiVersion)
   const context = new Context(connection, slot, apiVersion, clientId)
   answer(found, body as never, context, correlationId)
+}
+
+/** A token without a header, after SaslHandshake 0. There are no words for a failure: it closes. */
+export function answerBareToken(connection: Connection, token: Uint8Array, slot: ReplySlot): void {
+  const { sasl, services, remoteAddress } = connection
+  const headroom = WEBSOCKET_HEADER_BYTES_MAX
+  sasl.authenticate(token).then(
+    ({ reply }) => connection.settle(slot, { bytes: concatenate([new Uint8Array(headroom), reply]), headroom }),
+    async (error: unknown) => {
+      if (!(error instanceof AuthenticationError)) return connection.fail(error)
+      await services.authentication.refuse(remoteAddress, sasl.mechanism, error.message)
+      connection.close(CloseCode.needsAuth, 'authentication failed')
+    },
+  )
 }
 
 function answer(found: HandlerEntry, body: never, context: Context, correlationId: number): void {
@@ -63,7 +82,7 @@ class Context implements RequestContext {
   }
 
   allows: RequestContext['allows'] = (operation, resource) =>
-    this.services.authorizer.allows({ name: 'anonymous', clientId: this.clientId }, operation, resource)
+    this.services.authorizer.allows({ name: this.connection.sasl.user, clientId: this.clientId }, operation, resource)
 
   afterReply(run: () => void): void {
     this.slot.afterReply = run

@@ -31,6 +31,15 @@ export interface CheckedTopic extends Pick<Topic, 'id' | 'name' | 'configOverrid
   partitionCount: number
 }
 
+/** Small facts that belong to the cluster, by key. Values are plain data; null takes one away. */
+export interface Facts {
+  get(key: string): unknown
+  /** Those whose key begins so, whole keys. */
+  entries(prefix: string): Iterable<[key: string, value: unknown]>
+  /** Resolves when it is on disk. */
+  put(key: string, value: unknown): Promise<void>
+}
+
 export interface Engine {
   /** The same for the life of the data folder. */
   readonly clusterId: string
@@ -38,6 +47,7 @@ export interface Engine {
   readonly metadataPosition: { leaderEpoch: number; highWatermark: number }
   /** Another number after each topic that was made, grown or deleted. */
   readonly topicsVersion: number
+  readonly facts: Facts
   topics(): Iterable<Topic>
   /** Logs of the engine's own that are compacted beside those of topics. */
   internalLogs?(): ReadonlyArray<{ name: string; log: PartitionLog }>

@@ -32,6 +32,8 @@ export interface HandlerEntry {
   readonly api: AnyApi
   readonly access: 'none' | 'each'
   readonly handle: Handler<never, unknown>
+  /** Also for somebody who has not signed in. */
+  readonly isBeforeSignIn: boolean
   /** The lowest version that is advertised, where that is below the lowest that is answered. */
   readonly advertisedMinVersion: number
 }
@@ -40,12 +42,13 @@ export function entry<Req, ResIn>(
   api: Api<Req, unknown, never, ResIn>,
   access: HandlerEntry['access'],
   handle: Handler<Req, ResIn>,
-  options: { advertisedMinVersion?: number } = {},
+  options: { advertisedMinVersion?: number; isBeforeSignIn?: boolean } = {},
 ): HandlerEntry {
   return {
     api: api as unknown as AnyApi,
     access,
     handle: handle as Handler<never, unknown>,
+    isBeforeSignIn: options.isBeforeSignIn ?? false,
     advertisedMinVersion: options.advertisedMinVersion ?? api.minVersion,
   }
 }

@@ -7,6 +7,7 @@
  */
 import type { Clock } from '../protocol/lib/clock.ts'
 import type { Random } from '../protocol/lib/random.ts'
+import { Authentication } from './auth/authentication.ts'
 import type { Authorizer } from './authorizer.ts'
 import { BackupPoints } from './backup/backup-points.ts'
 import { CompactionTask } from './compaction-task.ts'
@@ -70,8 +71,10 @@ export async function openRelayCore(options: RelayCoreOptions): Promise<RelayCor
     let engine: Engine | undefined
     try {
       engine = await openEmbeddedEngine({ ...options, commits, space, dataDir: config.dataDir })
+      const noise = new LimitedLog(options.logger, options.clock)
+      const authentication = await Authentication.open({ ...options, facts: engine.facts, noise })
       const coordinators = await openCoordinators(options, engine)
-      return assemble({ ...options, commits, space }, engine, coordinators, unlock)
+      return assemble({ ...options, commits, space, noise, authentication }, engine, coordinators, unlock)
     } catch (error) {
       await space.stop()
       await engine?.close()
@@ -113,6 +116,13 @@ async function openCoordinators(options: RelayCoreOptions, engine: Engine): Prom
   }
 }
 
+interface Begun {
+  commits: CommitActivity
+  space: DiskSpace
+  noise: LimitedLog
+  authentication: Authentication
+}
+
 function assemble(
   {
     config,
@@ -124,13 +134,14 @@ function assemble(
     advertised,
     commits,
     space,
-  }: RelayCoreOptions & { commits: CommitActivity; space: DiskSpace },
+    noise,
+    authentication,
+  }: RelayCoreOptions & Begun,
   engine: Engine,
   { groups, transactions }: Coordinators,
   unlock: () => Promise<void>,
 ): RelayCore {
   const hub = new Hub(engine, clock)
-  const noise = new LimitedLog(logger, clock)
   const backups = new BackupPoints({
     ...{ files, dataDir: config.dataDir, clock, random, logger },
     hold: () => [
@@ -142,7 +153,7 @@ function assemble(
   const compaction = new CompactionTask({ engine, config, clock, random, logger, commits, space })
   const watches = new ProgressWatches(groups.receipts)
   const services: Services = {
-    ...{ config, engine, hub, groups, transactions, clock, logger, authorizer, noise, advertised },
+    ...{ config, engine, hub, groups, transactions, clock, logger, authentication, authorizer, noise, advertised },
     limits: new ConnectionLimits(config, noise),
     replicas: new ReplicaConnections(),
     watches,

@@ -5,6 +5,7 @@
  */
 import { type Clock, systemClock } from '../protocol/lib/clock.ts'
 import { type Random, systemRandom } from '../protocol/lib/random.ts'
+import { exposureWarnings } from './auth/exposure.ts'
 import { type Authorizer, allowAll } from './authorizer.ts'
 import { DEFAULT_KAFKA_PORT, type RelayConfig, relayConfigDefaults } from './config.ts'
 import type { Engine } from './engine.ts'
@@ -66,6 +67,8 @@ export async function createRelay(options: RelayOptions = {}): Promise<Relay> {
     throw error
   }
   if (kafkaMissing) logger.warn('kafka port taken', { reason: kafkaMissing })
+  const [firstUser] = core.services.authentication.users.stored()
+  for (const warning of exposureWarnings(config, firstUser !== undefined)) logger.warn('exposed', { warning })
   const { host, port } = listeners.http.address
   const kafka = listeners.kafka.address
   let closing: Promise<void> | undefined

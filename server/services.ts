@@ -1,5 +1,6 @@
 /** What every handler and door of one relay shares. */
 import type { Clock } from '../protocol/lib/clock.ts'
+import type { Authentication } from './auth/authentication.ts'
 import type { Authorizer } from './authorizer.ts'
 import type { BackupPoints } from './backup/backup-points.ts'
 import type { CompactionTask } from './compaction-task.ts'
@@ -28,6 +29,7 @@ export interface Services {
   /** For what strangers can cause at will. */
   readonly noise: LimitedLog
   readonly limits: ConnectionLimits
+  readonly authentication: Authentication
   readonly authorizer: Authorizer
   readonly replicas: ReplicaConnections
   readonly watches: ProgressWatches

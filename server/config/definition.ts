@@ -192,18 +192,24 @@ export function list(about: Described<readonly string[]>): ConfigDefinition<read
   }
 }
 
-/** Some of a few words, in order of preference, each once and one at least. `aliases` are what Kafka calls them. */
-export function choices<const Word extends string>(
-  about: Described<readonly Word[]> & { words: readonly Word[]; aliases?: Readonly<Record<string, Word>> },
-): ConfigDefinition<readonly Word[]> {
+interface Choices<Word extends string> extends Described<readonly Word[]> {
+  words: readonly Word[]
+  /** What Kafka calls them. */
+  aliases?: Readonly<Record<string, Word>>
+  emptyAllowed?: boolean
+}
+
+/** Some of a few words, in order of preference, each once, and one at least unless none is allowed. */
+export function choices<const Word extends string>(about: Choices<Word>): ConfigDefinition<readonly Word[]> {
   const inner = list(about)
-  const range = `one or more of ${about.words.join(', ')}, separated by commas`
+  const range = `${about.emptyAllowed ? 'none' : 'one'} or more of ${about.words.join(', ')}, separated by commas`
   return {
     ...describe(about, 'list', range),
     parse(raw) {
       const named = inner.parse(raw).map((each) => about.aliases?.[each] ?? each)
       const words = about.words.filter((word) => named.includes(word))
-      if (words.length === 0 || words.length < new Set(named).size) throw new ConfigError(about.name, raw, range)
+      const isTooFew = words.length === 0 && !about.emptyAllowed
+      if (isTooFew || words.length < new Set(named).size) throw new ConfigError(about.name, raw, range)
       return [...new Set(named)] as Word[]
     },
     format: inner.format,

@@ -67,6 +67,28 @@ const options = {
     default: [],
     doc: 'Origins whose pages may connect, such as https://example.org, besides pages served by the relay itself; * admits every origin.',
   }),
+  saslEnabledMechanisms: choices({
+    name: 'sasl-enabled-mechanisms',
+    default: [],
+    emptyAllowed: true,
+    words: ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512'],
+    doc: 'How clients sign in, on both doors. With none, everybody is let in.',
+  }),
+  usersFile: text({
+    name: 'users-file',
+    default: '',
+    emptyAllowed: true,
+    doc: 'File of users who may sign in, NAME:PASSWORD on each line. Further ones are made by AlterUserScramCredentials (kafka-configs).',
+  }),
+  connectionsMaxReauthMs: wholeNumber({
+    name: 'connections-max-reauth-ms',
+    default: 0,
+    min: 0,
+    max: INT32_MAX,
+    unit: 'ms',
+    meaning: '0 sets no limit',
+    doc: 'How long a client stays signed in; one that does not sign in again on its connection by then is closed.',
+  }),
   autoCreateTopics: yesOrNo({
     name: 'auto-create-topics',
     default: false,

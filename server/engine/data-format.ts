@@ -3,7 +3,8 @@
  * own; a folder of a newer one is refused rather than misread.
  *
  *   1  until 0.1.0; has no such file
- *   2  transactions and compaction: control batches, gaps in offsets, their traces in snapshots and manifests
+ *   2  transactions and compaction: control batches, gaps in offsets, their traces in snapshots and manifests; facts in
+ *      the metadata log (users)
  *
  * Caches (indexes, snapshots) have versions of their own, and are made anew when they are of another.
  */

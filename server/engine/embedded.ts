@@ -24,6 +24,7 @@ import { RecentBudget } from '../log/recent-batches.ts'
 import type { Logger } from '../logger.ts'
 import type { DiskSpace } from '../storage/disk-space.ts'
 import type { Files } from '../storage/files.ts'
+import { FactStore, isFact } from './fact-store.ts'
 import { type MetadataChange, MetadataLog, type TopicRecord } from './metadata-log.ts'
 import { ProducerIds } from './producer-ids.ts'
 import { Releases } from './releases.ts'
@@ -90,6 +91,7 @@ const metadataConfig = (segmentBytes: number): TopicConfig => ({
 export class EmbeddedEngine implements Engine {
   clusterId = ''
   topicsVersion = 0
+  readonly facts: FactStore
   readonly #options: EmbeddedEngineOptions
   readonly #metadata: MetadataLog
   readonly #byId = new Map<string, OpenTopic>()
@@ -107,6 +109,7 @@ export class EmbeddedEngine implements Engine {
   constructor(options: EmbeddedEngineOptions, metadata: MetadataLog) {
     this.#options = options
     this.#metadata = metadata
+    this.facts = new FactStore(metadata)
     this.#producerIds = this.#producerIdsFrom(0)
   }
 
@@ -279,6 +282,7 @@ export class EmbeddedEngine implements Engine {
 
   #replay(change: MetadataChange, topics: Map<string, TopicRecord>, deletedIds: Set<string>): void {
     if (change.key === 'cluster') this.clusterId = change.value.clusterId
+    else if (isFact(change)) this.facts.replay(change)
     else if (change.key === 'producer-ids') this.#producerIds = this.#producerIdsFrom(change.value.reservedBelow)
     else {
       const id = change.key.slice('topic/'.length)

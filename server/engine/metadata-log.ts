@@ -1,5 +1,6 @@
 /**
- * What the relay knows of itself, as records of an ordinary log: the cluster's id, topics, reserved producer ids.
+ * What the relay knows of itself, as records of an ordinary log: the cluster's id, topics, reserved producer ids, and
+ * facts such as who may sign in.
  *
  * The newest record of a key holds; a null value takes the key away. A change is durable before anybody hears of it.
  */
@@ -9,6 +10,7 @@ import { BATCH_HEADER_BYTES, batchesIn } from '../../protocol/record-batch.ts'
 import { decodeRecords, encodeBatch } from '../../protocol/records.ts'
 import type { HeldFiles } from '../log/held-files.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
+import type { FactKey } from './fact-store.ts'
 
 const READ_BYTES = 1024 * 1024
 
@@ -23,6 +25,7 @@ export type MetadataChange =
   | { key: 'cluster'; value: { clusterId: string } }
   | { key: 'producer-ids'; value: { reservedBelow: number } }
   | { key: `topic/${string}`; value: TopicRecord | null }
+  | { key: FactKey; value: unknown }
 
 const utf8 = new TextEncoder()
 const text = new TextDecoder()

@@ -24,6 +24,8 @@ import {
   electLeadersHandler,
   listPartitionReassignmentsHandler,
 } from './replicas.ts'
+import { saslAuthenticateHandler, saslHandshakeHandler } from './sasl.ts'
+import { alterUserScramCredentialsHandler, describeUserScramCredentialsHandler } from './scram-users.ts'
 import { describeTopicPartitionsHandler } from './topic-partitions.ts'
 import { createPartitionsHandler, createTopicsHandler, deleteTopicsHandler } from './topics.ts'
 import { describeTransactionsHandler, listTransactionsHandler, writeTxnMarkersHandler } from './transaction-admin.ts'
@@ -45,6 +47,7 @@ export const handlers: readonly HandlerEntry[] = [
   syncGroupHandler,
   describeGroupsHandler,
   listGroupsHandler,
+  saslHandshakeHandler,
   apiVersionsHandler(() => handlers),
   createTopicsHandler,
   deleteTopicsHandler,
@@ -62,6 +65,7 @@ export const handlers: readonly HandlerEntry[] = [
   describeConfigsHandler,
   alterConfigsHandler,
   describeLogDirsHandler,
+  saslAuthenticateHandler,
   createPartitionsHandler,
   deleteGroupsHandler,
   electLeadersHandler,
@@ -72,6 +76,8 @@ export const handlers: readonly HandlerEntry[] = [
   describeClientQuotasHandler,
   alterClientQuotasHandler,
   describeQuorumHandler,
+  describeUserScramCredentialsHandler,
+  alterUserScramCredentialsHandler,
   describeClusterHandler,
   describeProducersHandler,
   consumerGroupHeartbeatHandler,

@@ -21,11 +21,16 @@ type Versions = ResponseInputOf<typeof apiVersions>
 
 /** `entries` is asked at each request, because the table that holds this handler is one of its own rows. */
 export function apiVersionsHandler(entries: () => readonly HandlerEntry[]): HandlerEntry {
-  return entry(apiVersions, 'none', (request, { connection, apiVersion }) => {
-    connection.softwareName = request.clientSoftwareName
-    const listed = entries().filter(({ api }) => connection.isOttla || api.key < OTTLA_KEYS_FROM)
-    return { ...answer(ErrorCode.NONE, listed), ...features(apiVersion) }
-  })
+  return entry(
+    apiVersions,
+    'none',
+    (request, { connection, apiVersion }) => {
+      connection.softwareName = request.clientSoftwareName
+      const listed = entries().filter(({ api }) => connection.isOttla || api.key < OTTLA_KEYS_FROM)
+      return { ...answer(ErrorCode.NONE, listed), ...features(apiVersion) }
+    },
+    { isBeforeSignIn: true },
+  )
 }
 
 export function unsupportedApiVersions(): Versions {

@@ -36,7 +36,7 @@ export class KafkaConnection extends Connection {
     this.advertised = advertisedAddress(services, socket)
     this.#socket = socket
     this.#door = door
-    this.#cutter = new FrameCutter(services.config.maxRequestBytes)
+    this.#cutter = new FrameCutter(this.requestBytesMax)
     this.#unsent = new UnsentWatch(socket)
     socket.on('error', () => socket.destroy())
     socket.on('data', (chunk: Buffer) => this.#onData(chunk))
@@ -79,7 +79,9 @@ export class KafkaConnection extends Connection {
 
   onSweep(now: number, beat: () => Uint8Array): void {
     if (this.#unsent.isMoving()) this.lastSentAt = now
+    this.endIfNotSignedIn(now)
     const { heartbeatMs } = this
+    if (this.isClosed) return
     if (heartbeatMs > 0 && this.unsentBytes === 0 && now - this.lastSentAt >= heartbeatMs)
       this.sendMessage(beat(), KafkaConnection.headroom)
     const idleMs = now - Math.max(this.lastReceivedAt, this.lastSentAt)
@@ -88,6 +90,10 @@ export class KafkaConnection extends Connection {
     this.close(CloseCode.goingAway, `nothing went over it for ${Math.round(idleMs)} ms`)
     // What it would not take for so long it will not take now.
     this.#socket.destroy()
+  }
+
+  protected limitRequests(sizeBytesMax: number): void {
+    this.#cutter.sizeBytesMax = sizeBytesMax
   }
 
   protected pauseReading(): void {

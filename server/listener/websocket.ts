@@ -116,6 +116,7 @@ class WebSocketConnection extends Connection {
     webSocket.on('ping', onPong)
     webSocket.on('close', onClose)
     socket.on('drain', () => this.onDrained())
+    this.limitRequests(this.requestBytesMax)
   }
 
   get advertised(): Address {
@@ -159,6 +160,8 @@ class WebSocketConnection extends Connection {
   }
 
   onSweep(now: number, pingMs: number, beat: Uint8Array): void {
+    this.endIfNotSignedIn(now)
+    if (this.isClosed) return
     const heartbeatMs = this.heartbeatMs || pingMs
     // The answer to a ping waits behind a message that takes long; that it moves is a sign of life.
     if (this.#unsent.isMoving()) {
@@ -178,6 +181,12 @@ class WebSocketConnection extends Connection {
     if (this.heartbeatMs > 0 && now - this.lastSentAt >= heartbeatMs) this.#write(beat)
     // The browser itself answers a ping, so this works while the page's own timers sleep.
     if (silentMs >= heartbeatMs) this.#webSocket.ping()
+  }
+
+  /** The library takes the limit once, for all its sockets; a stranger's is smaller. */
+  protected limitRequests(sizeBytesMax: number): void {
+    const { _receiver: receiver } = this.#webSocket as unknown as { _receiver: { _maxPayload: number } }
+    receiver._maxPayload = sizeBytesMax
   }
 
   protected pauseReading(): void {

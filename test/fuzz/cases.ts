@@ -5,7 +5,9 @@
  */
 import type { AnyApi } from '../../protocol/api.ts'
 import { Reader } from '../../protocol/bytes/reader.ts'
+import { saslAuthenticate, saslHandshake } from '../../protocol/messages/sasl.ts'
 import { createPartitions, createTopics } from '../../protocol/messages/topics.ts'
+import { apiVersions } from '../../protocol/messages/versions.ts'
 import { Draw } from './draw.ts'
 import { generateRequest } from './generate.ts'
 import { edgeOf } from './integers.ts'
@@ -19,6 +21,8 @@ import { DOORS, type Door } from './wires.ts'
 export interface FuzzCase {
   index: number
   door: Door
+  /** Sent without having signed in. */
+  isStranger: boolean
   /** The next request waits for the answer to the one before. */
   waitsForAnswers: boolean
   /** Built when its turn has come: `own` is what the answers to the steps before it have said. */
@@ -42,18 +46,24 @@ const GROUPS = 64
 const ALL: ReadonlyArray<[AnyApi, number]> = APIS.flatMap((api) =>
   versionsOf(api).map((version): [AnyApi, number] => [api, version]),
 )
+/** Anything else ends a stranger's connection at once. */
+const FOR_STRANGERS = ALL.filter(([{ key }]) =>
+  [apiVersions.key, saslHandshake.key, saslAuthenticate.key].includes(key),
+)
 export const VERSIONS_COUNT = ALL.length
 
 export function makeCase(index: number, sources: CaseSources): FuzzCase {
   const draw = Draw.forCase(sources.seed, index)
   const door = DOORS[index % 2]!
   const kind = draw.below(20)
-  const base = { index, door, waitsForAnswers: draw.chance(0.5), raw: undefined }
+  const isStranger = draw.chance(0.25)
+  const base = { index, door, isStranger, waitsForAnswers: draw.chance(0.5), raw: undefined }
   if (kind === 0) return { ...base, steps: [], raw: badFraming(draw, door) }
   if (kind < 6) return { ...base, steps: sessionSteps(draw, sources) }
-  const [api, version] = ALL[Math.floor(index / 2) % ALL.length]!
+  const [api, version] =
+    isStranger && draw.chance(0.8) ? draw.from(FOR_STRANGERS) : ALL[Math.floor(index / 2) % ALL.length]!
   const tree =
-    kind < 12
+    kind < 12 && !isStranger
       ? readRequest(draw.from(draw.from(sources.sessions)))
       : generateRequest(api, version, { draw, known: sources.known })
   const isMutated = kind < 18

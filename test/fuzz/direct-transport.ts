@@ -54,6 +54,7 @@ class DirectConnection extends Connection {
     this.#handlers.onClose(reason)
   }
 
+  protected limitRequests(): void {}
   protected pauseReading(): void {}
   protected resumeReading(): void {}
 

@@ -2,11 +2,11 @@
  * Runs cases against a relay: many connections through both doors, each case followed by a request that must be answered
  * unless the case has ended its connection. Every answer is read field by field, and ids in it are used by later cases.
  */
-import type { AnyApi } from '../../protocol/api.ts'
-import { API_VERSIONS_KEY, encodeRequest } from '../../protocol/api.ts'
+import { type AnyApi, API_VERSIONS_KEY, type Api, decodeResponse, encodeRequest } from '../../protocol/api.ts'
 import { Reader } from '../../protocol/bytes/reader.ts'
-import { PUSH_CORRELATION_ID } from '../../protocol/messages/offset-protocol.ts'
+import { CloseCode, PUSH_CORRELATION_ID } from '../../protocol/messages/offset-protocol.ts'
 import { apiVersions } from '../../protocol/messages/versions.ts'
+import type { Caller } from '../server/auth/sign-in.ts'
 import type { FuzzCase } from './cases.ts'
 import { KnownValues } from './known-values.ts'
 import { PUSHES } from './pushes.ts'
@@ -43,8 +43,15 @@ export class Flood {
   readonly underWay = new Map<number, string[]>()
   readonly #addresses: { kafka: string; websocket: string }
   readonly #known: KnownValues
+  readonly #signIn: (to: Caller) => Promise<unknown>
 
-  constructor(addresses: { kafka: string; websocket: string }, known: KnownValues) {
+  /** `signIn` is done on each connection that is no stranger's. */
+  constructor(
+    addresses: { kafka: string; websocket: string },
+    known: KnownValues,
+    signIn: (to: Caller) => Promise<unknown> = async () => {},
+  ) {
+    this.#signIn = signIn
     this.#addresses = addresses
     this.#known = known
   }
@@ -52,12 +59,12 @@ export class Flood {
   async run(cases: Iterator<FuzzCase>, width: number): Promise<void> {
     await Promise.all(
       Array.from({ length: width }, async () => {
-        const visitors: Record<Door, Visitor | undefined> = { kafka: undefined, websocket: undefined }
+        const visitors = new Map<string, Visitor | undefined>()
         for (let next = cases.next(); !next.done; next = cases.next()) {
-          const { door } = next.value
-          visitors[door] = await this.#try(next.value, visitors[door])
+          const which = `${next.value.door} ${next.value.isStranger}`
+          visitors.set(which, await this.#try(next.value, visitors.get(which)))
         }
-        for (const visitor of Object.values(visitors)) visitor?.wire.reset()
+        for (const visitor of visitors.values()) visitor?.wire.reset()
       }),
     )
   }
@@ -66,7 +73,7 @@ export class Flood {
   async #try(fuzzCase: FuzzCase, before: Visitor | undefined): Promise<Visitor | undefined> {
     const sent: string[] = []
     this.underWay.set(fuzzCase.index, sent)
-    const visitor = before ?? new Visitor(await openWire(fuzzCase.door, this.#addresses), this.#known)
+    const visitor = before ?? (await this.#open(fuzzCase))
     const own = new KnownValues()
     visitor.own = own
     visitor.onFault = (what) => this.#note(fuzzCase.index, what, sent)
@@ -88,13 +95,20 @@ export class Flood {
     else {
       this.outcome.refused++
       const { close } = visitor.wire
-      if (fuzzCase.door === 'websocket' && !fuzzCase.raw && !isReasoned(close))
+      const isTooLarge = fuzzCase.isStranger && close?.code === CloseCode.messageTooBig
+      if (fuzzCase.door === 'websocket' && !fuzzCase.raw && !isTooLarge && !isReasoned(close))
         this.#note(fuzzCase.index, `closed with ${JSON.stringify(close)}`, sent)
     }
     this.underWay.delete(fuzzCase.index)
     if (end === 'answered' && !fuzzCase.raw) return visitor
     visitor.wire.reset()
     return undefined
+  }
+
+  async #open({ door, isStranger }: FuzzCase): Promise<Visitor> {
+    const visitor = new Visitor(await openWire(door, this.#addresses), this.#known)
+    if (!isStranger) await this.#signIn(visitor)
+    return visitor
   }
 
   #note(index: number, what: string, sent: readonly string[]): void {
@@ -110,12 +124,13 @@ export class Flood {
 }
 
 /** One connection and the answers that it waits for. */
-class Visitor {
+class Visitor implements Caller {
   readonly wire: Wire
   readonly #known: KnownValues
   readonly #waiting = new Map<number, { api: AnyApi; version: number; settle: () => void }>()
   #lastId = 0
   #onProbe: (() => void) | undefined
+  #onCall: ((answer: Reader) => void) | undefined
   #onEnd: (() => void) | undefined
   /** What this case has been told. */
   own = new KnownValues()
@@ -129,6 +144,16 @@ class Visitor {
       for (const { settle } of this.#waiting.values()) settle()
       this.#onEnd?.()
     }
+  }
+
+  /** One good request, and its answer. */
+  call<Res, ReqIn>(api: Api<unknown, Res, ReqIn, never>, body: ReqIn, version = api.maxVersion): Promise<Res> {
+    const header = { correlationId: PROBE_CORRELATION_ID - 1, clientId: null }
+    return new Promise((resolve, reject) => {
+      this.#onCall = (reader) => resolve(decodeResponse(api as Api<unknown, Res, never, never>, version, reader))
+      this.#onEnd = () => reject(new Error(`closed during ${api.name}`))
+      this.wire.send(encodeRequest(api as Api<unknown, unknown, ReqIn, never>, version, header, body))
+    })
   }
 
   /** Resolves with the answer, read or not, or the connection's end; never for a request that is not answered. */
@@ -162,6 +187,7 @@ class Visitor {
     const id = reader.int32()
     try {
       if (id === PROBE_CORRELATION_ID) return this.#onProbe?.()
+      if (id === PROBE_CORRELATION_ID - 1) return this.#onCall?.(reader)
       if (id === PUSH_CORRELATION_ID) return this.#readPush(reader)
       const waiting = this.#waiting.get(id)
       if (!waiting) return
@@ -197,7 +223,7 @@ function readAnswer(api: AnyApi, asked: number, reader: Reader): Node {
 /** 1011 only where a write that wants no answer failed: closing is the one way to say so. */
 function isReasoned(close: Wire['close']): boolean {
   if (!close || close.reason === '') return false
-  return close.code === 4400 || close.code === 4409 || (close.code === 1011 && close.reason.startsWith('acks=0'))
+  return [4400, 4401, 4409].includes(close.code) || (close.code === 1011 && close.reason.startsWith('acks=0'))
 }
 
 const passed = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms))

@@ -81,6 +81,13 @@ const NUMBERS: Readonly<Record<string, readonly number[]>> = {
 
 const TEXTS: Readonly<Record<string, readonly string[]>> = {
   assignmentStrategy: ['uniform', 'range'],
+  authBytes: [
+    '\0alice\0secret',
+    'alice\0alice\0secret',
+    'n,,n=alice,r=abcdef',
+    'n,a=bob,n=b=2Cb,r=x',
+    'c=biws,r=abcdef,p=AAAA',
+  ],
   clientSoftwareName: ['fuzz', 'ottla-fuzz', 'apache-kafka-java'],
   clientSoftwareVersion: ['1', '4.3.1'],
   entityType: ['user', 'client-id', 'ip'],

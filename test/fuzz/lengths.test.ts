@@ -65,7 +65,14 @@ function* lyingCases(known: KnownValues, onField: () => void): Generator<FuzzCas
           for (const lie of liesFor(node)) {
             node.lie = lie
             const request = writeRequest(tree)
-            yield { index, door: DOORS[index++ % 2]!, waitsForAnswers: false, steps: [() => request], raw: undefined }
+            yield {
+              index,
+              door: DOORS[index++ % 2]!,
+              isStranger: false,
+              waitsForAnswers: false,
+              steps: [() => request],
+              raw: undefined,
+            }
           }
           node.lie = undefined
         }

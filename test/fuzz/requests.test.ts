@@ -1,10 +1,13 @@
 /**
- * Hostile requests by the thousand, through both doors. OTTLA_FUZZ says how many (`npm run test:fuzz`: 200,000).
+ * Hostile requests by the thousand, through both doors, from strangers and from those who have signed in. OTTLA_FUZZ says how many (`npm run test:fuzz`: 200,000).
  *
  * A failing run prints its seed and the cases that were under way; OTTLA_FUZZ_SEED=S OTTLA_FUZZ_CASE=N,M runs just those.
  */
-import { expect, test } from 'vitest'
+import { rm, writeFile } from 'node:fs/promises'
+import { expect, onTestFinished, test } from 'vitest'
+import { type Caller, signInPlain } from '../server/auth/sign-in.ts'
 import { type ChildRelay, startChildRelay } from '../server/support/child-relay.ts'
+import { temporaryFolder } from '../support/relay.ts'
 import { RelayClient } from '../support/relay-client.ts'
 import { answerTimes } from './answer-times.ts'
 import { type FuzzCase, makeCase, VERSIONS_COUNT } from './cases.ts'
@@ -59,6 +62,8 @@ test(
   60_000 + COUNT * 10,
 )
 
+const signIn = (to: Caller) => signInPlain(to, 'alice', 'secret')
+
 class Attack {
   readonly relay: ChildRelay
   readonly healthy: RelayClient
@@ -69,20 +74,31 @@ class Attack {
   readonly #make: (index: number) => FuzzCase
 
   static async begin(): Promise<Attack> {
-    const config = { httpPort: 0, kafkaPort: 0, dataDir: '/data', groupInitialRebalanceDelayMs: 0 }
-    const relay = await startChildRelay({ config, inMemory: true })
-    const attack = new Attack(relay, await RelayClient.open(relay.websocket))
+    const dataDir = await temporaryFolder()
+    const usersFile = `${dataDir}.users`
+    await writeFile(usersFile, 'alice:secret\n')
+    onTestFinished(() => rm(usersFile))
+    const relay = await startChildRelay({
+      config: {
+        ...{ httpPort: 0, kafkaPort: 0, dataDir, usersFile, groupInitialRebalanceDelayMs: 0 },
+        saslEnabledMechanisms: ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512'],
+      },
+    })
+    // One each: answers come in order, and a ping would wait behind the topics that are made.
+    const [healthy, keeper] = [await RelayClient.open(relay.websocket), await RelayClient.open(relay.websocket)]
+    await Promise.all([signIn(healthy), signIn(keeper)])
+    const attack = new Attack(relay, healthy, keeper)
     await attack.#house.tidy()
     return attack
   }
 
-  constructor(relay: ChildRelay, healthy: RelayClient) {
+  constructor(relay: ChildRelay, healthy: RelayClient, keeper: RelayClient) {
     this.relay = relay
     this.healthy = healthy
     const known = new KnownValues()
-    const house = new House(healthy, known)
+    const house = new House(keeper, known)
     this.#house = house
-    this.flood = new Flood({ kafka: relay.kafka!, websocket: relay.websocket }, known)
+    this.flood = new Flood({ kafka: relay.kafka!, websocket: relay.websocket }, known, signIn)
     const sources = { seed: SEED, known, sessions: loadSessions(), topicIds: () => house.topicIds }
     this.#make = (index) => makeCase(index, sources)
     relay.onTrouble(({ what }) => this.troubles.push(`${what}\nunder way: ${described(this.flood.underWay)}`))

@@ -1,0 +1,21 @@
+/** What an operator should hear at the start: who could come in, or listen, at the address that was chosen. */
+import type { RelayConfig } from '../config.ts'
+
+const LOOPBACK = /^(127\.\d+\.\d+\.\d+|localhost|::1|\[::1\])$/i
+
+export function exposureWarnings(
+  { host, saslEnabledMechanisms, usersFile }: Pick<RelayConfig, 'host' | 'saslEnabledMechanisms' | 'usersFile'>,
+  hasUsers: boolean,
+): string[] {
+  const warnings: string[] = []
+  const isReachable = !LOOPBACK.test(host)
+  if (isReachable && saslEnabledMechanisms.length === 0)
+    warnings.push(`everybody who reaches ${host} may read and write everything: set sasl-enabled-mechanisms`)
+  if (isReachable && saslEnabledMechanisms.includes('PLAIN'))
+    warnings.push(
+      `passwords of PLAIN can be read by whoever is between ${host} and its clients: use SCRAM, or TLS in front`,
+    )
+  if (saslEnabledMechanisms.length > 0 && usersFile === '' && !hasUsers)
+    warnings.push('nobody can sign in: no users-file is given and no users have been made')
+  return warnings
+}
