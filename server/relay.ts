@@ -67,8 +67,10 @@ export async function createRelay(options: RelayOptions = {}): Promise<Relay> {
     throw error
   }
   if (kafkaMissing) logger.warn('kafka port taken', { reason: kafkaMissing })
-  const [firstUser] = core.services.authentication.users.stored()
-  for (const warning of exposureWarnings(config, firstUser !== undefined)) logger.warn('exposed', { warning })
+  const { isUsersFileOpen, users } = core.services.authentication
+  const [firstUser] = users.stored()
+  const findings = { hasUsers: firstUser !== undefined, isUsersFileOpen }
+  for (const warning of exposureWarnings(config, findings)) logger.warn('exposed', { warning })
   const { host, port } = listeners.http.address
   const kafka = listeners.kafka.address
   let closing: Promise<void> | undefined

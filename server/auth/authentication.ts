@@ -36,6 +36,8 @@ export interface AuthenticationOptions {
 export class Authentication {
   readonly mechanisms: readonly Mechanism[]
   readonly users: Users
+  /** Other accounts of this machine can read the passwords in it. */
+  readonly isUsersFileOpen: boolean
   /** How often somebody could not sign in, since the start. */
   failureCount = 0
   readonly #options: AuthenticationOptions
@@ -49,10 +51,13 @@ export class Authentication {
       if (options.config.saslEnabledMechanisms.length > 0) await facts.put(SECRET_KEY, secret)
     }
     const users = new Users(facts, await usersFromFile(options), Buffer.from(secret as string, 'base64'))
-    return new Authentication(options, users)
+    const { files, config } = options
+    const isOpen = config.usersFile !== '' && (await files.stat(config.usersFile))?.isOpenToOthers === true
+    return new Authentication(options, users, isOpen)
   }
 
-  constructor(options: AuthenticationOptions, users: Users) {
+  constructor(options: AuthenticationOptions, users: Users, isUsersFileOpen: boolean) {
+    this.isUsersFileOpen = isUsersFileOpen
     this.#options = options
     this.mechanisms = options.config.saslEnabledMechanisms as readonly Mechanism[]
     this.users = users

@@ -5,6 +5,8 @@ export interface Identity {
   name: string
   /** Wall clock; undefined when the mechanism sets no end. */
   expiresAtMs?: number
+  /** False from the moment on at which this is nobody any more. */
+  stillHolds?: () => boolean
 }
 
 export interface ExchangeStep {

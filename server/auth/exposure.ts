@@ -5,7 +5,7 @@ const LOOPBACK = /^(127\.\d+\.\d+\.\d+|localhost|::1|\[::1\])$/i
 
 export function exposureWarnings(
   { host, saslEnabledMechanisms, usersFile }: Pick<RelayConfig, 'host' | 'saslEnabledMechanisms' | 'usersFile'>,
-  hasUsers: boolean,
+  { hasUsers, isUsersFileOpen }: { hasUsers: boolean; isUsersFileOpen: boolean },
 ): string[] {
   const warnings: string[] = []
   const isReachable = !LOOPBACK.test(host)
@@ -17,5 +17,6 @@ export function exposureWarnings(
     )
   if (saslEnabledMechanisms.length > 0 && usersFile === '' && !hasUsers)
     warnings.push('nobody can sign in: no users-file is given and no users have been made')
+  if (isUsersFileOpen) warnings.push(`other accounts of this machine can read ${usersFile}: chmod 600`)
   return warnings
 }

@@ -17,7 +17,7 @@ export function plainExchange(users: Users): Exchange {
       if (!isRight || !isReal) throw new AuthenticationError(WRONG_CREDENTIALS)
       if (authorizedAs !== '' && authorizedAs !== user)
         throw new AuthenticationError('nobody acts for somebody else here')
-      return { reply: NOTHING, identity: { name: user } }
+      return { reply: NOTHING, identity: users.identityOf(user) }
     },
   }
 }

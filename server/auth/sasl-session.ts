@@ -4,7 +4,7 @@
  *   stranger --handshake--> choosing --tokens--> signed in --handshake--> signing in again --tokens--> signed in
  *
  * Invariants: who is signed in stays the same person for the connection's life; while signing in again the old session
- * holds until it ends; after a failure nothing more is taken.
+ * holds until it ends; after a failure nothing more is taken, so guesses that were sent in a row are one guess.
  */
 import { ErrorCode } from '../../protocol/errors.ts'
 import type { Authentication, Mechanism } from './authentication.ts'
@@ -24,7 +24,9 @@ export class SaslSession {
   #exchange: Exchange | undefined
   #takesBareTokens = false
   #isStepping = false
+  #hasFailed = false
   #user: string | undefined
+  #stillHolds: (() => boolean) | undefined
   /** By the monotonic clock. */
   #endsAt = Number.POSITIVE_INFINITY
 
@@ -52,12 +54,12 @@ export class SaslSession {
   }
 
   isOver(nowMonotonicMs: number): boolean {
-    return nowMonotonicMs >= this.#endsAt
+    return nowMonotonicMs >= this.#endsAt || this.#stillHolds?.() === false
   }
 
   /** NONE, UNSUPPORTED_SASL_MECHANISM or ILLEGAL_SASL_STATE. */
   handshake(mechanism: string, version: number): number {
-    if (!this.#authentication.isRequired || this.#isStepping) return ErrorCode.ILLEGAL_SASL_STATE
+    if (!this.#authentication.isRequired || this.#isStepping || this.#hasFailed) return ErrorCode.ILLEGAL_SASL_STATE
     if (!this.#authentication.isEnabled(mechanism)) return ErrorCode.UNSUPPORTED_SASL_MECHANISM
     this.#mechanism = mechanism
     this.#exchange = this.#authentication.begin(mechanism)
@@ -68,21 +70,24 @@ export class SaslSession {
   /** Rejects with AuthenticationError. */
   async authenticate(token: Uint8Array): Promise<Authenticated> {
     const exchange = this.#exchange
-    if (!exchange || this.#isStepping)
+    if (!exchange || this.#isStepping) {
+      this.#hasFailed = true
       throw new AuthenticationError('no mechanism was agreed on: SaslHandshake comes first')
+    }
     this.#isStepping = true
     try {
       const { reply, identity } = await exchange.step(token)
       return { reply, sessionLifetimeMs: identity ? this.#signIn(identity) : 0 }
     } catch (error) {
       this.#exchange = undefined
+      this.#hasFailed = true
       throw error
     } finally {
       this.#isStepping = false
     }
   }
 
-  #signIn({ name, expiresAtMs }: Identity): number {
+  #signIn({ name, expiresAtMs, stillHolds }: Identity): number {
     if (this.#user !== undefined && this.#user !== name)
       throw new AuthenticationError('a connection belongs to one user; open another one')
     const { clock, sessionMsMax } = this.#authentication
@@ -93,6 +98,7 @@ export class SaslSession {
     if (leftMs <= 0) throw new AuthenticationError('what was shown has expired')
     this.#exchange = undefined
     this.#user = name
+    this.#stillHolds = stillHolds
     this.#endsAt = clock.monotonic() + leftMs
     this.#onSignedIn()
     return Number.isFinite(leftMs) ? Math.floor(leftMs) : 0

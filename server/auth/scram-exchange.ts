@@ -44,7 +44,7 @@ export function scramExchange(mechanism: ScramMechanism, users: Users, random: R
       }
       isOver = true
       const serverFinal = finish(text, mechanism, begun)
-      return { reply: Buffer.from(serverFinal), identity: { name: begun.user } }
+      return { reply: Buffer.from(serverFinal), identity: users.identityOf(begun.user) }
     },
   }
 }

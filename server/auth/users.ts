@@ -2,11 +2,12 @@
  * Who may sign in with a password: those of the users file, which is read at the start, and those that an administrator
  * has made (AlterUserScramCredentials), which are facts of the engine. The latter come first.
  *
- * A name that nobody has gets a credential that no password fits, always the same for the same name, so that nobody can
- * find out by asking who is there.
+ * A name that nobody has gets a credential that no password fits, always the same for the same name, and of a kind that
+ * some user has: as many rounds, so that nobody can find out who is there by asking or by measuring time.
  */
 import { createHmac } from 'node:crypto'
 import type { Facts } from '../engine.ts'
+import type { Identity } from './exchange.ts'
 import {
   hashBytesOf,
   ITERATIONS_MIN,
@@ -34,6 +35,15 @@ type Stored = Partial<
   Record<ScramMechanism, { salt: string; iterations: number; storedKey: string; serverKey: string }>
 >
 
+/** Against what somebody is checked: the credential of a SCRAM mechanism, or for PLAIN the first that there is. */
+type Way = ScramMechanism | 'password'
+
+/** What can be seen of a credential from outside. */
+interface Kind {
+  mechanism: ScramMechanism
+  iterations: number
+}
+
 export interface FoundCredential {
   credential: ScramCredential
   /** False for somebody who is not there, or has none of this kind. */
@@ -47,6 +57,7 @@ export class Users {
   readonly #stored = new Map<string, Credentials>()
   readonly #waiting: Array<() => void> = []
   #running = 0
+  #kinds: Map<Way, Set<string>> | undefined
   #lastChange: Promise<void> = Promise.resolve()
 
   /** `secret` makes up the credentials of those who are not there. It must outlive restarts. */
@@ -78,11 +89,18 @@ export class Users {
     await this.#facts.put(KEY + name, isEmpty ? null : storable(credentials))
     if (isEmpty) this.#stored.delete(name)
     else this.#stored.set(name, credentials)
+    this.#kinds = undefined
+  }
+
+  /** A session lasts as long as its user: who is taken away is out. A new password leaves those who are in. */
+  identityOf(name: string): Identity {
+    return { name, stillHolds: () => this.#stored.has(name) || this.#fromFile.has(name) }
   }
 
   forScram(mechanism: ScramMechanism, name: string): FoundCredential {
     const found = this.#stored.get(name)?.[mechanism] ?? this.#fromFile.get(name)?.[mechanism]
-    return found ? { credential: found, isReal: true } : { credential: this.#madeUp(mechanism, name), isReal: false }
+    if (found) return { credential: found, isReal: true }
+    return { credential: this.#madeUp(name, this.#kindFor(name, mechanism)), isReal: false }
   }
 
   /** Any kind that the user has will do to check a password against. */
@@ -91,8 +109,8 @@ export class Users {
       const found = this.forScram(mechanism, name)
       if (found.isReal) return { mechanism, ...found }
     }
-    const mechanism = SCRAM_MECHANISMS[0]!
-    return { mechanism, ...this.forScram(mechanism, name) }
+    const kind = this.#kindFor(name, 'password')
+    return { mechanism: kind.mechanism, credential: this.#madeUp(name, kind), isReal: false }
   }
 
   /** For work that takes a thread for milliseconds: a flood of logins must not keep the log from syncing. */
@@ -108,13 +126,36 @@ export class Users {
     }
   }
 
-  #madeUp(mechanism: ScramMechanism, name: string): ScramCredential {
+  /** One of those that are in use, the same for the same name until others are. */
+  #kindFor(name: string, way: Way): Kind {
+    this.#kinds ??= this.#kindsInUse()
+    const kinds = [...(this.#kinds.get(way) ?? [])].sort()
+    const choice = createHmac('sha256', this.#secret).update(`kind\0${way}\0${name}`).digest().readUInt32BE()
+    const whenNone = `${way === 'password' ? SCRAM_MECHANISMS[0] : way} ${ITERATIONS_MIN}`
+    const [mechanism, iterations] = (kinds[choice % kinds.length] ?? whenNone).split(' ')
+    return { mechanism: mechanism as ScramMechanism, iterations: Number(iterations) }
+  }
+
+  #kindsInUse(): Map<Way, Set<string>> {
+    const kinds = new Map<Way, Set<string>>()
+    for (const credentials of [...this.#stored.values(), ...this.#fromFile.values()]) {
+      const own = SCRAM_MECHANISMS.filter((mechanism) => credentials[mechanism])
+      const note = (way: Way, mechanism: ScramMechanism) => {
+        kinds.set(way, (kinds.get(way) ?? new Set()).add(`${mechanism} ${credentials[mechanism]!.iterations}`))
+      }
+      for (const mechanism of own) note(mechanism, mechanism)
+      if (own[0]) note('password', own[0])
+    }
+    return kinds
+  }
+
+  #madeUp(name: string, { mechanism, iterations }: Kind): ScramCredential {
     const bytes = (what: string, count: number) =>
       createHmac('sha512', this.#secret).update(`${what}\0${mechanism}\0${name}`).digest().subarray(0, count)
     const keyBytes = hashBytesOf(mechanism)
     return {
-      salt: bytes('salt', SALT_BYTES),
-      iterations: ITERATIONS_MIN,
+      salt: bytes(`salt ${iterations}`, SALT_BYTES),
+      iterations,
       storedKey: bytes('stored', keyBytes),
       serverKey: bytes('server', keyBytes),
     }

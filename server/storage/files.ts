@@ -28,6 +28,8 @@ export interface OpenFile {
 export interface FileStat {
   sizeBytes: number
   isFolder: boolean
+  /** Other accounts of this machine may read it; left out where nobody can tell. */
+  isOpenToOthers?: boolean
 }
 
 export interface Files {

@@ -87,7 +87,7 @@ class NodeFiles implements Files {
   async stat(path: string): Promise<FileStat | undefined> {
     try {
       const stats = await call('stat', path, (done: Done<fs.Stats>) => fs.stat(path, done))
-      return { sizeBytes: stats.size, isFolder: stats.isDirectory() }
+      return { sizeBytes: stats.size, isFolder: stats.isDirectory(), isOpenToOthers: (stats.mode & 0o044) !== 0 }
     } catch (error) {
       if (error instanceof StorageError && error.code === 'ENOENT') return undefined
       throw error

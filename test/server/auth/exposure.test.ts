@@ -14,11 +14,15 @@ test.each<[string, Mechanisms, string, boolean, RegExp[]]>([
   ['10.0.0.1', ['PLAIN', 'SCRAM-SHA-512'], 'users', false, [/PLAIN/]],
   ['127.0.0.1', ['SCRAM-SHA-256'], '', false, [/nobody can sign in/]],
   ['127.0.0.1', ['SCRAM-SHA-256'], '', true, []],
+  ['127.0.0.1', ['SCRAM-SHA-256'], 'users-for-all', false, [/can read users-for-all: chmod 600/]],
   ['10.0.0.1', ['PLAIN'], '', false, [/PLAIN/, /nobody can sign in/]],
 ])(
   '[SAS-14] at %s with %j and users from "%s" (others: %s)',
   (host, saslEnabledMechanisms, usersFile, hasUsers, says) => {
-    const warnings = exposureWarnings({ host, saslEnabledMechanisms, usersFile }, hasUsers)
+    const warnings = exposureWarnings(
+      { host, saslEnabledMechanisms, usersFile },
+      { hasUsers, isUsersFileOpen: usersFile === 'users-for-all' },
+    )
     expect(warnings).toHaveLength(says.length)
     for (const [index, pattern] of says.entries()) expect(warnings[index]).toMatch(pattern)
   },

@@ -225,6 +225,18 @@ describe('exchanges that were tampered with', () => {
   })
 })
 
+test('[SAS-7] guesses that were sent in a row are one guess: what follows the first wrong one is not looked at', async () => {
+  const { overTcp } = await setUp()
+  const wire = await overTcp()
+  const attempts = ['guess', 'wonder:land'].flatMap((password) => [
+    wire.call(saslHandshake, { mechanism: 'PLAIN' }),
+    wire.call(saslAuthenticate, { authBytes: plainToken('alice', password) }),
+  ])
+  const outcomes = await Promise.allSettled(attempts)
+  expect(outcomes[1]).toMatchObject({ value: { errorCode: REFUSED } })
+  expect(outcomes.slice(2).map(({ status }) => status)).toEqual(['rejected', 'rejected'])
+})
+
 test('[SAS-8] who is not there is salted like the others, and the same at each question and after a restart', async () => {
   const { relay, overTcp, usersFile } = await setUp()
   const saltOf = async (wire: KafkaWire, user: string) =>
@@ -338,6 +350,25 @@ describe('users that an administrator makes', () => {
       results: [{ errorCode: 0 }],
     })
     expect(await signInPlain(await open(), 'carol', 'first')).toMatchObject({ errorCode: REFUSED })
+  })
+
+  test('[SAS-15] who is taken away is out at once; a new password leaves those who are in', async () => {
+    const { overTcp, overWebSocket } = await setUp()
+    const admin = await overTcp()
+    await signInPlain(admin, 'alice', 'wonder:land')
+    const change = (upsertions: Awaited<ReturnType<typeof upsertion>>[], names: string[] = []) =>
+      admin.call(alterUserScramCredentials, { deletions: names.map((name) => ({ name, mechanism: 1 })), upsertions })
+    await change([await upsertion('carol', 'first'), await upsertion('bob', 'over the file')])
+    const [carol, bob] = [await overWebSocket(), await overWebSocket()]
+    await signInScram(carol, 'SCRAM-SHA-256', 'carol', 'first')
+    await signInScram(bob, 'SCRAM-SHA-256', 'bob', 'over the file')
+    await change([await upsertion('carol', 'second')], ['bob'])
+    expect(await signInPlain(await overTcp(), 'carol', 'first')).toMatchObject({ errorCode: REFUSED })
+    expect(await carol.call(ping, { clientTimeMs: 1 })).toMatchObject({ clientTimeMs: 1 })
+    await change([], ['carol'])
+    expect(await carol.waitForClose()).toEqual({ code: 4401, reason: 'the session has ended; sign in again' })
+    // Who is in the users file is still somebody.
+    expect(await bob.call(ping, { clientTimeMs: 2 })).toMatchObject({ clientTimeMs: 2 })
   })
 
   test('[SAS-12] what cannot be kept is refused with its code, and changes nothing of that user', async () => {
