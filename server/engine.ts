@@ -45,6 +45,8 @@ export interface Engine {
   readonly clusterId: string
   /** How far the log of topics and other metadata is. */
   readonly metadataPosition: { leaderEpoch: number; highWatermark: number }
+  /** Why no change of topics can be written. */
+  readonly metadataFault: string | undefined
   /** Another number after each topic that was made, grown or deleted. */
   readonly topicsVersion: number
   readonly facts: Facts

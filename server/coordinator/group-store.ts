@@ -47,6 +47,7 @@ export class GroupStore {
   #configs = new Map<string, GroupOverrides>()
   #pendingBytes: PendingBytes = { used: 0 }
   #refusal: number = ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
+  #fault: string | undefined
   /** Grows with each loading, so that what belongs to a state that was dropped is recognised. */
   #epoch = 0
   #reloadTimer: Timer | undefined
@@ -59,6 +60,11 @@ export class GroupStore {
   /** The error that every request gets; NONE when the state is that of the log. */
   get refusal(): number {
     return this.#refusal
+  }
+
+  /** Why the log could not be read when it was last tried. */
+  get fault(): string | undefined {
+    return this.#fault
   }
 
   get groups(): ReadonlyMap<string, HeldGroup> {
@@ -106,6 +112,7 @@ export class GroupStore {
       })
     } catch (error) {
       logger.error('consumer groups are out of service', { error: String(error) })
+      this.#fault = error instanceof Error ? error.message : String(error)
       this.#refusal = ErrorCode.COORDINATOR_NOT_AVAILABLE
       if (log.isOnline && error instanceof StorageError) this.#readAgain()
       return
@@ -114,6 +121,7 @@ export class GroupStore {
     for (const { machine } of groups.values()) if (machine.type === 'consumer') machine.resume(this.#now())
     this.#groups = groups
     this.#refusal = ErrorCode.NONE
+    this.#fault = undefined
     this.#options.onLoaded()
   }
 

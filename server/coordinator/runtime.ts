@@ -136,6 +136,11 @@ export class GroupCoordinator {
     return this.#classic.waitingCount
   }
 
+  /** Why groups are out of service. */
+  get fault(): string | undefined {
+    return this.#store.fault
+  }
+
   /** Nothing is known of groups yet, but will be. */
   get isLoading(): boolean {
     return this.#store.isLoading

@@ -149,6 +149,10 @@ export class EmbeddedEngine implements Engine {
     )
   }
 
+  get metadataFault(): string | undefined {
+    return this.#metadata.fault
+  }
+
   get metadataPosition(): { leaderEpoch: number; highWatermark: number } {
     return this.#metadata.position
   }

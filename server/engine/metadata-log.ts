@@ -44,6 +44,11 @@ export class MetadataLog {
     return { leaderEpoch, highWatermark }
   }
 
+  /** Why no change can be written. */
+  get fault(): string | undefined {
+    return this.#log.fault?.message
+  }
+
   /** What a backup takes. */
   hold(): HeldFiles {
     return this.#log.hold()

@@ -3,12 +3,13 @@
  *
  *   GET /            the page; /client.js the browser client as one ES module
  *   GET /livez       200 while the process answers
- *   GET /readyz      200 when every partition is served, else 503 with what is not; room on the disk, and how compaction goes
+ *   GET /readyz      200 when everything is served, else 503 with what is not; room on the disk, and how compaction goes
  *   GET / (upgrade)  WebSocket
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { outOfService } from '../readiness.ts'
 import type { Services } from '../services.ts'
 import { listen } from './listen.ts'
 import { isOriginAllowed, type OriginPolicy } from './origin.ts'
@@ -103,11 +104,7 @@ export class HttpListener {
   }
 
   #answerReady(response: ServerResponse): void {
-    const offline = [...this.#services.engine.topics()].flatMap(({ name, partitions }) =>
-      partitions.flatMap((log, partition) =>
-        log.state === 'offline' ? [{ topic: name, partition, reason: log.fault?.message ?? 'offline' }] : [],
-      ),
-    )
+    const offline = outOfService(this.#services)
     const status = offline.length === 0 ? 'ready' : 'degraded'
     const [disk, compaction] = [this.#services.space.status, this.#services.compaction.status]
     answer(response, offline.length === 0 ? 200 : 503, { status, offline, disk, compaction })

@@ -20,11 +20,12 @@ export class PatientClock {
     this.#monotonicMs = clock.monotonic()
   }
 
+  /** Whole milliseconds: it is written into batches. */
   now(): number {
     const monotonicMs = this.#clock.monotonic()
     this.#nowMs = Math.min(this.#clock.now(), this.#nowMs + 2 * (monotonicMs - this.#monotonicMs))
     this.#monotonicMs = monotonicMs
-    return this.#nowMs
+    return Math.floor(this.#nowMs)
   }
 
   /** How far the wall clock is ahead, if that is more than an hour. */

@@ -164,7 +164,7 @@ export class FaultPlan {
     this.#relay.disk.trouble = trouble
     this.#later(500, 10_000, () => {
       this.#relay.disk.trouble = NO_TROUBLE
-      // An operator sees that a partition is offline.
+      // An operator sees that something is out of service.
       this.#later(100, 5_000, () => this.#relay.isUp && this.#relay.isDegraded && this.#killRelay())
     })
   }

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 
-const SEEDS = Number(process.env.OTTLA_SEEDS ?? 120)
+const SEEDS = Number(process.env.OTTLA_SEEDS ?? 500)
 const script = fileURLToPath(new URL('./run.mjs', import.meta.url))
 
 test(`[SIM-1] ${SEEDS} simulated worlds with crashes, cut networks, failing disks and wrong clocks keep every promise`, async () => {

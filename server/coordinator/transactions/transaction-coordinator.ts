@@ -85,6 +85,11 @@ export class TransactionCoordinator {
     return this.#log.hold()
   }
 
+  /** Why transactions are out of service. */
+  get fault(): string | undefined {
+    return this.#store.fault
+  }
+
   /** Bytes that transactional ids take on disk. */
   get sizeBytes(): number {
     return this.#log.sizeBytes

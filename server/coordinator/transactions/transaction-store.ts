@@ -43,6 +43,7 @@ export class TransactionStore {
   #producers = new Map<string, HeldProducer>()
   #byProducerId = new Map<number, HeldProducer>()
   #refusal: number = ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
+  #fault: string | undefined
   /** Grows with each loading, so that what belongs to a state that was dropped is recognised. */
   #epoch = 0
   #reloadTimer: Timer | undefined
@@ -62,6 +63,11 @@ export class TransactionStore {
 
   get isReady(): boolean {
     return this.#refusal === ErrorCode.NONE
+  }
+
+  /** Why the log could not be read when it was last tried. */
+  get fault(): string | undefined {
+    return this.#fault
   }
 
   /** Throws KafkaError while the state is not that of the log. */
@@ -90,6 +96,7 @@ export class TransactionStore {
       })
     } catch (error) {
       logger.error('transactions are out of service', { error: String(error) })
+      this.#fault = error instanceof Error ? error.message : String(error)
       this.#refusal = ErrorCode.COORDINATOR_NOT_AVAILABLE
       if (log.isOnline && error instanceof StorageError) this.#readAgain(READ_AGAIN_MS)
       return
@@ -98,6 +105,7 @@ export class TransactionStore {
     if (this.#options.mustWait()) return this.#readAgain(RELOAD_DELAY_MS)
     for (const record of stored.values()) this.#restore(record)
     this.#refusal = ErrorCode.NONE
+    this.#fault = undefined
     this.#options.onLoaded()
   }
 

@@ -81,6 +81,22 @@ test('[CMP-2] a tombstone stays delete.retention.ms from the pass that first met
   await log.close()
 })
 
+test('[CMP-2] a tombstone goes in its time also behind a wall clock that runs ahead, between two milliseconds', async () => {
+  const clock = new HandClock()
+  const log = await openCompacted({ clock, config: { deleteRetentionMs: 0 } })
+  await write(log, [['a', null]])
+  await roll(log)
+  clock.jumpWallTo(clock.now() + 3_600_000)
+  clock.advance(0.3)
+  const report = await compact(log)
+  expect(report.skipped).toEqual([])
+  clock.advance(1)
+  expect(await log.compactionNeed()).toMatchObject({ reason: 'tombstones' })
+  await compact(log)
+  expect(await entriesFrom(log)).toEqual([])
+  await log.close()
+})
+
 describe.each([1, 2, 3, 4] as const)('batches of codec %i', (codec: CodecId) => {
   test('[CMP-3] keep their codec, and what is left reads as it was sent', async () => {
     const log = await openCompacted({ config: { segmentBytes: 4000 } })

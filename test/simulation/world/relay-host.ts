@@ -4,6 +4,7 @@ import type { Socket } from 'node:net'
 import { allowAll } from '../../../server/authorizer.ts'
 import { type RelayConfig, relayConfigDefaults } from '../../../server/config.ts'
 import type { LogFields, Logger } from '../../../server/logger.ts'
+import { outOfService } from '../../../server/readiness.ts'
 import { openRelayCore, type RelayCore } from '../../../server/relay-core.ts'
 import type { PowerCutModel } from '../../../server/storage/memory-files.ts'
 import { Disk } from './disk.ts'
@@ -39,10 +40,9 @@ export class RelayHost {
     return this.state === 'up'
   }
 
-  /** Some partition of this relay no longer takes writes, and only a restart brings it back. */
+  /** Something of this relay is out of service, and only a restart brings it back. */
   get isDegraded(): boolean {
-    const topics = [...(this.core?.services.engine.topics() ?? [])]
-    return topics.some(({ partitions }) => partitions.some((log) => log.state === 'offline'))
+    return this.core !== undefined && outOfService(this.core.services).length > 0
   }
 
   start(): void {
