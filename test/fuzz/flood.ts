@@ -6,6 +6,7 @@ import { type AnyApi, API_VERSIONS_KEY, type Api, decodeResponse, encodeRequest 
 import { Reader } from '../../protocol/bytes/reader.ts'
 import { CloseCode, PUSH_CORRELATION_ID } from '../../protocol/messages/offset-protocol.ts'
 import { apiVersions } from '../../protocol/messages/versions.ts'
+import { relayConfigDefaults } from '../../server/config.ts'
 import type { Caller } from '../server/auth/sign-in.ts'
 import type { FuzzCase } from './cases.ts'
 import { KnownValues } from './known-values.ts'
@@ -95,7 +96,7 @@ export class Flood {
     else {
       this.outcome.refused++
       const { close } = visitor.wire
-      const isTooLarge = fuzzCase.isStranger && close?.code === CloseCode.messageTooBig
+      const isTooLarge = close?.code === CloseCode.messageTooBig && (fuzzCase.isStranger || sent.some(isAboveLimit))
       if (fuzzCase.door === 'websocket' && !fuzzCase.raw && !isTooLarge && !isReasoned(close))
         this.#note(fuzzCase.index, `closed with ${JSON.stringify(close)}`, sent)
     }
@@ -221,6 +222,9 @@ function readAnswer(api: AnyApi, asked: number, reader: Reader): Node {
 }
 
 /** 1011 only where a write that wants no answer failed: closing is the one way to say so. */
+/** A request in hex. Batches that repeat can be larger than any message may be. */
+const isAboveLimit = (request: string) => request.length / 2 > relayConfigDefaults.maxRequestBytes
+
 function isReasoned(close: Wire['close']): boolean {
   if (!close || close.reason === '') return false
   return [4400, 4401, 4409].includes(close.code) || (close.code === 1011 && close.reason.startsWith('acks=0'))
