@@ -53,7 +53,10 @@ const PIECE_RECORDS = 64
 export class AssignedPartition implements TopicPartition {
   readonly topic: string
   readonly partition: number
-  topicId = ''
+  /** Of the topic that is read; known from the start where the group divides topics by their ids. */
+  topicId: string
+  /** The group means the topic of this id alone: one that is made anew under its name is not this partition's. */
+  readonly isOfId: boolean
   /** The offset after what was finished; -1 while the start is not known. */
   processedTo = -1
   /** The offset that is to be committed; behind `processedTo` where the application says when. */
@@ -79,9 +82,14 @@ export class AssignedPartition implements TopicPartition {
   #idle: Array<() => void> = []
 
   /** `onProgress` is told when `processedTo` has moved. */
-  constructor({ topic, partition }: TopicPartition, onProgress: (partition: AssignedPartition) => void) {
+  constructor(
+    { topic, partition, topicId }: TopicPartition & { topicId?: string },
+    onProgress: (partition: AssignedPartition) => void,
+  ) {
     this.topic = topic
     this.partition = partition
+    this.topicId = topicId ?? ''
+    this.isOfId = topicId !== undefined
     this.#onProgress = onProgress
   }
 
@@ -202,6 +210,11 @@ export class AssignedPartition implements TopicPartition {
   committed(offset: number): void {
     this.committedTo = offset
     this.#epochs.forgetBefore(offset)
+  }
+
+  /** There is no such topic any more, so nothing waits to be committed. */
+  cannotCommit(): void {
+    this.commitTo = this.committedTo
   }
 
   pause(): void {

@@ -13,11 +13,15 @@ import type { Random } from '../../protocol/lib/random.ts'
 import { Backoff } from '../backoff.ts'
 import type { Lanes } from '../consumer/lanes.ts'
 import type { Isolation } from '../consumer/source.ts'
-import { asOttlaError } from '../errors.ts'
+import type { TopicInfo } from '../core.ts'
+import { asOttlaError, OttlaError } from '../errors.ts'
 import { untilLive } from '../when-live.ts'
 import { AssignedPartition } from './assigned-partition.ts'
 import type { Committer } from './committer.ts'
 import type { ConsumerEvents } from './events.ts'
+import { FirstSight } from './first-sight.ts'
+import { GroupRefusal } from './group-refusal.ts'
+import type { Membership } from './membership.ts'
 import type { GroupReadOptions } from './options.ts'
 import { type StartOffset, startOffsets } from './start-offsets.ts'
 import { groupByTopic, keyOf, type TopicPartition } from './topic-partition.ts'
@@ -31,6 +35,7 @@ export interface AssignmentOptions {
   random: Random
   codecs: CodecRegistry
   committer: Committer
+  membership: Pick<Membership, 'claim' | 'refused'>
   events: ConsumerEvents
   /** Works through the partition until it is halted. */
   work(partition: AssignedPartition): void
@@ -43,6 +48,7 @@ export class Assignment {
   readonly #options: AssignmentOptions
   readonly #partitions = new Map<string, AssignedPartition>()
   readonly #over = new AbortController()
+  readonly #firstSight = new FirstSight()
 
   constructor(options: AssignmentOptions) {
     this.#options = options
@@ -61,15 +67,20 @@ export class Assignment {
     return list ? list.flatMap((at) => this.get(at) ?? []) : this.partitions
   }
 
-  async add(list: readonly TopicPartition[]): Promise<void> {
+  /** This topic is about to be read: what is added to it from now on is new. */
+  expect(topic: TopicInfo): void {
+    this.#firstSight.note(topic)
+  }
+
+  async add(list: ReadonlyArray<TopicPartition & { topicId?: string }>): Promise<void> {
     const { events, work } = this.#options
     if (this.#over.signal.aborted) return
     const added = list.map((at) => new AssignedPartition(at, (partition) => this.#progressed(partition)))
     for (const partition of added) this.#partitions.set(keyOf(partition), partition)
     events.changed()
     if (added.length === 0) return
-    await events.assigned(list)
-    await this.#open(added)
+    await events.assigned(list.map(({ topic, partition }) => ({ topic, partition })))
+    await this.#openAll(added)
     for (const partition of added) work(partition)
   }
 
@@ -101,6 +112,18 @@ export class Assignment {
 
   // --- the inside ------------------------------------------------------------------------------------------------
 
+  /** One topic that has gone meanwhile holds up none of the others. */
+  async #openAll(partitions: readonly AssignedPartition[]): Promise<void> {
+    try {
+      await this.#open(partitions)
+    } catch (error) {
+      if (!isMissing(error) || !partitions.every(({ isOfId }) => isOfId)) throw error
+      for (const partition of partitions) {
+        await this.#open([partition]).catch((missing: unknown) => this.#feedFailed(partition, missing))
+      }
+    }
+  }
+
   async #open(partitions: readonly AssignedPartition[]): Promise<void> {
     const starts = await this.#retrying(partitions, () => this.#startOffsets(partitions))
     if (!starts) return
@@ -116,12 +139,22 @@ export class Assignment {
   }
 
   async #startOffsets(partitions: readonly AssignedPartition[]): Promise<Map<string, StartOffset>> {
-    const { lanes, groupId, options } = this.#options
+    const { lanes, groupId, options, membership } = this.#options
     for (const { topic } of groupByTopic(partitions)) {
-      const { id } = await lanes.main.metadata.lookUp(topic)
-      for (const partition of partitions) if (partition.topic === topic) partition.topicId = id
+      const info = await lanes.main.metadata.lookUp(topic)
+      this.#firstSight.note(info)
+      for (const partition of partitions)
+        if (partition.topic === topic && !partition.isOfId) partition.topicId = info.id
     }
-    return startOffsets(lanes.main, groupId, partitions, options.from ?? 'end', isolationOf(options))
+    const { claim } = membership
+    const query = { groupId, claim, partitions, from: options.from ?? 'end', isolation: isolationOf(options) }
+    try {
+      return await startOffsets(lanes.main, { ...query, isLater: (at) => this.#firstSight.isLater(at) })
+    } catch (error) {
+      if (!(error instanceof GroupRefusal)) throw error
+      if (claim) membership.refused(claim, error.errorCode)
+      throw new OttlaError('RELAY', { message: error.message, kafkaCode: error.errorCode, retriable: true })
+    }
   }
 
   #openOne(partition: AssignedPartition, { offset, leaderEpoch }: StartOffset): void {
@@ -139,11 +172,14 @@ export class Assignment {
     })
   }
 
-  /** A topic made anew under its name is read from its own beginning, as the group has nothing of it. */
+  /**
+   * A topic made anew under its name is read from its own beginning, as the group has nothing of it. Where the group divides
+   * topics by their ids it takes this one back, and gives the new one to whom it likes.
+   */
   async #feedFailed(partition: AssignedPartition, error: unknown): Promise<void> {
     const { lanes, clock } = this.#options
     if (!isMissing(error)) throw error
-    while (!partition.isHalted) {
+    while (!partition.isHalted && !partition.isOfId) {
       lanes.main.metadata.forget(partition.topic)
       try {
         return await this.#open([partition])

@@ -42,6 +42,8 @@ export interface ClassicMembershipOptions extends ClassicIdentity {
 }
 
 const RETRY = { delayMsFirst: 100, delayMsMax: 5_000 }
+/** After stepping out: a page that is still there by then has come back. */
+const COME_BACK_MS = 1_000
 
 export class ClassicMembership implements Membership {
   readonly #options: ClassicMembershipOptions
@@ -59,6 +61,7 @@ export class ClassicMembership implements Membership {
   #news: 'rebalance' | 'lost' | undefined
   #wake: () => void = () => {}
   #leaseTimer: Timer | undefined
+  #hasSteppedOut = false
   #partitionCounts = new Map<string, number>()
   #countedAtMs = 0
   #leaving: Promise<void> | undefined
@@ -88,7 +91,7 @@ export class ClassicMembership implements Membership {
   get claim(): MemberClaim | undefined {
     if (this.#generation < 0) return undefined
     const { groupInstanceId } = this.#options
-    return { memberId: this.#memberId, generation: this.#generation, groupInstanceId }
+    return { protocol: 'classic', memberId: this.#memberId, generation: this.#generation, groupInstanceId }
   }
 
   start(): void {
@@ -106,6 +109,15 @@ export class ClassicMembership implements Membership {
   refused(claim: MemberClaim, errorCode: number): void {
     if (this.#state !== 'member' || claim.generation !== this.#generation) return
     if (claim.memberId === this.#memberId) this.#told(errorCode)
+  }
+
+  stepOut(lastWords: (session: Session, claim: MemberClaim) => void): void {
+    const { claim } = this
+    if (!claim || this.#state === 'left') return
+    lastWords(this.#options.session, claim)
+    if (claim.groupInstanceId === null) void this.#requests.leave(claim.memberId)
+    this.#hasSteppedOut = true
+    this.#lose(GroupCode.UNKNOWN_MEMBER_ID)
   }
 
   leave(): Promise<void> {
@@ -130,12 +142,18 @@ export class ClassicMembership implements Membership {
     const { signal } = this.#over
     while (!signal.aborted) {
       try {
+        if (this.#hasSteppedOut) await this.#comeBack()
         await untilLive(this.#options.session, signal)
         await this.#takePart()
       } catch (error) {
         if (!signal.aborted) await this.#recover(error)
       }
     }
+  }
+
+  async #comeBack(): Promise<void> {
+    await sleep(this.#options.clock, COME_BACK_MS, this.#over.signal).catch(() => {})
+    this.#hasSteppedOut = false
   }
 
   /** One generation: from joining to the reason for the next. */
@@ -148,7 +166,7 @@ export class ClassicMembership implements Membership {
     this.#news = undefined
     this.#renewLease()
     const { session, clock, heartbeatMs } = this.#options
-    const heartbeats = new Heartbeats({ session, clock, intervalMs: heartbeatMs, beat: () => this.#beat() })
+    const heartbeats = new Heartbeats({ session, clock, firstInMs: heartbeatMs, beat: () => this.#beat() })
     try {
       await this.#adopt(part)
       this.#backoff.reset()
@@ -218,12 +236,18 @@ export class ClassicMembership implements Membership {
     this.#owned = without(this.#owned, partitions)
   }
 
-  async #beat(): Promise<void> {
+  async #beat(): Promise<number> {
     const { claim } = this
-    if (!claim) return
+    if (claim) await this.#beatAs(claim)
+    return this.#options.heartbeatMs
+  }
+
+  async #beatAs(claim: MemberClaim): Promise<void> {
+    const sentAt = this.#lease.now()
     try {
       const errorCode = await this.#requests.heartbeat(claim.memberId, claim.generation)
-      if (errorCode === 0 || errorCode === GroupCode.REBALANCE_IN_PROGRESS) this.#renewLease()
+      if (claim.generation === this.#generation && (errorCode === 0 || errorCode === GroupCode.REBALANCE_IN_PROGRESS))
+        this.#renewLease(sentAt)
       if (errorCode !== 0) this.refused(claim, errorCode)
       else if (this.#isLeader) await this.#lookForChanges()
     } catch {
@@ -290,8 +314,8 @@ export class ClassicMembership implements Membership {
     this.#options.events.failed(error instanceof GroupRefusal ? refusalError(this.#options.groupId, error) : error)
   }
 
-  #renewLease(): void {
-    this.#lease.renew()
+  #renewLease(from = this.#lease.now()): void {
+    this.#lease.renew(from)
     this.#leaseTimer?.cancel()
     this.#leaseTimer = this.#options.clock.setTimer(this.#lease.remainingMs + 1, () => void this.holdsLease())
   }

@@ -3,6 +3,7 @@ import { NULL_UUID } from '../../protocol/lib/uuid.ts'
 import { offsetCommit, offsetFetch } from '../../protocol/messages/group-offsets.ts'
 import { kafkaFailure } from '../kafka-failure.ts'
 import type { Session } from '../session.ts'
+import { GroupRefusal, isAboutClaim } from './group-refusal.ts'
 import type { MemberClaim } from './membership.ts'
 import { keyOf, type TopicPartition } from './topic-partition.ts'
 
@@ -32,10 +33,14 @@ function byTopic<T extends IdentifiedPartition>(
 const isSame = (asked: { name: string; topicId: string }, answered: { name: string; topicId: string }) =>
   answered.topicId === NULL_UUID ? answered.name === asked.name : answered.topicId === asked.topicId
 
-/** What is committed, by partition; nothing where nothing is. Rejects OttlaError, retriable while offsets are not stable. */
+/**
+ * What is committed, by partition; nothing where nothing is. Rejects OttlaError, retriable while offsets are not stable, and
+ * GroupRefusal when the group does not know this member, or in another epoch.
+ */
 export async function fetchCommitted(
   session: Session,
   groupId: string,
+  claim: MemberClaim | undefined,
   partitions: readonly IdentifiedPartition[],
 ): Promise<Map<string, Committed>> {
   const topics = byTopic(partitions)
@@ -43,9 +48,12 @@ export async function fetchCommitted(
     ...{ name, topicId },
     partitionIndexes: list.map(({ partition }) => partition),
   }))
-  const answer = await session.call(offsetFetch, { groups: [{ groupId, topics: asked }], requireStable: true })
-  const [group] = answer.groups
+  // Members of the classic protocol look up what anybody may.
+  const member = claim?.protocol === 'consumer' ? { memberId: claim.memberId, memberEpoch: claim.generation } : {}
+  const request = { groups: [{ groupId, ...member, topics: asked }], requireStable: true }
+  const [group] = (await session.call(offsetFetch, request)).groups
   const what = `OffsetFetch of group ${groupId}`
+  if (group && isAboutClaim(group.errorCode)) throw new GroupRefusal(what, group.errorCode)
   if (group?.errorCode !== 0) throw kafkaFailure(group?.errorCode ?? -1, what)
   const found = new Map<string, Committed>()
   for (const topic of topics) {

@@ -15,8 +15,8 @@ import { kafkaFailure } from '../kafka-failure.ts'
 import type { Session } from '../session.ts'
 import { untilLive } from '../when-live.ts'
 import type { AssignedPartition } from './assigned-partition.ts'
-import { commitOffsets } from './committed-offsets.ts'
-import { GroupCode, isTemporary } from './group-refusal.ts'
+import { type Committed, commitOffsets, type IdentifiedPartition } from './committed-offsets.ts'
+import { GroupCode, isAboutClaim, isTemporary } from './group-refusal.ts'
 import type { MemberClaim, Membership } from './membership.ts'
 import { keyOf } from './topic-partition.ts'
 
@@ -35,8 +35,9 @@ export interface CommitterOptions {
 }
 
 const RETRY = { delayMsFirst: 100, delayMsMax: 5_000 }
-/** A stale or unknown member in groups of the newer protocol. */
-const STALE_MEMBER_EPOCH = 113
+/** The topic was deleted, or made anew: what was read of it is nobody's any more. */
+const UNKNOWN_TOPIC = 3
+const UNKNOWN_TOPIC_ID = 100
 
 const isDirty = (partition: AssignedPartition) =>
   !partition.isOver && partition.commitTo >= 0 && partition.commitTo !== partition.committedTo
@@ -77,6 +78,12 @@ export class Committer {
     } finally {
       this.#flushes--
     }
+  }
+
+  /** What is to be committed of it now. */
+  offsetOf(partition: AssignedPartition): IdentifiedPartition & Committed {
+    const { topic, topicId, partition: number, commitTo: offset, commitEpoch: leaderEpoch } = partition
+    return { topic, topicId, partition: number, offset, leaderEpoch, metadata: this.#options.metadata(partition) }
   }
 
   stop(): void {
@@ -123,16 +130,14 @@ export class Committer {
 
   async #commit(dirty: readonly AssignedPartition[], claim: MemberClaim): Promise<void> {
     if (dirty.length === 0) return
-    const { session, groupId, metadata } = this.#options
-    const offsets = dirty.map((partition) => ({
-      ...{ partition: partition.partition, topic: partition.topic, topicId: partition.topicId },
-      ...{ offset: partition.commitTo, leaderEpoch: partition.commitEpoch, metadata: metadata(partition) },
-    }))
+    const { session, groupId } = this.#options
+    const offsets = dirty.map((partition) => this.offsetOf(partition))
     const codes = await commitOffsets(session, groupId, claim, offsets)
     let refusal = 0
     for (const [index, partition] of dirty.entries()) {
       const errorCode = codes.get(keyOf(partition)) ?? 0
       if (errorCode === 0) partition.committed(offsets[index]!.offset)
+      else if (errorCode === UNKNOWN_TOPIC || errorCode === UNKNOWN_TOPIC_ID) partition.cannotCommit()
       else refusal = errorCode
     }
     if (refusal === 0) this.#backoff.reset()
@@ -141,12 +146,7 @@ export class Committer {
 
   async #refused(claim: MemberClaim, errorCode: number): Promise<void> {
     const { membership, groupId } = this.#options
-    const isAboutClaim =
-      errorCode === GroupCode.ILLEGAL_GENERATION ||
-      errorCode === GroupCode.UNKNOWN_MEMBER_ID ||
-      errorCode === GroupCode.FENCED_INSTANCE_ID ||
-      errorCode === STALE_MEMBER_EPOCH
-    if (isAboutClaim) membership.refused(claim, errorCode)
+    if (isAboutClaim(errorCode)) membership.refused(claim, errorCode)
     else if (errorCode !== GroupCode.REBALANCE_IN_PROGRESS && !isTemporary(errorCode)) {
       return this.#options.onFailed(kafkaFailure(errorCode, `committing offsets of group ${groupId}`))
     }

@@ -18,13 +18,14 @@ import type { Topic } from '../topic.ts'
 import { whenLive } from '../when-live.ts'
 import type { AssignedPartition } from './assigned-partition.ts'
 import { Assignment } from './assignment.ts'
-import { assignorsOf } from './assignors/names.ts'
-import { ClassicMembership } from './classic-membership.ts'
+import { commitOffsets } from './committed-offsets.ts'
 import { Committer } from './committer.ts'
+import type { MatchingTopics } from './consumer.ts'
 import { type ConsumerStatus, partitionStatus } from './consumer-status.ts'
 import { groupError, handlerError } from './errors.ts'
 import type { ConsumerEvents } from './events.ts'
 import { FailureDesk } from './failure-desk.ts'
+import { joinGroup, REBALANCE_TIMEOUT_MS } from './join-group.ts'
 import type { Membership } from './membership.ts'
 import type { GroupOptions, GroupReadOptions, HandlerContext, ReadableTopic } from './options.ts'
 import { workThrough } from './partition-worker.ts'
@@ -36,6 +37,7 @@ export interface EngineParts {
   groupId: string
   group: GroupOptions
   topics: ReadonlyArray<ReadableTopic<unknown, unknown>>
+  matching: MatchingTopics | undefined
   options: GroupReadOptions
   lanes: Lanes
   clock: Clock
@@ -72,7 +74,7 @@ export class ConsumerEngine {
   readonly #assignment: Assignment
   readonly #slots: Slots
   readonly #policy: RetryPolicy
-  readonly #typers: ReadonlyMap<string, Typer>
+  readonly #typers: Map<string, Typer>
   readonly #closed = new AbortController()
   #failure: OttlaError | undefined
   #closing: Promise<void> | undefined
@@ -104,6 +106,7 @@ export class ConsumerEngine {
       ...parts,
       events,
       committer: this.#committer,
+      membership: this.#membership,
       work: (partition) => void this.#workOn(partition),
       fail: (error) => this.#fail(error),
     })
@@ -118,8 +121,15 @@ export class ConsumerEngine {
     this.#closed.signal.addEventListener('abort', () => signal?.removeEventListener('abort', onAbort))
     this.#membership.start()
     // A topic that is not there is a mistake when reading begins. One that goes later may come again.
-    const lookUp = () => Promise.all(topics.map(({ name }) => lanes.main.metadata.lookUp(name)))
+    const lookUp = () => Promise.all(topics.map(({ name }) => this.#expect(name)))
     whenLive(lanes.main, this.#closed.signal, lookUp).catch((error: unknown) => this.#fail(error))
+  }
+
+  async #expect(topic: string): Promise<void> {
+    const { metadata } = this.#parts.lanes.main
+    // As it is now, not as it was when this client last looked.
+    metadata.forget(topic)
+    this.#assignment.expect(await metadata.lookUp(topic))
   }
 
   get status(): ConsumerStatus {
@@ -173,21 +183,26 @@ export class ConsumerEngine {
     this.#committer.touch()
   }
 
+  /** The page is going: what is done is committed and the group left, without waiting for anything. */
+  stepOut(): void {
+    const { groupId } = this.#parts
+    const dirty = this.#assignment.partitions.filter(({ commitTo, committedTo }) => commitTo > committedTo)
+    this.#membership.stepOut((session, claim) => {
+      const offsets = dirty.map((partition) => this.#committer.offsetOf(partition))
+      if (offsets.length > 0) void commitOffsets(session, groupId, claim, offsets).catch(() => {})
+    })
+  }
+
   /** Idempotent. */
   close(): Promise<void> {
     return this.#end(undefined)
   }
 
   #newMembership(): Membership {
-    const { group, groupId, clock, random, lanes, topics, events } = this.#parts
-    const { sessionTimeoutMs = 30_000, rebalanceTimeoutMs = 60_000, heartbeatMs = 3_000 } = group
-    return new ClassicMembership({
-      ...{ groupId, clock, random, sessionTimeoutMs, rebalanceTimeoutMs, heartbeatMs },
-      groupInstanceId: group.groupInstanceId ?? null,
-      metadataEveryMs: group.metadataEveryMs ?? 30_000,
-      assignors: assignorsOf(group.assignors ?? ['cooperative-sticky']),
+    const { group, groupId, clock, random, lanes, topics, matching, events } = this.#parts
+    return joinGroup({
+      ...{ groupId, group, clock, random, lanes, pattern: matching?.pattern ?? null },
       topics: topics.map(({ name }) => name),
-      session: lanes.ownSession(heartbeatMs),
       events: {
         assign: (partitions) => void this.#assignment.add(partitions).catch((error: unknown) => this.#fail(error)),
         revoke: (partitions) => this.#assignment.revoke(partitions),
@@ -219,12 +234,21 @@ export class ConsumerEngine {
       ...{ clock, batchMax, slots: this.#slots, policy: this.#policy },
       holdsLease: () => this.#membership.holdsLease(),
       handle: ({ topic, partition: number, halted }, records, context) =>
-        handle(this.#typers.get(topic)!(number, [...records]), context, halted),
+        handle(this.#typerOf(topic)(number, [...records]), context, halted),
       giveUp: (...record) => this.#desk.giveUp(...record),
       missed: (...range) => this.#desk.missed(...range),
       fail: (error) => this.#fail(error),
       changed: () => events.changed(),
     })
+  }
+
+  #typerOf(topic: string): Typer {
+    const known = this.#typers.get(topic)
+    if (known) return known
+    const { key, value } = this.#parts.matching!
+    const typer = recordTyper({ topic, key, value }, undefined)
+    this.#typers.set(topic, typer)
+    return typer
   }
 
   #ours(at: TopicPartition): AssignedPartition {
@@ -247,7 +271,7 @@ export class ConsumerEngine {
     const { lanes, group, events } = this.#parts
     this.#work.end()
     const commitMs = lanes.main.state.phase === 'live' ? LAST_COMMIT_MS_MAX : 0
-    await this.#assignment.end(group.rebalanceTimeoutMs ?? 60_000, commitMs)
+    await this.#assignment.end(group.rebalanceTimeoutMs ?? REBALANCE_TIMEOUT_MS, commitMs)
     await this.#membership.leave()
     this.#committer.stop()
     this.#assignment.dropAll()

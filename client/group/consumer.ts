@@ -8,10 +8,19 @@ import type { Random } from '../../protocol/lib/random.ts'
 import type { Lanes } from '../consumer/lanes.ts'
 import { OttlaError } from '../errors.ts'
 import type { Gap, TopicRecord } from '../record.ts'
+import type { Serde } from '../serde.ts'
 import type { Topic } from '../topic.ts'
 import type { ConsumerEngine } from './consumer-engine.ts'
 import type { ConsumerStatus } from './consumer-status.ts'
-import type { BatchHandler, EachOptions, GroupOptions, GroupReadOptions, Handler, ReadableTopic } from './options.ts'
+import type {
+  BatchHandler,
+  EachOptions,
+  GroupOptions,
+  GroupReadOptions,
+  Handler,
+  ReadableTopic,
+  TopicPattern,
+} from './options.ts'
 import type { Running, Taking } from './start-consumer.ts'
 import type { TopicPartition } from './topic-partition.ts'
 
@@ -27,10 +36,17 @@ export interface GroupClient {
   onClose(close: () => Promise<void>): () => void
 }
 
+export interface MatchingTopics extends TopicPattern {
+  readonly key: Serde<unknown>
+  readonly value: Serde<unknown>
+}
+
 export interface ConsumerSetup {
   groupId: string
   group: GroupOptions
   topics: ReadonlyArray<ReadableTopic<unknown, unknown>>
+  /** Other topics too, and how their records are decoded. */
+  matching?: MatchingTopics
   options: GroupReadOptions
   client: GroupClient
 }

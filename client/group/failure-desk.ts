@@ -15,7 +15,7 @@ import type { Topic } from '../topic.ts'
 import { untilLive } from '../when-live.ts'
 import type { AssignedPartition } from './assigned-partition.ts'
 import { reasonOf, writeDeadLetter } from './dead-letter.ts'
-import { GroupCode, isTemporary } from './group-refusal.ts'
+import { GroupCode, isAboutClaim, isTemporary } from './group-refusal.ts'
 import type { Membership } from './membership.ts'
 import type { Failure } from './partition-worker.ts'
 
@@ -124,12 +124,4 @@ export class FailureDesk {
     })
     return answer.errorCode
   }
-}
-
-function isAboutClaim(errorCode: number): boolean {
-  return (
-    errorCode === GroupCode.ILLEGAL_GENERATION ||
-    errorCode === GroupCode.UNKNOWN_MEMBER_ID ||
-    errorCode === GroupCode.FENCED_INSTANCE_ID
-  )
 }

@@ -2,7 +2,7 @@
 import { bytes, type Serde, string } from '../serde.ts'
 import { type GroupClient, GroupConsumer } from './consumer.ts'
 import type { DeadLetters } from './dead-letters.ts'
-import type { GroupOptions, GroupReadOptions, KeyIn, ReadableTopic, ValueIn } from './options.ts'
+import type { GroupOptions, GroupReadOptions, KeyIn, ReadableTopic, TopicPattern, ValueIn } from './options.ts'
 
 export class Group {
   readonly id: string
@@ -21,9 +21,12 @@ export class Group {
     return new parts.DeadLetters(this.#client.topic(name), this.#client.topic)
   }
 
-  /** A new member, which reads its share of one topic. Default serdes: `string` keys, `bytes` values. */
+  /**
+   * A new member, which reads its share of one topic, or of all that match a pattern. Default serdes: `string` keys, `bytes`
+   * values.
+   */
   read<K = string, V = Uint8Array>(
-    topic: string,
+    topic: string | TopicPattern,
     options?: GroupReadOptions & { key?: Serde<K>; value?: Serde<V> },
   ): GroupConsumer<K, V>
   /** A new member, which reads its share of these topics, as they are typed. */
@@ -32,12 +35,14 @@ export class Group {
     options?: GroupReadOptions,
   ): GroupConsumer<KeyIn<T>, ValueIn<T>>
   read(
-    given: string | ReadableTopic<unknown, unknown> | ReadonlyArray<ReadableTopic<unknown, unknown>>,
+    given: string | TopicPattern | ReadableTopic<unknown, unknown> | ReadonlyArray<ReadableTopic<unknown, unknown>>,
     options: GroupReadOptions & { key?: Serde<unknown>; value?: Serde<unknown> } = {},
   ): GroupConsumer<unknown, unknown> {
     const { key = string, value = bytes } = options
-    const topics =
-      typeof given === 'string' ? [{ name: given, key, value } as ReadableTopic<unknown, unknown>] : [given].flat()
-    return new GroupConsumer({ groupId: this.id, group: this.#options, topics, options, client: this.#client })
+    const setup = { groupId: this.id, group: this.#options, options, client: this.#client }
+    const serdes = { key: key as Serde<unknown>, value: value as Serde<unknown> }
+    if (typeof given === 'string') return new GroupConsumer({ ...setup, topics: [{ name: given, ...serdes }] })
+    if ('pattern' in given) return new GroupConsumer({ ...setup, topics: [], matching: { ...given, ...serdes } })
+    return new GroupConsumer({ ...setup, topics: [given].flat() })
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Beats at an interval, by the clock and by what comes from the relay: timers of a hidden page may fire once a minute
- * only, but messages are handled at once, and the relay lets hear from itself at the same interval.
+ * Beats by the clock and by what comes from the relay: timers of a hidden page may fire once a minute only, but messages
+ * are handled at once, and the relay lets hear from itself at about the same interval.
  *
  * Invariant: one beat is under way at a time.
  */
@@ -10,24 +10,44 @@ import type { Session } from '../session.ts'
 export interface HeartbeatsOptions {
   session: Pick<Session, 'onHeard'>
   clock: Clock
-  intervalMs: number
-  /** Never rejects. */
-  beat(): Promise<void>
+  /** Until the first. */
+  firstInMs: number
+  /** Never rejects. Resolves with the time until the next. */
+  beat(): Promise<number>
 }
 
 export class Heartbeats {
   readonly #options: HeartbeatsOptions
   readonly #unlisten: () => void
-  #lastAt: number
+  #dueAtMs = 0
+  /** The relay's own signs of life come at the same interval, a little early or late. */
+  #earlyMs = 0
   #isBeating = false
+  #isHurried = false
   #isStopped = false
   #timer: Timer | undefined
 
   constructor(options: HeartbeatsOptions) {
     this.#options = options
-    this.#lastAt = options.clock.monotonic()
     this.#unlisten = options.session.onHeard(() => this.#beatIfDue())
-    this.#beatLater()
+    this.postpone(options.firstInMs)
+  }
+
+  /** As soon as the one under way is answered. */
+  hurry(): void {
+    this.#isHurried = true
+    this.#beatIfDue()
+  }
+
+  /** The next no sooner than in so many ms. */
+  postpone(waitMs: number): void {
+    const { clock } = this.#options
+    this.#timer?.cancel()
+    this.#isHurried = false
+    if (this.#isStopped) return
+    this.#dueAtMs = clock.monotonic() + waitMs
+    this.#earlyMs = waitMs * 0.1
+    this.#timer = clock.setTimer(Math.max(0, waitMs), () => this.#beatIfDue())
   }
 
   stop(): void {
@@ -36,23 +56,16 @@ export class Heartbeats {
     this.#unlisten()
   }
 
-  #beatLater(): void {
-    const { clock, intervalMs } = this.#options
-    this.#timer?.cancel()
-    if (this.#isStopped) return
-    const waitMs = Math.max(0, this.#lastAt + intervalMs - clock.monotonic())
-    this.#timer = clock.setTimer(waitMs, () => this.#beatIfDue())
-  }
-
   #beatIfDue(): void {
-    const { clock, intervalMs, beat } = this.#options
-    // The relay's own signs of life come at the same interval, a little early or late.
-    if (this.#isBeating || this.#isStopped || clock.monotonic() - this.#lastAt < intervalMs * 0.9) return
+    if (this.#isBeating || this.#isStopped) return
+    if (!this.#isHurried && this.#options.clock.monotonic() < this.#dueAtMs - this.#earlyMs) return
     this.#isBeating = true
-    this.#lastAt = clock.monotonic()
-    void beat().then(() => {
+    this.#isHurried = false
+    this.#timer?.cancel()
+    void this.#options.beat().then((waitMs) => {
       this.#isBeating = false
-      this.#beatLater()
+      if (this.#isHurried) this.#beatIfDue()
+      else this.postpone(waitMs)
     })
   }
 }

@@ -5,10 +5,12 @@
  * the partitions, `lose` says that somebody else may have them already; after `failed` nothing more happens.
  */
 import type { OttlaError } from '../errors.ts'
+import type { Session } from '../session.ts'
 import type { TopicPartition } from './topic-partition.ts'
 
-/** By what right a member commits. `generation` is a member epoch in groups of the newer protocol. */
+/** By what right a member commits. `generation` is a member epoch in the consumer protocol (KIP-848). */
 export interface MemberClaim {
+  protocol: 'classic' | 'consumer'
   memberId: string
   generation: number
   groupInstanceId: string | null
@@ -18,7 +20,8 @@ export interface MemberClaim {
 export type MembershipState = 'joining' | 'member' | 'left'
 
 export interface MembershipEvents {
-  assign(partitions: readonly TopicPartition[]): void
+  /** With ids where the group divides topics by them. */
+  assign(partitions: ReadonlyArray<TopicPartition & { topicId?: string }>): void
   /** Resolves when nothing of them is worked on any more and what was done is committed. */
   revoke(partitions: readonly TopicPartition[]): Promise<void>
   lose(partitions: readonly TopicPartition[]): void
@@ -38,6 +41,11 @@ export interface Membership {
   holdsLease(): boolean
   /** The relay refused this claim with this error code. */
   refused(claim: MemberClaim, errorCode: number): void
+  /**
+   * The page is going, perhaps for good: `lastWords` and the farewell are sent at once, and all is lost. Joins again if
+   * there is life after that.
+   */
+  stepOut(lastWords: (session: Session, claim: MemberClaim) => void): void
   /** Leaves the group, unless it is a static member's place that is kept for the next process. Idempotent. */
   leave(): Promise<void>
 }

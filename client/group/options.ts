@@ -8,20 +8,31 @@ import type { TopicPartition } from './topic-partition.ts'
 
 export interface GroupOptions {
   /**
-   * How partitions are divided, in the order of preference; a group uses what all its members know. Default:
-   * 'cooperative-sticky', which Java's and librdkafka's consumers know too. Others: 'range', 'roundrobin',
+   * 'consumer' (KIP-848): the relay divides, and a member that freezes holds up nothing but its own partitions. 'classic': a
+   * member divides. Members of both can be in one group. Default: 'consumer', unless an option below belongs to 'classic' or
+   * the relay, or the group, does not have it.
+   */
+  groupProtocol?: 'consumer' | 'classic'
+  /** Of the consumer protocol: 'uniform' or 'range'. Default: what most members ask for, else the relay's first. */
+  serverAssignor?: string
+  /**
+   * Of the classic protocol: how partitions are divided, in the order of preference; a group uses what all its members
+   * know. Default: 'cooperative-sticky', which Java's and librdkafka's consumers know too. Others: 'range', 'roundrobin',
    * 'RoundRobinAssigner' (kafkajs), or one of the application's own.
    */
   assignors?: ReadonlyArray<'cooperative-sticky' | 'range' | 'roundrobin' | 'RoundRobinAssigner' | Assignor>
   /** A static member: the next process of that name takes its place and its partitions without a rebalance. */
   groupInstanceId?: string
-  /** Silence after which the group gives the partitions of this member to others. Default 30 s. */
+  /**
+   * Of the classic protocol: silence after which the group gives the partitions of this member to others. Default 30 s. In
+   * the other the group has a setting for that, `consumer.session.timeout.ms` (the relay's default: 45 s).
+   */
   sessionTimeoutMs?: number
   /** How long a member may take to finish what it works on when partitions move. Default 60 s. */
   rebalanceTimeoutMs?: number
-  /** Default 3 s. */
+  /** Of the classic protocol; in the other the relay says when. Default 3 s. */
   heartbeatMs?: number
-  /** How often the member that divides looks for new topics and partitions. Default 30 s. */
+  /** Of the classic protocol: how often the member that divides looks for new topics and partitions. Default 30 s. */
   metadataEveryMs?: number
 }
 
@@ -29,7 +40,7 @@ export interface GroupOptions {
 export type GroupStart = 'beginning' | 'end' | { timestamp: number } | 'fail'
 
 export interface GroupReadOptions {
-  /** Default 'end'. 'fail': an error, OFFSET_OUT_OF_RANGE. */
+  /** Default 'end'; partitions that are added later begin at their start then. 'fail': an error, OFFSET_OUT_OF_RANGE. */
   from?: GroupStart
   /** When the committed offset is gone. Default 'earliest'; told by `onGap` and on the next record. */
   onMissingOffset?: OnMissingOffset
@@ -56,6 +67,14 @@ export interface ReadableTopic<K, V> {
   readonly name: string
   readonly key: Serde<K>
   readonly value: Serde<V>
+}
+
+/**
+ * All topics whose names match as a whole, those made later too, as far as this client may read them. The expression is in
+ * the syntax of RE2, and the relay's to match.
+ */
+export interface TopicPattern {
+  pattern: string
 }
 
 export type KeyIn<T> = T extends ReadableTopic<infer K, unknown> ? K : never

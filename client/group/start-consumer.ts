@@ -1,5 +1,6 @@
 /** From what an application asked for to a consumer at work, for a handler that is called or a loop that takes. */
 import { OttlaError } from '../errors.ts'
+import { onPageHide } from '../page-hide.ts'
 import type { TopicRecord } from '../record.ts'
 import type { ConsumerSetup, Listeners } from './consumer.ts'
 import { ConsumerEngine, type Work } from './consumer-engine.ts'
@@ -23,14 +24,14 @@ export interface Running {
 }
 
 export async function startConsumer(setup: ConsumerSetup, taking: Taking, listeners: Listeners): Promise<Running> {
-  const { groupId, group, topics, options, client } = setup
+  const { groupId, group, topics, matching, options, client } = setup
   const { clock, random, codecs } = client
   const handOver = new HandOver<Records>()
   const work = workOf(taking, handOver)
   const lanes = await client.lanes()
   const engine: ConsumerEngine = new ConsumerEngine(
     {
-      ...{ groupId, group, topics, options, lanes, clock, random, codecs, topic: client.topic },
+      ...{ groupId, group, topics, matching, options, lanes, clock, random, codecs, topic: client.topic },
       events: {
         assigned: (partitions) => tellAll(listeners.assigned, (tell) => tell(partitions)),
         revoked: (partitions, isLost) => tellAll(listeners.revoked, (tell) => tell(partitions, { isLost })),
@@ -41,7 +42,13 @@ export async function startConsumer(setup: ConsumerSetup, taking: Taking, listen
     work,
   )
   const forget = client.onClose(() => engine.close())
-  void engine.ended.catch(() => {}).then(forget)
+  const stayQuiet = onPageHide(() => engine.stepOut())
+  void engine.ended
+    .catch(() => {})
+    .then(() => {
+      forget()
+      stayQuiet()
+    })
   engine.start()
   return { engine, taken: () => taken(engine, handOver) }
 }

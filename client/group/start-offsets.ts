@@ -4,6 +4,7 @@ import { END, type Isolation, START } from '../consumer/source.ts'
 import { OttlaError } from '../errors.ts'
 import type { Session } from '../session.ts'
 import { type Committed, fetchCommitted, type IdentifiedPartition } from './committed-offsets.ts'
+import type { MemberClaim } from './membership.ts'
 import type { GroupStart } from './options.ts'
 import { keyOf, type TopicPartition } from './topic-partition.ts'
 
@@ -11,19 +12,26 @@ export interface StartOffset extends Pick<Committed, 'offset' | 'leaderEpoch'> {
   isCommitted: boolean
 }
 
-export async function startOffsets(
-  session: Session,
-  groupId: string,
-  partitions: readonly IdentifiedPartition[],
-  from: GroupStart,
-  isolation: Isolation,
-): Promise<Map<string, StartOffset>> {
-  const committed = await fetchCommitted(session, groupId, partitions)
+export interface StartQuery {
+  groupId: string
+  claim: MemberClaim | undefined
+  partitions: readonly IdentifiedPartition[]
+  from: GroupStart
+  /** Partitions that were not there when this member began: nothing of them is old. */
+  isLater(at: IdentifiedPartition): boolean
+  isolation: Isolation
+}
+
+/** Rejects OttlaError, and GroupRefusal when the group does not know this member, or in another epoch. */
+export async function startOffsets(session: Session, query: StartQuery): Promise<Map<string, StartOffset>> {
+  const { groupId, claim, partitions, from, isLater, isolation } = query
+  const committed = await fetchCommitted(session, groupId, claim, partitions)
   const starts = await Promise.all(
     partitions.map(async (at): Promise<[string, StartOffset]> => {
       const found = committed.get(keyOf(at))
       if (found) return [keyOf(at), { ...found, isCommitted: true }]
-      const offset = await firstOffset(session, groupId, at, from, isolation)
+      const first = from === 'end' && isLater(at) ? 'beginning' : from
+      const offset = await firstOffset(session, groupId, at, first, isolation)
       return [keyOf(at), { offset, leaderEpoch: -1, isCommitted: false }]
     }),
   )

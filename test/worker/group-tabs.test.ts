@@ -12,7 +12,7 @@ const PARTITIONS = 6
 const TAB = `<!doctype html><title>tab</title><link rel="icon" href="data:,"><script type="module">
 import { connect, string } from '/client.js'
 const ottla = await connect(new URLSearchParams(location.search).get('relay'), { replica: 'tabs' })
-const group = ottla.group('tabs', { sessionTimeoutMs: 1500, heartbeatMs: 200, rebalanceTimeoutMs: 3000 })
+const group = ottla.group('tabs', { rebalanceTimeoutMs: 3000 })
 const consumer = group.read('work', { value: string, from: 'beginning' })
 const seen = []
 consumer.each(({ value }) => { seen.push(value) }).catch((error) => { window.failure = String(error) })
@@ -33,25 +33,25 @@ const stateOf = (page: Page) => page.evaluate(() => (window as unknown as { stat
 const ask = (page: Page, value: string) =>
   page.evaluate((text) => (window as unknown as { ask(value: string): Promise<string> }).ask(text), value)
 
-test('[CON-21] three tabs share a group, one is killed, the others take over and nothing is lost; receipts reach a tab', async () => {
+/** Tabs that are members, a relay that misses them after `sessionMs`, and what else writes and looks. */
+async function tabsInGroup(count: number, sessionMs: number) {
   const files = await buildBrowserFiles()
   const pages = await startPageServer(Object.fromEntries(files.map(({ fileName, code }) => [`/${fileName}`, code])))
   onTestFinished(() => pages.close())
   pages.serve('/tab.html', TAB)
+  pages.serve('/elsewhere.html', '<!doctype html><title>elsewhere</title><link rel="icon" href="data:,">')
   const relay = await startRelay({
     config: {
-      kafkaPort: 0,
-      allowOrigins: [pages.origin],
-      groupInitialRebalanceDelayMs: 50,
-      groupMinSessionTimeoutMs: 500,
+      ...{ kafkaPort: 0, allowOrigins: [pages.origin] },
+      ...{ groupConsumerSessionTimeoutMs: sessionMs, groupConsumerHeartbeatIntervalMs: 200 },
     },
   })
   const ottla = await connect(relay.websocket.url)
   onTestFinished(() => ottla.close())
   await ottla.admin.createTopics([{ name: 'work', partitions: PARTITIONS }])
   const work = ottla.topic('work', { value: string })
-  const write = async (first: number, count: number) => {
-    const messages = Array.from({ length: count }, (_, index) => ({
+  const write = async (first: number, records: number) => {
+    const messages = Array.from({ length: records }, (_, index) => ({
       value: `${first + index}`,
       partition: index % PARTITIONS,
     }))
@@ -60,11 +60,14 @@ test('[CON-21] three tabs share a group, one is killed, the others take over and
   const chromium = await startChromium()
   onTestFinished(() => chromium.close())
   const url = `${pages.origin}/tab.html?relay=${encodeURIComponent(relay.websocket.url)}`
-  const tabs = await Promise.all([chromium.open(url), chromium.open(url), chromium.open(url)])
-  const settled = (of: Page[], parts: number) =>
-    eventually(async () => (await Promise.all(of.map(stateOf))).every((state) => state.parts === parts), {
-      withinMs: 20_000,
-    })
+  const tabs = await Promise.all(Array.from({ length: count }, () => chromium.open(url)))
+  const settled = (of: Page[], parts: number, withinMs = 20_000) =>
+    eventually(async () => (await Promise.all(of.map(stateOf))).every((state) => state.parts === parts), { withinMs })
+  return { ottla, chromium, tabs, write, settled, elsewhere: `${pages.origin}/elsewhere.html`, url }
+}
+
+test('[CON-21] three tabs share a group, one is killed, the others take over and nothing is lost; receipts reach a tab', async () => {
+  const { chromium, tabs, write, settled } = await tabsInGroup(3, 1_500)
   await settled(tabs, 2)
   await write(0, 60)
   await eventually(async () => (await Promise.all(tabs.map(stateOf))).every(({ seen }) => seen.length === 20), {
@@ -85,4 +88,22 @@ test('[CON-21] three tabs share a group, one is killed, the others take over and
   )
   expect(await ask(left[0], 'a record of its own')).toBe('handled')
   for (const page of left) expect((await stateOf(page)).failure).toBeUndefined()
+}, 60_000)
+
+test('[CON-36] a tab that is closed, or goes to another page, leaves the group at once; one that comes back joins again', async () => {
+  const sessionMs = 30_000
+  const { tabs, write, settled, elsewhere, url } = await tabsInGroup(3, sessionMs)
+  const [stays, closes, goes] = tabs as [Page, Page, Page]
+  await settled(tabs, 2)
+  await write(0, 60)
+  await eventually(async () => (await Promise.all(tabs.map(stateOf))).every(({ seen }) => seen.length === 20))
+  await closes.close()
+  await settled([stays, goes], 3, sessionMs / 3)
+  await goes.goto(elsewhere)
+  await settled([stays], 6, sessionMs / 3)
+  await goes.goto(url)
+  await settled([stays, goes], 3, sessionMs / 3)
+  await write(60, 60)
+  const seenBy = async () => (await Promise.all([stays, goes].map(stateOf))).map(({ seen }) => seen.length)
+  await eventually(async () => (await seenBy()).join() === '50,30')
 }, 60_000)
