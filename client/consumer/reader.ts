@@ -55,8 +55,6 @@ interface Current<K, V> {
   frame: Frame
   /** Decoded on when `records` are used up. */
   pieces: AsyncGenerator<RawRecord[], undefined>
-  /** To be marked on its next record. */
-  gap: Gap | undefined
   records: TopicRecord<K, V>[]
   next: number
   isAtEnd: boolean
@@ -76,6 +74,8 @@ export class Reader<K, V> implements AsyncIterable<TopicRecord<K, V>> {
   readonly #ending = new AbortController()
   readonly #paused = new Set<number>()
   /** Half-read frames of paused partitions. */
+  /** For the next record that is given: what comes first behind a gap may be none of those. */
+  readonly #untold = new Map<number, Gap>()
   readonly #parked = new Map<number, Current<K, V>>()
   readonly #early: Array<{ partition: number; offset: number }> = []
   readonly #positions = new Map<number, number>()
@@ -165,6 +165,7 @@ export class Reader<K, V> implements AsyncIterable<TopicRecord<K, V>> {
     }
     if (this.#current?.frame.partition === partition) this.#current = undefined
     this.#parked.delete(partition)
+    this.#untold.delete(partition)
     this.#positions.set(partition, offset)
     this.#feeds.seek(partition, offset)
     this.#wake()
@@ -265,7 +266,8 @@ export class Reader<K, V> implements AsyncIterable<TopicRecord<K, V>> {
     if (!frame) return undefined
     this.#wasUpToDate = false
     const pieces = decodePieces(frame, this.#parts.codecs, this.#pieceRecords)
-    this.#current = { frame, pieces, gap: frame.gap, records: [], next: 0, isAtEnd: false }
+    this.#current = { frame, pieces, records: [], next: 0, isAtEnd: false }
+    if (frame.gap) this.#keepGap(frame.gap)
     return this.#current
   }
 
@@ -277,12 +279,22 @@ export class Reader<K, V> implements AsyncIterable<TopicRecord<K, V>> {
       current.records = value ? this.#type(current.frame.partition, value) : []
       current.next = 0
       const [first] = current.records
-      if (!first || !current.gap) return
-      first.gap = current.gap
-      current.gap = undefined
+      if (first) this.#tellGap(first)
     } catch (thrown) {
       this.#end(asOttlaError(thrown, 'CORRUPT'))
     }
+  }
+
+  #keepGap(gap: Gap): void {
+    const { from } = this.#untold.get(gap.partition) ?? gap
+    this.#untold.set(gap.partition, { ...gap, from })
+  }
+
+  #tellGap(record: TopicRecord<K, V>): void {
+    const gap = this.#untold.get(record.partition)
+    if (!gap) return
+    record.gap = gap
+    this.#untold.delete(record.partition)
   }
 
   /** Nothing to take: are we there, and is that the end? */

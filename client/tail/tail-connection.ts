@@ -120,12 +120,15 @@ export class TailConnection {
     }
   }
 
-  async #decode({ records, fromOffset, aborted, gap, partition: { partition } }: TailFrame): Promise<TailRecord[]> {
+  async #decode({ records, fromOffset, aborted, gap, partition: place }: TailFrame): Promise<TailRecord[]> {
+    const { partition, untold } = place
     try {
       const decoded = (await recordsOf(records, fromOffset, aborted)).map(
         (record): TailRecord => ({ partition, ...record }),
       )
-      if (gap && decoded[0]) decoded[0].gap = gap
+      const told = gap && untold ? { ...gap, from: untold.from } : (gap ?? untold)
+      place.untold = decoded[0] ? undefined : told
+      if (told && decoded[0]) decoded[0].gap = told
       return decoded
     } catch (error) {
       throw error instanceof TailError ? error : new TailError('CORRUPT', `${error}`)

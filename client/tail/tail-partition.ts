@@ -19,6 +19,8 @@ export class TailPartition {
   /** Released, and not told to the relay. */
   ungranted = 0
   gap: Gap | undefined
+  /** That of frames which held nothing to give. */
+  untold: Gap | undefined
   /** False between asking and the answer: what comes then belongs to the subscription before. */
   isActive = false
   /** For { last: N }: the end as it was when reading began. Until it is reached, records are gathered. */

@@ -100,6 +100,25 @@ test('[TXN-51] a reader of committed records is up to date at an open transactio
   expect(await readAll(ottla, { from: { last: 2 } })).toEqual(placed.slice(-1))
 })
 
+test('[TXN-51] a gap is told with the next record that is given, also when what comes first behind it was aborted', async () => {
+  const { ottla, log } = await setUp(51)
+  await log.append(batchOf(['gone'])).durable
+  await log.append(batchOf(['aborted'], { producer: { id: 7, sequence: 0, isTransactional: true } })).durable
+  await log.appendMarker({ producerId: 7, producerEpoch: 0, coordinatorEpoch: 0, outcome: 'abort' }).durable
+  await log.append(batchOf(['kept', 'last'])).durable
+  await ottla.admin.deleteRecords([{ topic: 't', partition: 0, beforeOffset: 1 }])
+  const gap = { partition: 0, from: 0, to: 1, reason: 'deleted' }
+  const given: unknown[] = []
+  const reader = ottla.topic('t', { value: string }).read({ from: { offset: 0 }, follow: false })
+  for await (const { offset, gap } of reader) given.push({ offset, gap })
+  expect(given).toEqual([{ offset: 3, gap }, { offset: 4 }])
+  const options = { from: { offset: 0 }, webSocket: WebSocket, value: string }
+  for await (const record of tail<string, string>(relay.websocket.url, 't', options)) {
+    expect(record).toMatchObject({ offset: 3, gap })
+    break
+  }
+})
+
 test('[TXN-52] a replica holds what is decided, and reads the same online, offline and after a restart', async () => {
   const { log, random, account } = await setUp(52)
   const replica = `committed-${replicas++}`

@@ -3,6 +3,7 @@ import { POWER_CUT_MODELS } from '../../server/storage/memory-files.ts'
 import type { Browser } from './clients/browser.ts'
 import type { ConsumerGroup } from './clients/consumer-group.ts'
 import type { KafkaClient } from './clients/kafka-client.ts'
+import type { TransactionalApp } from './clients/transactional-app.ts'
 import type { Dice } from './world/dice.ts'
 import { NO_TROUBLE } from './world/disk.ts'
 import type { Host } from './world/network.ts'
@@ -16,6 +17,7 @@ export interface Inhabitants {
   browsers: readonly Browser[]
   groups: readonly ConsumerGroup[]
   clients: readonly KafkaClient[]
+  apps: readonly TransactionalApp[]
 }
 
 export class FaultPlan {
@@ -24,17 +26,19 @@ export class FaultPlan {
   readonly #browsers: readonly Browser[]
   readonly #groups: readonly ConsumerGroup[]
   readonly #clients: readonly KafkaClient[]
+  readonly #apps: readonly TransactionalApp[]
   readonly #dice: Dice
   readonly #blocked = new Set<Host>()
   readonly #faults: ReadonlyArray<[weight: number, fault: Fault]>
   #isOver = false
 
-  constructor(world: World, { relay, browsers, groups, clients }: Inhabitants) {
+  constructor(world: World, { relay, browsers, groups, clients, apps }: Inhabitants) {
     this.#world = world
     this.#relay = relay
     this.#browsers = browsers
     this.#groups = groups
     this.#clients = clients
+    this.#apps = apps
     this.#dice = world.dice.fork('faults')
     this.#faults = this.#swarm([
       [2, () => this.#killRelay()],
@@ -54,6 +58,8 @@ export class FaultPlan {
       [1, () => this.#fillDevice()],
       [2, () => this.#someGroup()?.changeMembers()],
       [1, () => this.#someGroup()?.freezeMember()],
+      [1, () => this.#someApp()?.crash()],
+      [1, () => this.#someApp()?.haunt(this.#dice.skewed(100, 20_000))],
     ])
   }
 
@@ -130,11 +136,16 @@ export class FaultPlan {
 
   #someHost(): Host {
     const members = this.#groups.flatMap((group) => group.members)
-    return this.#dice.pick([...this.#browsers, ...this.#clients, ...members].map(({ host }) => host))
+    const instances = this.#apps.map(({ current }) => current)
+    return this.#dice.pick([...this.#browsers, ...this.#clients, ...members, ...instances].map(({ host }) => host))
   }
 
   #someGroup(): ConsumerGroup | undefined {
     return this.#groups.length > 0 ? this.#dice.pick(this.#groups) : undefined
+  }
+
+  #someApp(): TransactionalApp | undefined {
+    return this.#apps.length > 0 ? this.#dice.pick(this.#apps) : undefined
   }
 
   #partition(): void {

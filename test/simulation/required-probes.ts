@@ -38,6 +38,10 @@ const REQUIRED = [
   'device quota met',
   'receipt: QUOTA_EXCEEDED',
   "reader's gap: deleted",
+  'transaction committed',
+  'transaction aborted',
+  'transaction given up',
+  'transactional producer fenced',
 ] as const
 
 export function missingProbes(counts: ReadonlyMap<string, number>): string[] {

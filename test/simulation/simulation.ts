@@ -12,6 +12,8 @@ import { KafkaAdmin, type TopicPlan } from './clients/kafka-admin.ts'
 import { KafkaProducer } from './clients/kafka-producer.ts'
 import { KafkaReader } from './clients/kafka-reader.ts'
 import { Recorder } from './clients/recorder.ts'
+import { TransactionalApp } from './clients/transactional-app.ts'
+import { TransactionalProducer } from './clients/transactional-producer.ts'
 import { FaultPlan } from './faults.ts'
 import { RelayHost } from './world/relay-host.ts'
 import { World } from './world/world.ts'
@@ -64,6 +66,7 @@ class Simulation {
   readonly #readers: KafkaReader[] = []
   readonly #browsers: Browser[] = []
   readonly #groups: ConsumerGroup[] = []
+  readonly #apps: TransactionalApp[] = []
   readonly #topics: TopicPlan[]
   #isTroubled = true
 
@@ -106,6 +109,16 @@ class Simulation {
       const newMember = (name: string) => new GroupMember({ ...this.#client(name), group: 'workers', topic })
       this.#groups.push(new ConsumerGroup({ world, topic, membersMax: 3, newMember, go: (work) => this.#go(work) }))
     }
+    for (let index = 0; index < dice.whole(0, 2); index++) {
+      const transactionalId = `money${index}`
+      const host = world.host(transactionalId)
+      const newInstance = (instance: number) =>
+        new TransactionalProducer({
+          ...{ world, recorder: this.recorder, name: `${transactionalId}#${instance}`, host, relay: this.#relay.host },
+          ...{ transactionalId, topics: names, group: `${transactionalId}-offsets` },
+        })
+      this.#apps.push(new TransactionalApp({ newInstance, go: (work) => this.#go(work) }))
+    }
     for (let index = 0; index < dice.whole(1, 2); index++) {
       const policy = dice.pick([{}, {}, { lastRecords: 20 }, undefined])
       this.#browsers.push(
@@ -134,8 +147,9 @@ class Simulation {
     for (const reader of this.#readers) this.#go(() => reader.run())
     for (const browser of this.#browsers) browser.openTab()
     for (const group of this.#groups) group.begin()
+    for (const app of this.#apps) app.start()
     const faults = new FaultPlan(this.#world, {
-      ...{ relay: this.#relay, browsers: this.#browsers, groups: this.#groups },
+      ...{ relay: this.#relay, browsers: this.#browsers, groups: this.#groups, apps: this.#apps },
       clients: [...this.#producers, ...this.#readers],
     })
     this.#work()
@@ -145,6 +159,7 @@ class Simulation {
     this.#world.trace.add('world', 'healed')
     faults.heal()
     for (const browser of this.#browsers) if (browser.tabCount === 0) browser.openTab()
+    for (const app of this.#apps) app.stop()
     await this.#catchUp()
     await this.#lookAround()
   }
@@ -213,7 +228,11 @@ class Simulation {
   }
 
   #isDrained(): boolean {
-    return this.#producers.every(({ waiting }) => waiting === 0) && this.#browsers.every((browser) => browser.isDrained)
+    return (
+      this.#producers.every(({ waiting }) => waiting === 0) &&
+      this.#browsers.every((browser) => browser.isDrained) &&
+      this.#apps.every(({ isDone }) => isDone)
+    )
   }
 
   async #ends(topic: string): Promise<Map<number, number>> {

@@ -256,7 +256,7 @@ export class Browser {
           const topicId = this.core?.status().topics.find((topic) => topic.name === name)?.replica[0]?.topicId
           recorder.note<Read>({
             ...{ op: 'read', process: process.name, reader, isolation: isolation === 'committed' ? 1 : 0 },
-            ...{ topic: name, partition, from: jump ? batch[0]!.offset : known!, next: batch.at(-1)!.offset + 1 },
+            ...{ topic: name, partition, from: gap?.to ?? known ?? batch[0]!.offset, next: batch.at(-1)!.offset + 1 },
             ...{ records: batch.map(({ offset, value }): [number, string] => [offset, unpadded(value ?? '')]) },
             ...(policy && topicId && { topicId }),
             ...(jump && { jump }),
