@@ -12,6 +12,7 @@ import { groupCommands } from './group-commands.ts'
 import { produceCommand } from './produce-command.ts'
 import { serveCommand } from './serve-command.ts'
 import { topicCommands } from './topic-commands.ts'
+import { userCommands } from './user-commands.ts'
 import { verifyCommand } from './verify-command.ts'
 
 export const commands: readonly Command[] = [
@@ -19,6 +20,7 @@ export const commands: readonly Command[] = [
   ...topicCommands,
   ...groupCommands,
   ...clusterCommands,
+  ...userCommands,
   produceCommand,
   consumeCommand,
   verifyCommand,

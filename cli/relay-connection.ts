@@ -5,19 +5,26 @@
  * Once connected, the client's own patience holds: a relay that restarts is waited for.
  */
 
-import { connect, type Ottla } from '../client/node.ts'
+import { connect, type Ottla, OttlaError } from '../client/node.ts'
 import type { Invocation } from './command.ts'
 import { relayUrl } from './relay-url.ts'
+import { credentialsOf } from './sign-in.ts'
 
 export class ConnectError extends Error {
-  readonly code = 'CONNECT_FAILED'
+  readonly code: string = 'CONNECT_FAILED'
   readonly hint?: string
 
   constructor(url: string, cause: unknown) {
     const reason = reasonOf(cause)
     const refused = /ECONNREFUSED/.test(reason)
-    super(`cannot reach a relay at ${url}: ${refused ? 'connection refused' : reason}`, { cause })
+    const isStranger = cause instanceof OttlaError && cause.code === 'NEEDS_AUTH'
+    const what = isStranger ? 'not signed in to' : 'cannot reach'
+    super(`${what} a relay at ${url}: ${refused ? 'connection refused' : reason}`, { cause })
     this.name = 'ConnectError'
+    if (isStranger) {
+      this.code = 'NEEDS_AUTH'
+      this.hint = 'give --user and --password-file, or OTTLA_USER and OTTLA_PASSWORD'
+    }
     if (refused) this.hint = "start one with 'ottla serve', or give --url"
   }
 }
@@ -25,7 +32,9 @@ export class ConnectError extends Error {
 /** Connects, works, disconnects; Ctrl-C meanwhile still disconnects in order. */
 export async function withRelay<T>(invocation: Invocation, work: (ottla: Ottla) => Promise<T>): Promise<T> {
   const url = relayUrl(invocation)
-  const ottla = await connect(url, { clientId: 'ottla-cli', signal: invocation.signal }).catch((cause: unknown) => {
+  const auth = await credentialsOf(invocation)
+  const { signal } = invocation
+  const ottla = await connect(url, { clientId: 'ottla-cli', signal, auth }).catch((cause: unknown) => {
     throw new ConnectError(url, cause)
   })
   try {

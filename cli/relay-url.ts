@@ -5,6 +5,7 @@
 
 import { brokerAddresses, isKafkaUrl } from '../client/transport/kafka-url.ts'
 import { type Flag, type Invocation, textFlag, UsageError } from './command.ts'
+import { signInFlags } from './sign-in.ts'
 
 const DEFAULT_URL = 'ws://127.0.0.1:8092'
 
@@ -22,6 +23,7 @@ export const connectionFlags: readonly Flag[] = [
     value: 'HOST:PORT',
     doc: 'The Kafka door, or an Apache Kafka to be administered; several are separated by commas.',
   },
+  ...signInFlags,
 ]
 
 /** @throws UsageError unless it is an address. `http://` addresses are taken as their `ws://` twins. */

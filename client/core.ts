@@ -11,6 +11,7 @@ import type { ErrorInfo } from './errors.ts'
 import type { GroupProgress, ProgressQuery } from './receipts/progress.ts'
 import type { ApiName } from './relay-apis.ts'
 import type { ConnectionState } from './session.ts'
+import type { Credentials } from './sign-in/credentials.ts'
 
 export interface TopicInfo {
   name: string
@@ -205,8 +206,8 @@ export interface Core {
 
   /** The device woke up (visible again, online again): reconnect without waiting, or probe the connection. */
   wake(): void
-  /** Leaves needs-auth and connects again, once what the relay authenticates by (a cookie, say) has been renewed. */
-  reauthenticate(): Promise<void>
+  /** Leaves needs-auth and connects again, or signs in again on the live connection. Default: as before. */
+  reauthenticate(credentials?: Credentials): Promise<void>
   /** Idempotent. Writes that are stored stay stored. */
   close(): Promise<void>
 }

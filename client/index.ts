@@ -19,7 +19,7 @@ export type {
   DescribeConfigsOptions,
   ResourceConfig,
 } from './admin/configs.ts'
-export type { ScramMechanism, ScramUser } from './admin/credentials.ts'
+export type { ScramAlteration, ScramMechanism, ScramUser } from './admin/credentials.ts'
 export type { AdminOptions } from './admin/driver.ts'
 export type { GroupLag } from './admin/group-lag.ts'
 export type { MemberToRemove, RemoveMembersOptions } from './admin/group-members.ts'
@@ -101,5 +101,11 @@ export type { Committed, ProcessedReceipt, Receipt } from './producer/receipt.ts
 export type { Gap, OutgoingMessage, RecordHeader, TopicRecord } from './record.ts'
 export { bytes, json, type Serde, type StandardSchema, schema, string } from './serde.ts'
 export type { ConnectionState } from './session.ts'
+export type {
+  Credentials,
+  CredentialsSource,
+  PasswordCredentials,
+  TokenCredentials,
+} from './sign-in/credentials.ts'
 export { type ReceiptOptions, type SendOptions, Topic, type TopicOptions } from './topic.ts'
 export type { WebSocketConstructor, WebSocketLike } from './transport/websocket.ts'

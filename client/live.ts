@@ -21,6 +21,7 @@ import { bytes, type Serde, string } from './serde.ts'
 import { TailConnection, type TailEnvironment, type TailRecord, type TailState } from './tail/tail-connection.ts'
 import { TailError } from './tail/tail-error.ts'
 import type { TailPosition } from './tail/tail-start.ts'
+import type { Transport } from './transport/transport.ts'
 import { type WebSocketConstructor, webSocketTransport } from './transport/websocket.ts'
 
 export type { Gap, TopicRecord } from './record.ts'
@@ -44,6 +45,8 @@ export interface TailOptions<K, V> {
   onState?: (state: TailState) => void
   /** Default: the platform's. On Node 20 pass the one of the package `ws`. */
   webSocket?: WebSocketConstructor
+  /** Instead of a plain WebSocket: that of `signedIn` (sign-in.js), where the relay asks who comes. */
+  transport?: Transport
   /** Clock, randomness, transport and wake-ups other than the platform's, for tests. */
   environment?: Partial<TailEnvironment>
 }
@@ -63,10 +66,11 @@ export function tail<K = string, V = Uint8Array>(
   options: TailOptions<K, V> = {},
 ): Tail<K, V> {
   const { key = string as unknown as Serde<K>, value = bytes as unknown as Serde<V>, webSocket, environment } = options
+  const { transport = webSocketTransport(webSocket) } = options
   const connection = new TailConnection(url, topic, options, {
     clock: systemClock,
     random: systemRandom,
-    transport: webSocketTransport(webSocket),
+    transport,
     wakeUps: browserWakeUps(),
     ...environment,
   })

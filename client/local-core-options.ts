@@ -10,6 +10,7 @@ import type { ReplicaIdentity } from './live-session.ts'
 import type { OutboxOptions } from './outbox/outbox.ts'
 import type { ReplicaStore } from './replica/store.ts'
 import type { Session } from './session.ts'
+import type { Wallet } from './sign-in/wallet.ts'
 
 export interface LocalCoreOptions {
   /** Name of the replica's database; null keeps everything in memory. */
@@ -19,6 +20,8 @@ export interface LocalCoreOptions {
   openSession(identity: ReplicaIdentity): Session
   /** Connections to single brokers, where there may be several. The core closes them. */
   brokers?: BrokerSessions
+  /** What the sessions sign in with. */
+  wallet?: Wallet
   /** Default: IndexedDB for a replica, else memory. The core closes it. */
   store?: ReplicaStore
   /** Limits of the outbox; see OutboxOptions for the defaults. */

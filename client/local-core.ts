@@ -39,6 +39,7 @@ import { StoreError, storeErrorFrom } from './replica/store-error.ts'
 import { toStoredChunk } from './replica/stored-chunk.ts'
 import type { Session } from './session.ts'
 import { beside } from './session-beside.ts'
+import type { Credentials } from './sign-in/credentials.ts'
 
 /** A status is made at most so often; a change of the connection is told at once. */
 const STATUS_EVERY_MS = 50
@@ -222,7 +223,8 @@ class StoredCore implements LocalCore {
     this.#own.retryNow()
   }
 
-  async reauthenticate(): Promise<void> {
+  async reauthenticate(credentials?: Credentials): Promise<void> {
+    this.#options.wallet?.renew(credentials)
     this.#own.reauthenticate()
   }
 

@@ -16,6 +16,8 @@ import { SendBuffer } from './producer/send-buffer.ts'
 import { Settlements } from './producer/settlements.ts'
 import type { ReceiptHub } from './receipts/receipt-hub.ts'
 import { bytes, type Serde, string } from './serde.ts'
+import type { Credentials } from './sign-in/credentials.ts'
+import type { Wallet } from './sign-in/wallet.ts'
 import { type ReceiptOptions, Topic, type TopicOptions } from './topic.ts'
 
 export interface OttlaParts {
@@ -27,6 +29,8 @@ export interface OttlaParts {
   hasReplica: boolean
   /** Connections for live readers, made when the first of them needs one. */
   openLanes(): Promise<Lanes>
+  /** What this context's own connections sign in with, where the core is elsewhere. */
+  wallet?: Wallet
 }
 
 export class Ottla {
@@ -108,9 +112,14 @@ export class Ottla {
     return new Group(id, options, { clock, random, codecs, lanes: () => this.#sources.lanes(), onClose, topic })
   }
 
-  /** After `needs-auth`, once the credentials have been renewed. */
-  reauthenticate(): Promise<void> {
-    return this.#parts.core.reauthenticate()
+  /**
+   * Signs in with these from now on: leaves `needs-auth`, or refreshes the session on the live connection. Without any, with
+   * what was given before. Resolves when that has begun; the status tells what comes of it. Rejects INVALID_ARGUMENT.
+   */
+  async reauthenticate(credentials?: Credentials): Promise<void> {
+    const { core, wallet } = this.#parts
+    wallet?.renew(credentials)
+    await core.reauthenticate(wallet && !wallet.isEmpty ? await wallet.credentials() : credentials)
   }
 
   /** Connects (or looks at the connection) now rather than when the back-off says. */

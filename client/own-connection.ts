@@ -15,13 +15,18 @@ import { openLocalCore } from './local-core.ts'
 import type { LocalCore } from './local-core-options.ts'
 import { checkRelayUrl } from './relay-url.ts'
 import type { Session } from './session.ts'
+import type { CredentialsSource } from './sign-in/credentials.ts'
+import { signingIn } from './sign-in/signing-in.ts'
+import { openWallet, type Wallet } from './sign-in/wallet.ts'
 import type { Transport } from './transport/transport.ts'
 import { type WebSocketConstructor, webSocketTransport } from './transport/websocket.ts'
 import { findWebSocket } from './transport/ws-package.ts'
 import type { WakeUps } from './wake-ups.ts'
 
-/** What a session needs to know; plain data but for the last four. */
+/** What a session needs to know; plain data but for the last four, and `auth` where it is a function. */
 export interface ConnectionOptions {
+  /** Who signs in, where the relay asks for it; `reauthenticate` renews it. */
+  auth?: CredentialsSource
   /** Named to the relay in every request, for its logs. */
   clientId?: string
   /** Longest silence wanted on the connection; the relay decides. Default 10 s. */
@@ -42,24 +47,38 @@ export interface ConnectionOptions {
 }
 
 export interface SessionOpener {
+  readonly wallet: Wallet
   /** `heartbeatMs` instead of the one in the options. */
   (identity: ReplicaIdentity, heartbeatMs?: number): Session
   /** At another address, under an identity of its own; undefined where there can be no other. */
   elsewhere?: (url: string) => Session
 }
 
-/** Rejects NO_WEBSOCKET, and INVALID_ARGUMENT for an address that is none. */
-export async function sessionOpener(url: string, options: ConnectionOptions): Promise<SessionOpener> {
+/** Rejects NO_WEBSOCKET, and INVALID_ARGUMENT for an address or credentials that are none. */
+export async function sessionOpener(
+  url: string,
+  options: ConnectionOptions,
+  wallet = openWallet(options.auth),
+): Promise<SessionOpener> {
   if (!options.transport) checkRelayUrl(url)
   const { clock = systemClock, random = systemRandom, wakeUps = browserWakeUps() } = options
-  const transport = options.transport ?? webSocketTransport(await findWebSocket(options.webSocket))
+  const bare = options.transport ?? webSocketTransport(await findWebSocket(options.webSocket))
+  const transport = signingIn(bare, { wallet, clock, random })
   const { clientId = null, heartbeatMs, requestTimeoutMs, connectTimeoutMs, backoff } = options
   const fixed = { requestTimeoutMs, connectTimeoutMs, backoff }
   const openAt = (at: string, identity: ReplicaIdentity, ownHeartbeatMs = heartbeatMs) => {
     const parts = { transport, clock, random, wakeUps, clientId, identity }
-    return openSession({ url: at, ...parts, heartbeatMs: ownHeartbeatMs, ...fixed })
+    const session = openSession({ url: at, ...parts, heartbeatMs: ownHeartbeatMs, ...fixed })
+    const unlisten = wallet.onRenewed(() => session.reauthenticate())
+    session.onState(({ phase }) => {
+      if (phase === 'closed') unlisten()
+    })
+    return session
   }
-  const open: SessionOpener = (identity, ownHeartbeatMs) => openAt(url, identity, ownHeartbeatMs)
+  const open: SessionOpener = Object.assign(
+    (identity: ReplicaIdentity, ownHeartbeatMs?: number) => openAt(url, identity, ownHeartbeatMs),
+    { wallet },
+  )
   if (transport.mayBeKafka) open.elsewhere = (at) => openAt(at, anonymous(clock, random))
   return open
 }
@@ -71,7 +90,7 @@ export function openCore(
 ): Promise<LocalCore> {
   const { clock = systemClock, random = systemRandom, replica = null } = options
   const brokers = openSession.elsewhere && new BrokerSessions(openSession.elsewhere)
-  return openLocalCore({ replica, clock, random, openSession, brokers })
+  return openLocalCore({ replica, clock, random, openSession, brokers, wallet: openSession.wallet })
 }
 
 /** For live readers: the core's own connection first, then others that keep nothing. */

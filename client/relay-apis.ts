@@ -23,7 +23,7 @@ import {
   electLeaders,
   listPartitionReassignments,
 } from '../protocol/messages/replicas.ts'
-import { describeUserScramCredentials } from '../protocol/messages/scram.ts'
+import { alterUserScramCredentials, describeUserScramCredentials } from '../protocol/messages/scram.ts'
 import { createPartitions, createTopics, deleteTopics } from '../protocol/messages/topics.ts'
 import { describeTransactions, listTransactions } from '../protocol/messages/transaction-admin.ts'
 import { writeTxnMarkers } from '../protocol/messages/transactions.ts'
@@ -38,6 +38,7 @@ export const RELAY_APIS = {
   AlterClientQuotas: alterClientQuotas,
   AlterConfigs: alterConfigs,
   AlterPartitionReassignments: alterPartitionReassignments,
+  AlterUserScramCredentials: alterUserScramCredentials,
   ApiVersions: apiVersions,
   CloseBackup: closeBackup,
   ConsumerGroupDescribe: consumerGroupDescribe,

@@ -124,7 +124,7 @@ export interface Session {
   isSubscribed(topicId: string, partition: number): boolean
   /** Connects (or probes) now instead of when the back-off says. Leaves `closed` and `needs-auth` alone. */
   retryNow(): void
-  /** Leaves needs-auth and connects again, once what the relay authenticates by (a cookie, say) has been renewed. */
+  /** Leaves needs-auth and connects again, once what is signed in with has been renewed. */
   reauthenticate(): void
   /** Idempotent; ends the connection with 1000. */
   close(): Promise<void>

@@ -21,6 +21,7 @@ import type {
 } from '../client/core.ts'
 import { OttlaError } from '../client/errors.ts'
 import type { ApiName } from '../client/relay-apis.ts'
+import type { Credentials } from '../client/sign-in/credentials.ts'
 import { Emitter } from '../protocol/lib/events.ts'
 import { Attacher } from './attacher.ts'
 import type { AttacherOptions } from './attacher-options.ts'
@@ -160,8 +161,8 @@ export class Bridge implements Core {
     attachment?.call('wake').catch(() => {})
   }
 
-  async reauthenticate(): Promise<void> {
-    await this.#call('reauthenticate')
+  async reauthenticate(credentials?: Credentials): Promise<void> {
+    await this.#call('reauthenticate', credentials)
   }
 
   async close(): Promise<void> {

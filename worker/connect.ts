@@ -7,6 +7,7 @@
 import { type ConnectOptions, connect as connectHere } from '../client/connect.ts'
 import { Ottla } from '../client/ottla.ts'
 import { checkRelayUrl } from '../client/relay-url.ts'
+import { openWallet } from '../client/sign-in/wallet.ts'
 import { standardCodecs } from '../protocol/codecs/standard.ts'
 import { systemClock } from '../protocol/lib/clock.ts'
 import { systemRandom } from '../protocol/lib/random.ts'
@@ -37,20 +38,24 @@ export async function connect(url: string, options: PageConnectOptions = {}): Pr
   const { replica, worker = 'auto' } = options
   if (replica === undefined || typeof document === 'undefined' || hasOwnParts(options)) return connectHere(url, options)
   checkRelayUrl(url)
+  const { auth } = options
+  const wallet = openWallet(auth)
   const plain = plainOptions(options)
   const core = openBridge({
-    config: { url, replica, options: { ...plain } },
+    config: { url, replica, options: { ...plain, ...(typeof auth !== 'function' && { auth }) } },
     worker,
     workerUrl: workerUrlOf(options.workerUrl),
     loadInPage: async () => (await import('./page-seat.ts')).seatInPage(),
   })
+  if (auth) void import('./page-credentials.ts').then((page) => page.keepSignedIn(core, wallet, systemClock))
   return new Ottla({
     core,
+    wallet,
     clock: systemClock,
     random: systemRandom,
     codecs: standardCodecs(),
     hasReplica: true,
-    openLanes: async () => (await import('./page-lanes.ts')).openPageLanes(url, plain),
+    openLanes: async () => (await import('./page-lanes.ts')).openPageLanes(url, plain, wallet),
   })
 }
 

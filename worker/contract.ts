@@ -12,7 +12,7 @@ import type { Advanced, Core, Outbox, Settled, Status } from '../client/core.ts'
 import type { ErrorInfo } from '../client/errors.ts'
 
 /** Raised when notes or calls change incompatibly; page and host of different versions refuse each other. */
-export const CONTRACT_VERSION = 2
+export const CONTRACT_VERSION = 3
 
 /** What a host needs to open its Core; plain data. */
 export interface CoreConfig {

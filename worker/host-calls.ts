@@ -40,7 +40,7 @@ export function hostCalls(core: Core): HostCalls {
         : answer
     },
     request: (name, body, options) => reply(() => core.request(name, body, options)),
-    reauthenticate: () => reply(() => core.reauthenticate()),
+    reauthenticate: (credentials) => reply(() => core.reauthenticate(credentials)),
     wake: () => reply(() => core.wake()),
     outboxList: (topic) => reply(() => core.outbox.list(topic)),
     outboxRetry: (id) => reply(() => core.outbox.retry(id)),

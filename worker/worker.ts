@@ -9,6 +9,7 @@ export { lastRecords } from '../client/consumer/last-records.ts'
 export { openLiveSource } from '../client/consumer/live-source.ts'
 export * from '../client/group/on-demand.ts'
 export { openHere } from '../client/open-here.ts'
+export { keepSignedIn } from './page-credentials.ts'
 export { openPageLanes } from './page-lanes.ts'
 export { seatInPage } from './page-seat.ts'
 

@@ -5,7 +5,7 @@ import { createAcls, deleteAcls, describeAcls } from './acls.ts'
 import { closeBackup, openBackup, readBackup } from './backups.ts'
 import { describeCluster, describeFeatures, describeMetadataQuorum } from './cluster.ts'
 import { alterConfigs, describeConfigs, listConfigResources } from './configs.ts'
-import { describeUserScramCredentials } from './credentials.ts'
+import { alterUserScramCredentials, describeUserScramCredentials } from './credentials.ts'
 import { AdminDriver } from './driver.ts'
 import { removeMembersFromConsumerGroup } from './group-members.ts'
 import { alterConsumerGroupOffsets, deleteConsumerGroupOffsets, listConsumerGroupOffsets } from './group-offsets.ts'
@@ -26,6 +26,7 @@ export const calls = {
   alterConfigs,
   alterConsumerGroupOffsets,
   alterPartitionReassignments,
+  alterUserScramCredentials,
   closeBackup,
   createAcls,
   createPartitions,

@@ -320,7 +320,7 @@ export class TailConnection {
     partition.gap = undefined
     partition.offset = nextOffset
     partition.heldBytes += records.length
-    if (partition.heldBytes > OVERSHOOT_BYTES_MAX) throw new RangeError('more than was granted')
+    if (partition.heldBytes > OVERSHOOT_BYTES_MAX) throw new RangeError('over credit')
     this.#wake()
   }
 

@@ -5,6 +5,7 @@
  *   worker.js   connection, replica and outbox; also imported by a page for what it seldom needs itself
  *   admin.js    administration, for both; loaded at its first call
  *   live.js     the live tail alone, for pages that only watch
+ *   sign-in.js  what the live tail signs in with
  *   codec-*.js  loaded by client.js when the first batch comes that is compressed that way
  *
  * Their names carry no hash: other people's pages refer to them. Runs at build time, in Node.
@@ -22,6 +23,7 @@ const ENTRIES = {
   'worker.js': '../worker.ts',
   'admin.js': '../admin.ts',
   'live.js': '../../client/live.ts',
+  'sign-in.js': '../../client/signed-in.ts',
   'codec-snappy.js': '../../protocol/codecs/snappy.ts',
   'codec-lz4.js': '../../protocol/codecs/lz4.ts',
   'codec-zstd.js': '../../protocol/codecs/zstd.ts',
@@ -50,7 +52,15 @@ export function browserFilesPlugin(): Plugin {
 }
 
 /** What client.js imports lazily, as far as worker.js has it anyway or a page seldom needs it; worker.ts exports it. */
-const LAZY_PARTS = ['last-records', 'live-source', 'on-demand', 'open-here', 'page-lanes', 'page-seat']
+const LAZY_PARTS = [
+  'last-records',
+  'live-source',
+  'on-demand',
+  'open-here',
+  'page-credentials',
+  'page-lanes',
+  'page-seat',
+]
 
 /** The page has what its first record needs; the rest it imports from the file that its worker runs. */
 function restFromWorker(): Plugin {

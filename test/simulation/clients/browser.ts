@@ -5,7 +5,7 @@
 
 import type { ReplicaPolicy } from '../../../client/core.ts'
 import { OttlaError } from '../../../client/errors.ts'
-import { openSession } from '../../../client/live-session.ts'
+import { openSession, type ReplicaIdentity } from '../../../client/live-session.ts'
 import { openLocalCore } from '../../../client/local-core.ts'
 import type { LocalCore } from '../../../client/local-core-options.ts'
 import { Ottla } from '../../../client/ottla.ts'
@@ -13,6 +13,7 @@ import { lanesBeside, type SessionOpener } from '../../../client/own-connection.
 import type { Receipt } from '../../../client/producer/receipt.ts'
 import type { Gap } from '../../../client/record.ts'
 import { string } from '../../../client/serde.ts'
+import { openWallet } from '../../../client/sign-in/wallet.ts'
 import type { Topic } from '../../../client/topic.ts'
 import { webSocketTransport } from '../../../client/transport/websocket.ts'
 import { standardCodecs } from '../../../protocol/codecs/standard.ts'
@@ -177,8 +178,9 @@ export class Browser {
     )
     const heartbeatMs = random.pick([1_000, 3_000, 10_000])
     const transport = webSocketTransport(Socket)
-    const open: SessionOpener = (identity) =>
+    const opener = (identity: ReplicaIdentity) =>
       openSession({ url: RELAY_URL, transport, clock, random, identity, heartbeatMs, clientId: process.name })
+    const open: SessionOpener = Object.assign(opener, { wallet: openWallet() })
     const core = await openLocalCore({
       ...{ replica: this.name, clock, random, openSession: open },
       store: this.storage.store(process),
