@@ -1,5 +1,6 @@
 /**
- * Hostile requests by the thousand, through both doors, from strangers and from those who have signed in. OTTLA_FUZZ says how many (`npm run test:fuzz`: 200,000).
+ * Hostile requests by the thousand, through both doors, from strangers and from those who have signed in. OTTLA_FUZZ says
+ * how many (`npm run test:fuzz`: 200,000).
  *
  * A failing run prints its seed and the cases that were under way; OTTLA_FUZZ_SEED=S OTTLA_FUZZ_CASE=N,M runs just those.
  */
