@@ -3,12 +3,18 @@
 import { existsSync } from 'node:fs'
 import { type DataDirFinding, type VerifiedDataDir, verifyDataDir } from '../server/engine/verify.ts'
 import { nodeFiles } from '../server/storage/node-files.ts'
-import { EXIT_FAILURE, EXIT_OK, type Invocation, UsageError } from './command.ts'
+import { EXIT_FAILURE, EXIT_OK, type Invocation, switchFlag, UsageError } from './command.ts'
+import type { RepairOutcome } from './repair.ts'
 
 export async function verify(invocation: Invocation): Promise<number> {
   const { positionals, output, json } = invocation
   const dir = positionals[0]!.replace(/(.)\/+$/, '$1')
+  for (const flag of ['dry-run', 'yes'])
+    if (switchFlag(invocation, flag) && !switchFlag(invocation, 'repair'))
+      throw new UsageError(`--${flag} goes with --repair`)
   if (!existsSync(dir)) throw new UsageError(`${dir}: no such folder`)
+  const repaired = switchFlag(invocation, 'repair') ? await repairFirst(invocation, dir) : undefined
+  if (typeof repaired === 'number') return repaired
   const counts = { error: 0, warning: 0 }
   const findings: DataDirFinding[] = []
   const checking = verifyDataDir(nodeFiles, dir)
@@ -19,10 +25,15 @@ export async function verify(invocation: Invocation): Promise<number> {
     else await output.line(describe(step.value))
   }
   const { value: total } = step
-  if (json)
-    await output.json({ sound: counts.error === 0, ...total, errors: counts.error, warnings: counts.warning, findings })
+  const told = { sound: counts.error === 0, ...total, errors: counts.error, warnings: counts.warning, findings }
+  if (json) await output.json(repaired ? { ...told, repair: repaired } : told)
   else await output.line(summary(total, counts))
   return counts.error === 0 ? EXIT_OK : EXIT_FAILURE
+}
+
+async function repairFirst(invocation: Invocation, dir: string): Promise<RepairOutcome | number> {
+  const { repair } = await import('./repair.ts')
+  return repair(invocation, dir)
 }
 
 function describe({ severity, log, file, position, offset, message }: DataDirFinding): string {

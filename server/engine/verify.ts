@@ -6,7 +6,7 @@
 
 import { BATCH_HEADER_BYTES, batchesIn } from '../../protocol/record-batch.ts'
 import { decodeRecords } from '../../protocol/records.ts'
-import { segmentNameOf } from '../log/log-names.ts'
+import { MANIFEST_NAME, segmentFiles, segmentNameOf } from '../log/log-names.ts'
 import { chainWithoutManifest } from '../log/segment-chain.ts'
 import { scanSegment } from '../log/segment-scan.ts'
 import { type Finding, type VerifiedLog, verifyLog } from '../log/verify.ts'
@@ -66,9 +66,18 @@ async function* verifyTopic(
 ): AsyncGenerator<DataDirFinding> {
   for (let partition = 0; partition < partitionCount; partition++) {
     const log = `topics/${folderOfTopic({ name, id })}/${partition}`
-    if ((await files.stat(`${dataDir}/${log}`))?.isFolder) yield* verifyOne(files, dataDir, log, total)
-    else yield { log, severity: 'error', file: log, message: `the folder of partition ${partition} is missing` }
+    const message = await whatIsMissing(files, `${dataDir}/${log}`, partition)
+    if (message) yield { log, severity: 'error', file: log, message }
+    else yield* verifyOne(files, dataDir, log, total)
   }
+}
+
+/** A log leaves its mark before its topic exists: a folder without one has lost all that was in it. */
+async function whatIsMissing(files: Files, dir: string, partition: number): Promise<string | undefined> {
+  if (!(await files.stat(dir))?.isFolder) return `the folder of partition ${partition} is missing`
+  const names = await files.list(dir)
+  if (names.includes(MANIFEST_NAME) || segmentFiles(names).length > 0) return undefined
+  return `the folder of partition ${partition} is empty: the log that was here is gone`
 }
 
 async function* verifyOne(

@@ -109,7 +109,12 @@ export class LogWriter {
       await this.#saveCache(indexName(previous.baseOffset), previous.index?.encode(previous.bounds))
     }
     await boundary.segment.create()
-    await this.#files.syncDir(this.#dir)
+    try {
+      await this.#files.syncDir(this.#dir)
+    } catch (error) {
+      await boundary.segment.retire()
+      throw error
+    }
     if (previous) {
       previous.isSealed = true
       this.#limit.touch(previous)

@@ -106,6 +106,16 @@ class Recovery {
   }
 
   async run(): Promise<RecoveredLog> {
+    try {
+      return await this.#recover()
+    } catch (error) {
+      // The disk failed halfway: nobody will use what is open by now.
+      await Promise.allSettled(this.#segments.map((segment) => segment.retire()))
+      throw error
+    }
+  }
+
+  async #recover(): Promise<RecoveredLog> {
     const { files, dir } = this.#context
     await this.#findManifest()
     this.#findSegments()

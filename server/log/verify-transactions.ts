@@ -5,6 +5,7 @@
 import type { BatchHeader } from '../../protocol/record-batch.ts'
 import { isControl, isTransactional } from '../../protocol/record-batch.ts'
 import { readMarker } from '../../protocol/transaction-marker.ts'
+import type { Gaps } from './gaps.ts'
 import { indexNameOf, type SegmentFile } from './log-names.ts'
 import type { SealedSegment } from './manifest.ts'
 import type { ProducerTable } from './producer-state.ts'
@@ -31,8 +32,12 @@ export class TransactionCheck {
   /** Compaction has taken out batches, perhaps the first of a transaction. */
   #isCompacted = false
 
-  constructor(logStart: number) {
+  /** Where the ends and the beginnings of transactions may have been. */
+  readonly #gaps: Gaps
+
+  constructor(logStart: number, gaps: Gaps) {
     this.#logStart = logStart
+    this.#gaps = gaps
   }
 
   beginSegment({ compacted }: Pick<SegmentFile, 'compacted'>): void {
@@ -47,12 +52,12 @@ export class TransactionCheck {
     const { producerId, producerEpoch, baseOffset } = header
     const open = this.#open.get(producerId)
     if (!isTransactional(header)) {
-      if (!open) return undefined
+      if (!open || this.#gaps.lieIn(open.firstOffset, baseOffset)) return undefined
       const message = `producer ${producerId} wrote outside of its transaction, open since offset ${open.firstOffset}`
       return { severity: 'warning', message }
     }
     if (!open) this.#open.set(producerId, { epoch: producerEpoch, firstOffset: baseOffset })
-    if (!open || open.epoch === producerEpoch) return undefined
+    if (!open || open.epoch === producerEpoch || this.#gaps.lieIn(open.firstOffset, baseOffset)) return undefined
     const message = `epoch ${producerEpoch} of producer ${producerId} wrote into the transaction of epoch ${open.epoch}`
     return { severity: 'warning', message }
   }
@@ -66,7 +71,7 @@ export class TransactionCheck {
     if (marker.outcome === 'abort') {
       this.#aborts.set(header.baseOffset, { producerId, firstOffset: open?.firstOffset })
     }
-    if (!open || open.epoch <= producerEpoch) return undefined
+    if (!open || open.epoch <= producerEpoch || this.#gaps.lieIn(open.firstOffset, header.baseOffset)) return undefined
     const message = `a marker of epoch ${producerEpoch} ends the transaction of producer ${producerId}'s epoch ${open.epoch}`
     return { severity: 'error', message }
   }
@@ -79,11 +84,17 @@ export class TransactionCheck {
       named.add(lastOffset)
       const abort = this.#aborts.get(lastOffset)
       if (abort?.producerId === producerId && this.#beganAt(abort, firstOffset) && lastOffset < endOffset) continue
+      if (
+        this.#gaps.lieIn(firstOffset, lastOffset + 1) ||
+        this.#gaps.lieIn(abort?.firstOffset ?? lastOffset, lastOffset + 1)
+      )
+        continue
       const message = `says that producer ${producerId} aborted what it wrote from offset ${firstOffset} to ${lastOffset}`
       yield { severity: 'error', file, offset: lastOffset, message: `${message}; the log says otherwise` }
     }
     for (const [offset, { producerId, firstOffset }] of this.#aborts) {
       if (firstOffset === undefined || named.has(offset) || offset >= endOffset) continue
+      if (this.#gaps.lieIn(firstOffset, offset)) continue
       const message = `lacks the transaction of producer ${producerId} that was aborted at offset ${offset}`
       yield { severity: 'error', file, offset, message }
     }
@@ -95,6 +106,7 @@ export class TransactionCheck {
     for (const { firstOffset } of this.#aborts.values()) least = Math.min(least, firstOffset ?? least)
     const told = abortedFrom ?? Number.POSITIVE_INFINITY
     if (told === least || told < this.#logStart || (this.#isCompacted && told < least)) return
+    if (this.#gaps.lieIn(Math.min(told, least))) return
     const message = `transactions aborted in segment ${baseOffset} begin at offset ${least}, the manifest says ${told}`
     yield { severity: 'error', file: 'manifest', offset: baseOffset, message }
   }
@@ -105,11 +117,12 @@ export class TransactionCheck {
     for (const [producerId, firstOffset] of told) {
       const open = this.#open.get(producerId)
       if (open?.firstOffset === firstOffset || firstOffset < this.#logStart) continue
+      if (this.#gaps.lieIn(Math.min(firstOffset, open?.firstOffset ?? firstOffset))) continue
       const message = `says that the transaction of producer ${producerId} is open since offset ${firstOffset}; it is not`
       yield { severity: 'error', file, message }
     }
     for (const [producerId, { firstOffset }] of this.#open) {
-      if (told.has(producerId)) continue
+      if (told.has(producerId) || this.#gaps.lieIn(firstOffset)) continue
       const message = `lacks the transaction of producer ${producerId} that is open since offset ${firstOffset}`
       yield { severity: 'error', file, message }
     }

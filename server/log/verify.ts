@@ -4,9 +4,10 @@
  * `error`: acknowledged data is damaged or missing. `warning`: a cache or a left-over that the next start puts right.
  */
 import type { BatchHeader } from '../../protocol/record-batch.ts'
-import { isControl, lastSequenceOf, sequenceAfter } from '../../protocol/record-batch.ts'
+import { isControl, lastSequenceOf, nextOffsetOf, sequenceAfter } from '../../protocol/record-batch.ts'
 import type { Files } from '../storage/files.ts'
 import { readWholeFile } from '../storage/files.ts'
+import { Gaps } from './gaps.ts'
 import type { SegmentFile } from './log-names.ts'
 import { indexNameOf, segmentFiles, segmentNameOf, snapshotName, snapshotOffsets } from './log-names.ts'
 import type { Manifest, SealedSegment } from './manifest.ts'
@@ -44,6 +45,14 @@ export async function* verifyLog(files: Files, dir: string): AsyncGenerator<Find
   return yield* new Verification(files, dir).run()
 }
 
+interface Written {
+  epoch: number
+  next: number | undefined
+  isCompacted: boolean
+  /** After its last batch. */
+  endOffset: number
+}
+
 interface BatchPlace {
   position: number
   timestampBefore: number
@@ -54,7 +63,8 @@ class Verification {
   readonly #dir: string
   readonly #total: VerifiedLog = { segments: 0, batches: 0, records: 0, bytes: 0, startOffset: 0, endOffset: 0 }
   /** `next` is unknown for a producer of whom only a marker was seen. */
-  readonly #sequences = new Map<number, { epoch: number; next: number | undefined; isCompacted: boolean }>()
+  readonly #sequences = new Map<number, Written>()
+  readonly #gaps = new Gaps()
   #transactions!: TransactionCheck
   #names: string[] = []
   #knownEnd = 0
@@ -73,7 +83,7 @@ class Verification {
     const files: SegmentFile[] = chain ? [...manifest!.sealed, ...chain.written] : chainWithoutManifest(this.#names)
     let expected = files[0]?.baseOffset ?? 0
     this.#total.startOffset = manifest?.startOffset ?? expected
-    this.#transactions = new TransactionCheck(expected)
+    this.#transactions = new TransactionCheck(expected, this.#gaps)
     yield* this.#checkNames(manifest, chain?.leftOver ?? [])
     const present = files.filter((file) => this.#names.includes(segmentNameOf(file)))
     for (const [index, file] of present.entries()) {
@@ -200,19 +210,20 @@ class Verification {
     const { producerId, producerEpoch, baseSequence } = header
     const isMarker = isControl(header)
     this.#total.batches++
+    this.#gaps.note(header)
     if (!isMarker) this.#total.records += header.recordCount
     if (producerId < 0) return undefined
     const known = this.#sequences.get(producerId)
     const isNewEpoch = !known || producerEpoch > known.epoch
     // A marker has no sequence. In an epoch that begins with one, the first is 0.
     if (isMarker && !isNewEpoch) return undefined
-    const first = known ? 0 : undefined
+    const first = known && !this.#gaps.lieIn(known.endOffset) ? 0 : undefined
     const next = isMarker ? first : sequenceAfter(lastSequenceOf(header), 1)
     const isCompacted = !isMarker && compacted !== undefined
-    this.#sequences.set(producerId, { epoch: producerEpoch, next, isCompacted })
+    this.#sequences.set(producerId, { epoch: producerEpoch, next, isCompacted, endOffset: nextOffsetOf(header) })
     if (isNewEpoch || (producerEpoch === known.epoch && baseSequence === (known.next ?? baseSequence))) return undefined
-    // Compaction takes out batches, and with them their sequences.
-    if (compacted || known.isCompacted) return undefined
+    // Compaction takes out batches, and with them their sequences; so does damage.
+    if (compacted || known.isCompacted || this.#gaps.lieIn(known.endOffset)) return undefined
     const message =
       `producer ${producerId} wrote sequence ${baseSequence} in epoch ${producerEpoch}, ` +
       `sequence ${known.next} in epoch ${known.epoch} was next`
@@ -264,6 +275,7 @@ class Verification {
         const written = this.#sequences.get(entry.producerId)
         const last = entry.batches.at(-1)
         if (written?.next === undefined || !last || sequenceAfter(last.lastSequence, 1) === written.next) continue
+        if (this.#gaps.lieIn(written.endOffset)) continue
         const message = `says that producer ${entry.producerId} ended with sequence ${last.lastSequence}, the log says otherwise`
         yield { severity: 'error', file, message }
       }

@@ -73,3 +73,44 @@ describe('[OPS-5] verify reads everything, changes nothing, and finds what is wr
     expect(stderr).toMatch(/no data of a relay/)
   })
 })
+
+describe('[RPR-10] verify --repair says each step before it takes it', () => {
+  async function damagedFolder() {
+    const { data, log } = await stoppedRelay()
+    const name = readdirSync(join(data, log)).find((each) => each.endsWith('.log'))!
+    const path = join(data, log, name)
+    const bytes = readFileSync(path)
+    bytes[100]! ^= 4
+    writeFileSync(path, bytes)
+    return { data, log, name, bytes }
+  }
+
+  test('a dry run changes nothing, --yes repairs, then the folder is sound and served', async () => {
+    const { data, log, name, bytes } = await damagedFolder()
+    const dry = await runOttla(['verify', data, '--repair', '--dry-run'])
+    expect(dry.code).toBe(1)
+    expect(dry.stdout).toMatch(new RegExp(`^1\\. ${log}/${name}: offsets 0 .* cannot be read and are lost`))
+    expect(readFileSync(join(data, log, name)).equals(bytes)).toBe(true)
+
+    const { code, stdout } = await runOttla(['verify', data, '--repair', '--yes', '--json'])
+    expect(code).toBe(0)
+    const { sound, repair } = JSON.parse(stdout)
+    expect(sound).toBe(true)
+    expect(repair.steps).toMatchObject([{ log, file: name, lost: [{ fromOffset: 0 }] }])
+    expect(readFileSync(join(repair.quarantine, log, name)).equals(bytes)).toBe(true)
+    const relay = await startRelay(['--data', data])
+    const read = await runOttla(['consume', 't', '-p', '1', '--from', 'start', '--exit', '--url', relay.url])
+    const { toOffset } = repair.steps[0].lost[0]
+    expect(read.stdout).toBe(Array.from({ length: 1000 - toOffset }, (_, n) => `record ${n + toOffset}\n`).join(''))
+  })
+
+  test('a sound folder needs nothing; without a terminal nobody is asked', async () => {
+    const { data } = await stoppedRelay()
+    const { code, stdout } = await runOttla(['verify', data, '--repair', '--yes'])
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/^Nothing to repair\.\nSound: /)
+    const unasked = await runOttla(['verify', data, '--repair'])
+    expect(unasked.code).toBe(2)
+    expect(unasked.stderr).toMatch(/--dry-run.*--yes/)
+  })
+})

@@ -5,11 +5,10 @@ import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { randomBelow, seededRandom } from '../../protocol/lib/random.ts'
 import { describeConfigs } from '../../protocol/messages/configs.ts'
-import { FROM_START } from '../../protocol/messages/offset-protocol.ts'
 import { initProducerId } from '../../protocol/messages/producers.ts'
-import { recordsIn } from '../support/read-values.ts'
 import { startRelay } from '../support/relay.ts'
 import { RelayClient } from '../support/relay-client.ts'
+import { storedRecords } from '../support/stored-records.ts'
 import { type ChildRelay, startChildRelay } from './support/child-relay.ts'
 import { ResendingProducer } from './support/resending-producer.ts'
 
@@ -108,10 +107,3 @@ test('[LOG-92] a killed relay leaves a folder that the next one takes at once', 
   expect(await later.topicId('t')).toBe(topicId)
   expect(await later.produce(topicId, ['c'])).toMatchObject({ baseOffset: 2 })
 })
-
-async function storedRecords(url: string, topicId: string, partition: number) {
-  const client = await RelayClient.open(url)
-  const { highWatermark } = await client.subscribe(topicId, FROM_START, { partition, credit: 64 * 1024 * 1024 })
-  const deliveries = await client.deliveredTo(highWatermark, 20_000)
-  return deliveries.flatMap(({ records }) => recordsIn(records))
-}

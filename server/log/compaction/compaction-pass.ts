@@ -8,6 +8,7 @@
  */
 import type { BatchHeader } from '../../../protocol/record-batch.ts'
 import type { OpenFile } from '../../storage/files.ts'
+import { isGap } from '../gaps.ts'
 import type { Segment } from '../segment.ts'
 import { BatchFilter } from './batch-filter.ts'
 import { streamBatches } from './batch-stream.ts'
@@ -162,8 +163,7 @@ class Output {
     if (position === 0) return
     for await (const { header, bytes, position: at } of streamBatches(file, segment, this.#context.pace)) {
       if (at >= position) return
-      const isGap = header.recordCount === 0 && header.producerId < 0
-      if (isGap) await this.#file.drop(header)
+      if (isGap(header)) await this.#file.drop(header)
       else await keep(header, bytes)
     }
   }

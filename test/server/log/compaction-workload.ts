@@ -87,6 +87,11 @@ export class CompactionWorkload {
     await this.#log.close()
   }
 
+  /** After a disk that failed: lets go of all files. */
+  async abandon(): Promise<void> {
+    await this.#log?.close()
+  }
+
   async #step(): Promise<void> {
     this.clock.advance(randomBelow(this.#random, 2000))
     const dice = this.#random.next()

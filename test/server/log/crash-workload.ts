@@ -105,6 +105,11 @@ export class CrashWorkload {
     await this.#log.close()
   }
 
+  /** After a disk that failed: lets go of all files. */
+  async abandon(): Promise<void> {
+    await this.#log?.close()
+  }
+
   async #step(log: PartitionLog): Promise<void> {
     const dice = this.#random.next()
     if (dice < 0.65) await this.#appendSome(log)
@@ -133,7 +138,9 @@ export class CrashWorkload {
       this.#sequences.set(producerId, sequence + values.length)
       const sent = { producerId, epoch, sequence, isTransactional, values, baseOffset: result.baseOffset }
       this.#noteAssigned(sent)
-      waiting.push(result.durable.then(() => this.#noteAcked(sent, log.leaderEpoch)))
+      const acked = result.durable.then(() => this.#noteAcked(sent, log.leaderEpoch))
+      acked.catch(() => {})
+      waiting.push(acked)
     }
     // Sometimes the next step comes while these are still being written.
     if (this.#random.next() < 0.7) await Promise.all(waiting)
@@ -156,6 +163,7 @@ export class CrashWorkload {
     const marker = log.appendMarker({ producerId, producerEpoch, coordinatorEpoch: 0, outcome })
     this.#noteAssigned({ values: [MARKER_VALUE], baseOffset: marker.baseOffset })
     const acked = marker.durable.then(() => this.#noteAckedEnd(marker.baseOffset + 1, log.leaderEpoch))
+    acked.catch(() => {})
     if (this.#random.next() < 0.7) await acked
   }
 
