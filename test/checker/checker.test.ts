@@ -223,6 +223,36 @@ for (const [kind, plants] of Object.entries(PLANTED) as Array<[AnomalyKind, Arra
   })
 }
 
+/** Every value has one of a few keys, and readers were given only what compaction leaves. */
+function compactedHistory(): { all: Operation[]; newest: string[] } {
+  const all = clean().filter((each) => each.op !== 'commit' && each.op !== 'committed')
+  for (const each of all) if (each.op === 'topic') each.compacts = true
+  const keyOf = new Map(sends(all).flatMap(({ values }) => values.map((value, index) => [value, `key${index % 2}`])))
+  for (const send of sends(all)) send.keys = send.values.map((value) => keyOf.get(value)!)
+  const undecided = new Set(sends(all).flatMap(({ transaction, values }) => (transaction ? values : [])))
+  const newest = new Map<string, [offset: number, value: string]>()
+  for (const { partition, records } of reads(all)) {
+    for (const [offset, value] of records) {
+      const key = `${partition} ${keyOf.get(value)}`
+      if (!undecided.has(value) && (newest.get(key)?.[0] ?? -1) < offset) newest.set(key, [offset, value])
+    }
+  }
+  const stays = new Set([...newest.values()].map(([, value]) => value))
+  for (const read of reads(all)) read.records = read.records.filter(([, value]) => stays.has(value))
+  return { all, newest: [...stays] }
+}
+
+test('[SIM-3] in a compacted log the newest record of a key is missed, and an older one is not', () => {
+  const { all, newest } = compactedHistory()
+  const kinds = () => new Set(check(all).anomalies.map(({ kind }) => kind))
+  expect(kinds()).toEqual(new Set())
+  const sent = sends(all).find(
+    ({ values, outcome }) => outcome === 'ok' && values.some((each) => newest.includes(each)),
+  )!
+  removeEverywhere(all, sent.values)
+  expect(kinds()).toEqual(new Set(['lost', 'skipped']))
+})
+
 test('[SIM-4] 100,000 operations are checked in 10 seconds', () => {
   const { operations } = new CleanHistory({ operations: 100_000 })
   const before = process.cpuUsage()

@@ -21,6 +21,7 @@ export class Log {
   /** What lies below may have been deleted: somebody asked for it, or the topic lets old records go. */
   mayBeginAt = 0
   #sortedOffsets: number[] | undefined
+  #newestOfKey: ReadonlyMap<string, number> | undefined
 
   constructor(id: string, topic: string, partition: number) {
     this.id = id
@@ -36,6 +37,17 @@ export class Log {
   get offsets(): readonly number[] {
     this.#sortedOffsets ??= [...this.valueAt.keys()].sort((a, b) => a - b)
     return this.#sortedOffsets
+  }
+
+  /** Where the newest record of each key is. Not before all evidence is in. */
+  newestOfKey(keyOf: (value: string) => string | undefined): ReadonlyMap<string, number> {
+    this.#newestOfKey ??= new Map(
+      this.offsets.flatMap((offset): Array<[string, number]> => {
+        const key = keyOf(this.valueAt.get(offset)!)
+        return key === undefined ? [] : [[key, offset]]
+      }),
+    )
+    return this.#newestOfKey
   }
 
   /** Each known record in a reader's range, and whether the reader was given it. */
@@ -59,6 +71,7 @@ export class Evidence {
   readonly readAt = new Map<string, Located[]>()
   readonly operations: readonly Operation[]
   readonly isComplete: boolean
+  readonly #keyOf = new Map<string, string>()
   readonly #idsOfName = new Map<string, Set<string>>()
   readonly #deleted = new Set<string>()
   readonly #properties = new Set<string>()
@@ -111,6 +124,18 @@ export class Evidence {
     return this.#properties.has(`${topic} ${property}`)
   }
 
+  /** Compaction may have taken it: the log has a newer record of its key that counts, or may count. */
+  isSuperseded(log: Log, value: string, offset: number): boolean {
+    if (!this.has(log.topic, 'compacts')) return false
+    const key = this.#keyOf.get(value)
+    return key !== undefined && (log.newestOfKey((each) => this.#countingKeyOf(each)).get(key) ?? -1) > offset
+  }
+
+  #countingKeyOf(value: string): string | undefined {
+    const send = this.sendOf.get(value)
+    return send && this.outcomeOf(send) === 'aborted' ? undefined : this.#keyOf.get(value)
+  }
+
   /** What the client believes of the transaction that a value was sent in. */
   outcomeOf(send: Send): Transaction['outcome'] | undefined {
     if (send.transaction === undefined) return undefined
@@ -143,7 +168,11 @@ export class Evidence {
 
   #addSend(send: Send): void {
     this.sends.push(send)
-    for (const value of send.values) this.sendOf.set(value, send)
+    send.values.forEach((value, index) => {
+      this.sendOf.set(value, send)
+      const key = send.keys?.[index]
+      if (key !== undefined) this.#keyOf.set(value, key)
+    })
   }
 
   #addRead(read: Read, onConflict: (log: Log, offset: number, values: [string, string]) => void): void {

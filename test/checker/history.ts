@@ -37,6 +37,8 @@ export interface Send extends Span {
   /** null: the client chose. */
   partition: number | null
   values: string[]
+  /** Of each value, where the topic is compacted. */
+  keys?: string[]
   acks: 0 | 1 | -1
   /** 'ok' acknowledged; 'failed' the client was told that nothing was written; 'unknown' anything may have happened. */
   outcome: 'ok' | 'failed' | 'unknown'

@@ -42,13 +42,15 @@ function checkFollows(log: Log, last: Read, read: Read, findings: Findings): voi
 
 /** Every record that is known to be in the range, by whomever, must have been given. */
 function checkComplete(evidence: Evidence, log: Log, read: Read, findings: Findings): void {
-  if (evidence.has(log.topic, 'compacts')) return
   log.forEachIn(read, (offset, isGiven) => {
     if (isGiven) return
     const value = log.valueAt.get(offset)!
+    if (evidence.isSuperseded(log, value, offset)) return
     const send = evidence.sendOf.get(value)
     // Whether those of an unfinished transaction are there is the business of transactions.ts.
     if (send?.transaction !== undefined && evidence.outcomeOf(send) !== 'committed' && read.isolation === 1) return
+    // Compaction takes what was aborted.
+    if (send && evidence.has(log.topic, 'compacts') && evidence.outcomeOf(send) === 'aborted') return
     findings.found(
       'skipped',
       `${read.reader} read [${read.from}, ${read.next}) of ${log.name} without ${value} at ${offset}`,

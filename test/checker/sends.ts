@@ -1,7 +1,7 @@
 /** Writers: is everything there that was promised, where it was promised, in the order of sending, and nothing else? */
 import type { Findings } from './anomalies.ts'
 import type { Evidence } from './evidence.ts'
-import type { Send } from './history.ts'
+import type { Place, Send } from './history.ts'
 
 export function checkSends(evidence: Evidence, findings: Findings): void {
   for (const send of evidence.sends) {
@@ -37,10 +37,10 @@ function checkThere(evidence: Evidence, send: Send, findings: Findings): void {
   const isPromised = send.outcome === 'ok' && send.acks !== 0 && !send.relaxed
   const isAborted = send.transaction !== undefined && evidence.outcomeOf(send) !== 'committed'
   if ((!isPromised && !send.isStored) || isAborted || evidence.wasDeleted(send.topic)) return
-  if (evidence.has(send.topic, 'compacts')) return
   send.values.forEach((value, index) => {
     if (evidence.readAt.has(value)) return
     const place = send.places?.[index]
+    if (mayBeCompacted(evidence, send, value, place)) return
     if (isPromised) {
       if (!mayBeGone(evidence, send, place?.partition, place?.offset)) {
         findings.found('lost', `${value} was acknowledged at ${place?.offset} of ${send.topic}-${place?.partition}`)
@@ -49,6 +49,19 @@ function checkThere(evidence: Evidence, send: Send, findings: Findings): void {
       findings.found('stored-lost', `${value} was stored in an outbox (${send.end ?? 'never heard of again'})`)
     }
   })
+}
+
+/** One whose place is not known may lie below any other of its key. */
+function mayBeCompacted(
+  evidence: Evidence,
+  { topic, topicId }: Send,
+  value: string,
+  place: Place | undefined,
+): boolean {
+  if (!evidence.has(topic, 'compacts')) return false
+  if (place === undefined || place.offset < 0) return true
+  const log = evidence.log({ topic, topicId, partition: place.partition })
+  return log !== undefined && evidence.isSuperseded(log, value, place.offset)
 }
 
 /** A place that is not known may lie below any start. */

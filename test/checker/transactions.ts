@@ -56,7 +56,7 @@ function checkRead(evidence: Evidence, log: Log, read: Read, findings: Findings)
   const first = new Map<string, { offset: number; isGiven: boolean }>()
   log.forEachIn(read, (offset, isGiven) => {
     const transaction = evidence.sendOf.get(log.valueAt.get(offset)!)?.transaction
-    if (transaction === undefined) return
+    if (transaction === undefined || (!isGiven && evidence.isSuperseded(log, log.valueAt.get(offset)!, offset))) return
     const before = first.get(transaction)
     if (!before) first.set(transaction, { offset, isGiven })
     else if (before.isGiven !== isGiven) {

@@ -38,6 +38,8 @@ const REQUIRED = [
   'device quota met',
   'receipt: QUOTA_EXCEEDED',
   "reader's gap: deleted",
+  'relay: compacted',
+  'relay: compaction failed, tried again later',
   'transaction committed',
   'transaction aborted',
   'transaction given up',

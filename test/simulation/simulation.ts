@@ -14,6 +14,7 @@ import { KafkaReader } from './clients/kafka-reader.ts'
 import { Recorder } from './clients/recorder.ts'
 import { TransactionalApp } from './clients/transactional-app.ts'
 import { TransactionalProducer } from './clients/transactional-producer.ts'
+import { COMPACTED_TOPIC } from './clients/values.ts'
 import { FaultPlan } from './faults.ts'
 import { RelayHost } from './world/relay-host.ts'
 import { World } from './world/world.ts'
@@ -77,6 +78,7 @@ class Simulation {
     this.#relay = new RelayHost(world, {
       heartbeatMs: dice.pick([1_000, 5_000, 10_000]),
       retentionCheckMs: dice.pick([1_000, 10_000]),
+      compactionCheckMs: dice.pick([300, 3_000]),
       shutdownTimeoutMs: 10_000,
       groupInitialRebalanceDelayMs: 200,
     })
@@ -87,9 +89,11 @@ class Simulation {
       { 'retention.bytes': '20000' },
       { 'retention.ms': '15000' },
     ])
+    const compacted = { 'cleanup.policy': 'compact', 'min.cleanable.dirty.ratio': dice.pick(['0', '0.3']) }
     this.#topics = [
       { name: 'steady', partitions: dice.whole(1, 3), configs: { ...kept, 'segment.bytes': '20000' } },
       { name: 'rolling', partitions: dice.whole(1, 2), configs: { ...retained, ...someSegments } },
+      { name: COMPACTED_TOPIC, partitions: dice.whole(1, 2), configs: { ...kept, ...compacted, ...someSegments } },
     ]
     this.#admin = new KafkaAdmin(this.#client('admin'))
     const names = this.#topics.map(({ name }) => name)
@@ -183,7 +187,7 @@ class Simulation {
         if (producer.waiting < 50) this.#go(() => producer.send())
       }
       if (dice.chance(0.02)) {
-        const { name, partitions } = dice.pick(this.#topics)
+        const { name, partitions } = dice.pick(this.#topics.filter((topic) => topic.name !== COMPACTED_TOPIC))
         const partition = dice.below(partitions)
         const share = dice.next()
         this.#go(() => this.#admin.trim(name, partition, share))

@@ -24,6 +24,7 @@ import type { Process } from '../world/process.ts'
 import { webSocketClass } from '../world/web-socket.ts'
 import type { World } from '../world/world.ts'
 import type { Recorder } from './recorder.ts'
+import { COMPACTED_TOPIC } from './values.ts'
 
 export interface BrowserOptions {
   world: World
@@ -131,12 +132,13 @@ export class Browser {
     const { dice } = tab.process
     const name = dice.pick(this.#options.topics)
     const topic = this.#topic(tab, name)
-    const key = dice.chance(0.3) ? null : `key-${dice.below(5)}`
+    const key = name !== COMPACTED_TOPIC && dice.chance(0.3) ? null : `key-${dice.below(5)}`
     const count = dice.chance(0.8) ? 1 : dice.whole(2, 5)
     const values = Array.from({ length: count }, () => `${this.name}.${this.#made++}`)
     const send = this.#options.recorder.open<Send>({
       ...{ op: 'send', process: tab.process.name, producer: `${this.name}/${name}`, topic: name, partition: null },
       ...{ values, acks: -1, outcome: 'unknown' },
+      keys: values.map(() => key ?? ''),
       // Where a record without a key goes is chosen again after a crash, so it may fall behind those that came after it.
       ...(key === null && { unordered: true }),
     })

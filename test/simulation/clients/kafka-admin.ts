@@ -22,11 +22,13 @@ export class KafkaAdmin extends KafkaClient {
       ...{ name, numPartitions: partitions, replicationFactor: -1, assignments: [] },
       configs: Object.entries(configs).map(([key, value]) => ({ name: key, value })),
     }
+    const compacts = configs['cleanup.policy'] === 'compact'
     const retains = configs['retention.ms'] !== '-1' || 'retention.bytes' in configs
     for (;;) {
       const change = this.recorder.open<TopicChange>({
         ...{ op: 'topic', process: this.process.name, change: 'created', topic: name, outcome: 'unknown' },
         ...(retains && { retains }),
+        ...(compacts && { compacts }),
       })
       try {
         const wire = await this.connect()

@@ -10,7 +10,7 @@ import { encodeBatch } from '../../../protocol/records.ts'
 import type { Send } from '../../checker/history.ts'
 import { KafkaClient, type KafkaClientOptions, type TopicView } from './kafka-client.ts'
 import { Disconnected, type KafkaWire } from './kafka-wire.ts'
-import { recordOf } from './values.ts'
+import { keyFor, recordOf } from './values.ts'
 
 const IN_FLIGHT_MAX = 5
 /** How often a topic that is not there is asked for again before a batch is given up. */
@@ -73,11 +73,13 @@ export class KafkaProducer extends KafkaClient {
     const partition = dice.below(this.#view.partitions)
     const count = dice.chance(0.7) ? 1 : dice.whole(2, 8)
     const values = Array.from({ length: count }, () => `${name}.${this.#made++}`)
-    const records = values.map((value) => recordOf(value, dice.skewed(1, 2_000), clock.now(), null))
+    const keys = values.map(() => keyFor(topic, dice))
+    const records = values.map((value, index) => recordOf(value, dice.skewed(1, 2_000), clock.now(), keys[index]!))
     const send = this.recorder.open<Send>({
       ...{ op: 'send', process: name, producer: `${name}/${partition}`, topic, partition, values, acks },
       ...(this.#view.topicId && { topicId: this.#view.topicId }),
       outcome: 'unknown',
+      keys: keys.map((key) => key ?? ''),
       ...(!isIdempotent && { unordered: true }),
     })
     const batch = { send, bytes: encodeBatch(records), count, isStamped: false, isDoubtful: false, tries: 0 }

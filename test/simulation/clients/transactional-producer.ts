@@ -17,7 +17,7 @@ import { encodeBatch } from '../../../protocol/records.ts'
 import type { Commit, Committed, Send, Transaction } from '../../checker/history.ts'
 import { KafkaClient, type KafkaClientOptions, type TopicView } from './kafka-client.ts'
 import type { KafkaWire } from './kafka-wire.ts'
-import { recordOf } from './values.ts'
+import { keyFor, recordOf } from './values.ts'
 
 export const TRANSACTION_TIMEOUT_MS = 8_000
 const TRIES_MAX = 40
@@ -137,14 +137,17 @@ export class TransactionalProducer extends KafkaClient {
     const { dice, clock, name } = this.process
     const { topic, topicId, partition } = this.#somewhere()
     const values = Array.from({ length: dice.chance(0.6) ? 1 : dice.whole(2, 5) }, () => `${name}.${this.#made++}`)
+    const keys = values.map(() => keyFor(topic, dice))
     const send = this.recorder.open<Send>({
       ...{ op: 'send', process: name, producer: `${name}/${topic}-${partition}`, topic, partition, values, acks: -1 },
-      ...{ outcome: 'unknown', transaction },
+      ...{ outcome: 'unknown', transaction, keys: keys.map((key) => key ?? '') },
       ...(topicId && { topicId }),
     })
     const place = `${topic}-${partition}`
     const baseSequence = this.#sequences.get(place) ?? 0
-    const records = encodeBatch(values.map((value) => recordOf(value, dice.skewed(1, 1_000), clock.now(), null)))
+    const records = encodeBatch(
+      values.map((value, index) => recordOf(value, dice.skewed(1, 1_000), clock.now(), keys[index]!)),
+    )
     const { producerId, producerEpoch } = this.#identity
     stampProducer(records, { producerId, producerEpoch, baseSequence, isTransactional: true })
     await this.#add(topic, partition)

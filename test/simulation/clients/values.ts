@@ -1,11 +1,19 @@
 /** A record's value: the name by which the history knows it, and as many bytes behind it as it should have. */
 import { batchesIn, codecOf, isControl } from '../../../protocol/record-batch.ts'
 import { decodeRecords, type RecordInput } from '../../../protocol/records.ts'
+import type { Dice } from '../world/dice.ts'
+
+/** Where the newest record of each key stays. Everything in it has a key. */
+export const COMPACTED_TOPIC = 'table'
+const KEYS = 6
 
 const FILLER = '~'
 const HEADER_BYTES = 61
 const utf8 = new TextEncoder()
 const text = new TextDecoder()
+
+export const keyFor = (topic: string, dice: Dice): string | null =>
+  topic === COMPACTED_TOPIC || dice.chance(0.3) ? `key-${dice.below(KEYS)}` : null
 
 export const valueBytes = (name: string, sizeBytes: number): Uint8Array => utf8.encode(name.padEnd(sizeBytes, FILLER))
 
