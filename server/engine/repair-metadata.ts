@@ -9,6 +9,7 @@ import { decodeRecords } from '../../protocol/records.ts'
 import { dump } from '../log/dump.ts'
 import { segmentFiles } from '../log/log-names.ts'
 import { type Files, isMissing } from '../storage/files.ts'
+import { isFact } from './fact-store.ts'
 import type { MetadataChange, TopicRecord } from './metadata-log.ts'
 import { topicIdOfFolder, topicNameOfFolder } from './topic-folders.ts'
 import { checkTopicName } from './topic-names.ts'
@@ -42,6 +43,8 @@ export async function readMetadata(files: Files, dir: string): Promise<KnownMeta
 }
 
 function learn(known: KnownMetadata, change: MetadataChange): void {
+  // Users and the like stay where they are; nothing else tells of them.
+  if (isFact(change)) return
   if (change.key === 'cluster') known.clusterId = change.value.clusterId
   else if (change.key === 'producer-ids') known.producerIdsBelow = change.value.reservedBelow
   else {
