@@ -7,6 +7,7 @@ import { backupCommands } from './backup-commands.ts'
 import { clusterCommands } from './cluster-commands.ts'
 import type { Command } from './command.ts'
 import { consumeCommand } from './consume-command.ts'
+import { deadLetterCommands } from './dead-letter-commands.ts'
 import { dumpCommand } from './dump-command.ts'
 import { groupCommands } from './group-commands.ts'
 import { produceCommand } from './produce-command.ts'
@@ -19,6 +20,7 @@ export const commands: readonly Command[] = [
   serveCommand,
   ...topicCommands,
   ...groupCommands,
+  ...deadLetterCommands,
   ...clusterCommands,
   ...userCommands,
   produceCommand,

@@ -95,6 +95,7 @@ export type {
   TopicStatus,
 } from './core.ts'
 export { type ErrorInfo, OttlaError, type OttlaErrorCode } from './errors.ts'
+export type { DeadLetter, DeadLetters, ReplayOptions } from './group/dead-letters.ts'
 export { Ottla } from './ottla.ts'
 export { murmur2, partitionForKey } from './outbox/partitioner.ts'
 export type { Committed, ProcessedReceipt, Receipt } from './producer/receipt.ts'
