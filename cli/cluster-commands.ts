@@ -53,6 +53,19 @@ export const clusterCommands: readonly Command[] = [
     load: async () => (await load()).describeProducers,
   },
   {
+    name: 'transactions',
+    summary: 'List transactional ids, and what state their transactions are in.',
+    positionals: [],
+    flags: [
+      ...connectionFlags,
+      { name: 'state', value: 'STATE', repeatable: true, doc: 'Only in this state, such as Ongoing or PrepareCommit.' },
+      { name: 'pattern', value: 'REGEX', doc: "Only ids that match as a whole, in RE2's syntax." },
+      { name: 'open-for', value: 'MS', doc: 'Only those that have been open for longer.' },
+    ],
+    examples: ['ottla transactions', "ottla transactions --state Ongoing --pattern 'billing-.*' --open-for 60000"],
+    load: async () => (await load()).listTransactions,
+  },
+  {
     name: 'log-dirs',
     summary: 'Show how much room topics take on disk.',
     positionals: [{ name: 'TOPIC', optional: true, repeatable: true }],

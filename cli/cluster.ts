@@ -1,6 +1,6 @@
 /** `ottla cluster describe`, `producers`, `log-dirs`: what a relay, or a Kafka, tells of itself. */
 
-import { EXIT_OK, type Invocation } from './command.ts'
+import { EXIT_OK, type Invocation, listFlag, numberFlag, textFlag } from './command.ts'
 import { table } from './output.ts'
 import { withRelay } from './relay-connection.ts'
 import { partitionsNamed } from './topic-selection.ts'
@@ -37,6 +37,21 @@ export async function describeProducers(invocation: Invocation): Promise<number>
       each.currentTransactionStart < 0 ? '-' : each.currentTransactionStart,
     ])
     await output.write(table(['PARTITION', 'PRODUCER', 'EPOCH', 'SEQUENCE', 'LAST WRITE', 'OPEN SINCE OFFSET'], rows))
+  }
+  return EXIT_OK
+}
+
+export async function listTransactions(invocation: Invocation): Promise<number> {
+  const { output, json } = invocation
+  const durationMs = numberFlag(invocation, 'open-for', { min: 0 })
+  const filters = { states: listFlag(invocation, 'state'), pattern: textFlag(invocation, 'pattern'), durationMs }
+  const found = await withRelay(invocation, ({ admin }) => admin.listTransactions(filters))
+  const transactions = [...found].sort((a, b) => (a.transactionalId < b.transactionalId ? -1 : 1))
+  if (json) await output.json(transactions)
+  else if (transactions.length === 0) output.note('No transactions.')
+  else {
+    const rows = transactions.map(({ transactionalId, state, producerId }) => [transactionalId, state, producerId])
+    await output.write(table(['TRANSACTIONAL ID', 'STATE', 'PRODUCER'], rows))
   }
   return EXIT_OK
 }

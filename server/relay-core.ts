@@ -29,6 +29,7 @@ import { KafkaDoor } from './listener/kafka-door.ts'
 import { WebSocketDoor } from './listener/websocket.ts'
 import type { CommitActivity } from './log/compaction/pace.ts'
 import type { Logger } from './logger.ts'
+import { NameSelector } from './pattern/name-selector.ts'
 import { ProgressWatches } from './progress-watches.ts'
 import { ReplicaConnections } from './replica-connections.ts'
 import { RetentionTask } from './retention-task.ts'
@@ -152,13 +153,15 @@ function assemble(
   })
   const compaction = new CompactionTask({ engine, config, clock, random, logger, commits, space })
   const watches = new ProgressWatches(groups.receipts)
+  const nextTurn = (run: () => void) => (clock.nextTurn ? clock.nextTurn(run) : setImmediate(run))
   const services: Services = {
     ...{ config, engine, hub, groups, transactions, clock, logger, authentication, authorizer, noise, advertised },
     limits: new ConnectionLimits(config, noise),
     replicas: new ReplicaConnections(),
     watches,
     backups,
-    keys: new CompactedKeys((run) => (clock.nextTurn ? clock.nextTurn(run) : setImmediate(run))),
+    keys: new CompactedKeys(nextTurn),
+    selector: new NameSelector(nextTurn),
     ...{ compaction, space },
   }
   const webSocketDoor = new WebSocketDoor(services)

@@ -14,6 +14,7 @@ import type { CompactedKeys } from './handlers/compacted-keys.ts'
 import type { LimitedLog } from './limited-log.ts'
 import type { Address } from './listener/peer-socket.ts'
 import type { Logger } from './logger.ts'
+import type { NameSelector } from './pattern/name-selector.ts'
 import type { ProgressWatches } from './progress-watches.ts'
 import type { ReplicaConnections } from './replica-connections.ts'
 import type { DiskSpace } from './storage/disk-space.ts'
@@ -38,6 +39,8 @@ export interface Services {
   readonly keys: CompactedKeys
   readonly compaction: CompactionTask
   readonly space: DiskSpace
+  /** For regular expressions that clients send. */
+  readonly selector: NameSelector
 }
 
 /** Where the doors are, as far as the relay itself knows. */

@@ -26,11 +26,14 @@ export const describeTransactions = api({
   }),
 })
 
-/** Filters that are empty (a duration below 0, no pattern) let everything pass. The pattern is a regular expression. */
+/**
+ * Filters that are empty (a duration below 0, no pattern) let everything pass. The pattern is a regular expression in RE2's
+ * syntax, which an id matches as a whole.
+ */
 export const listTransactions = api({
   key: 66,
   name: 'ListTransactions',
-  versions: [0, 1],
+  versions: [0, 2],
   flexibleFrom: 0,
   request: struct({
     stateFilters: array(string()),

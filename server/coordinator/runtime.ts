@@ -10,13 +10,14 @@ import type { Random } from '../../protocol/lib/random.ts'
 import { randomUuid } from '../../protocol/lib/uuid.ts'
 import type { HeldFiles } from '../log/held-files.ts'
 import type { Logger } from '../logger.ts'
+import { NameSelector } from '../pattern/name-selector.ts'
 import type { Files } from '../storage/files.ts'
 import { ClassicRequests, type JoinRequest, type SyncRequest } from './classic-requests.ts'
 import type { HeartbeatReply } from './consumer/consumer-group.ts'
 import { ConsumerRequests } from './consumer/consumer-requests.ts'
 import { sizeOfSubscription } from './consumer/member.ts'
 import type { HeartbeatCommand } from './consumer/membership.ts'
-import { PatternResolver } from './consumer/pattern/resolver.ts'
+import { resolvePattern } from './consumer/pattern-resolver.ts'
 import type { TopicCatalog } from './consumer/topics.ts'
 import {
   type CoordinatorConfig,
@@ -99,7 +100,7 @@ export class GroupCoordinator {
       ...{ store: this.#store, receipts: this.receipts, logStartOf },
       now: () => this.#now(),
     })
-    const patterns = new PatternResolver(topics)
+    const selector = new NameSelector()
     const shared = {
       store: this.#store,
       now: () => this.#now(),
@@ -110,7 +111,7 @@ export class GroupCoordinator {
       topics,
       upgradedMembersMax: () => upgradedMembersMax(config),
       checkRoom: (group, command) => this.#checkRoom(group, command),
-      resolve: (regex, isVisible) => patterns.resolve(regex, isVisible),
+      resolve: (regex, isVisible) => resolvePattern(regex, topics, isVisible, selector),
       answer: (reply) => this.#classic.answer(reply),
     })
     this.#classic = new ClassicRequests({

@@ -1,5 +1,5 @@
 /**
- * DescribeTransactions 0, ListTransactions 0-1, WriteTxnMarkers 1-2.
+ * DescribeTransactions 0, ListTransactions 0-2, WriteTxnMarkers 1-2.
  *
  * What a client may not describe is not listed to it, and of a transaction it sees only the topics that it may describe.
  *
@@ -60,28 +60,40 @@ function topicsOf({ partitions }: TransactionalProducer, context: RequestContext
 
 const isPhase = (text: string): text is TransactionPhase => (TRANSACTION_PHASES as readonly string[]).includes(text)
 
-export const listTransactionsHandler = entry(listTransactions, 'each', (request, context) => {
+export const listTransactionsHandler = entry(listTransactions, 'each', async (request, context) => {
   const { stateFilters, durationFilter } = request
   const unknownStateFilters = stateFilters.filter((text) => !isPhase(text))
-  const states = new Set(stateFilters.filter(isPhase))
+  const phases = new Set(stateFilters.filter(isPhase))
   const producerIds = new Set(request.producerIdFilters)
   const nowMs = context.services.clock.now()
   const isWanted = ({ phase, identity, startedAtMs, isAtRest, transactionalId }: TransactionalProducer) =>
-    (stateFilters.length === 0 || states.has(phase)) &&
+    (stateFilters.length === 0 || phases.has(phase)) &&
     (producerIds.size === 0 || producerIds.has(identity.producerId)) &&
     (durationFilter < 0 || (!isAtRest && nowMs - startedAtMs > durationFilter)) &&
     transactionalIdError(context, 'describe', transactionalId) === ErrorCode.NONE
   try {
-    const transactionStates = [...context.services.transactions.producers()].filter(isWanted).map((producer) => ({
-      transactionalId: producer.transactionalId,
-      producerId: producer.identity.producerId,
-      transactionState: producer.phase,
-    }))
+    const producers = [...context.services.transactions.producers()].filter(isWanted)
+    // As they are now: an expression may take many turns.
+    const states = producers.map(({ transactionalId, identity, phase }) => {
+      return { transactionalId, producerId: identity.producerId, transactionState: phase }
+    })
+    const transactionStates = await matching(states, request.transactionalIdPattern, context)
     return { errorCode: ErrorCode.NONE, unknownStateFilters, transactionStates }
   } catch (error) {
     return { errorCode: asKafkaError(error).code, unknownStateFilters, transactionStates: [] }
   }
 })
+
+async function matching<T extends { transactionalId: string }>(
+  states: T[],
+  pattern: string | null,
+  { services }: RequestContext,
+): Promise<T[]> {
+  if (pattern === null || pattern === '') return states
+  const ids = states.map(({ transactionalId }) => transactionalId)
+  const chosen = new Set(await services.selector.select(pattern, ids))
+  return states.filter(({ transactionalId }) => chosen.has(transactionalId))
+}
 
 export const writeTxnMarkersHandler = entry(writeTxnMarkers, 'each', async (request, context) => ({
   markers: await Promise.all(

@@ -142,6 +142,16 @@ test('[CLI-13] settings are shown and changed, of topics and groups', async () =
   expect(await run('config', 'describe', 'relay:1')).toMatchObject({ code: 2 })
 })
 
+test('[CLI-16] transactions are listed, by state and by a pattern of their ids', async () => {
+  await ottla.admin.fenceProducers(['billing-1', 'billing-2', 'shipping-ß'])
+  const { code, stdout } = await run('transactions', '--state', 'Empty', '--pattern', '.*ing-[1ß]')
+  expect(code).toBe(0)
+  expect(stdout).toMatch(/^TRANSACTIONAL ID +STATE +PRODUCER\nbilling-1 +Empty +\d+\nshipping-ß +Empty +\d+\n$/)
+  expect(await json('transactions', '--open-for', '1000')).toEqual([])
+  const wrong = await run('transactions', '--pattern', '(')
+  expect(wrong).toMatchObject({ code: 1, stderr: expect.stringContaining('128') })
+})
+
 test('[CLI-14] cluster, producers and log folders are told; records are deleted', async () => {
   const cluster = await json('cluster', 'describe')
   expect(cluster).toMatchObject({ controllerId: 1, brokers: [{ brokerId: 1 }], features: { supported: {} } })

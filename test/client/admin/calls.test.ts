@@ -329,6 +329,8 @@ describe.each(['WebSocket', 'TCP'])('[CAD-1] over %s', (door) => {
     expect(second).toEqual({ ...first!, producerEpoch: first!.producerEpoch + 1 })
     expect(await admin.listTransactions()).toMatchObject([{ transactionalId: 'payments', state: 'Empty' }])
     expect(await admin.listTransactions({ states: ['Ongoing'] })).toEqual([])
+    expect(await admin.listTransactions({ pattern: 'pay.*' })).toHaveLength(1)
+    expect(await admin.listTransactions({ pattern: 'pay' })).toEqual([])
     const [known, unknown] = await admin.describeTransactions(['payments', 'nobody']).settled()
     expect(known!.value).toMatchObject({ state: 'Empty', producerId: first!.producerId, partitions: [] })
     expect(unknown!.error).toMatchObject({ kafkaCode: 105 })

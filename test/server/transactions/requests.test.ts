@@ -289,7 +289,7 @@ describe('[TXN-13] topics that go while a transaction is open do not hold it up'
 })
 
 describe('[TXN-14] administration', () => {
-  test('transactions are described, and listed by state, producer and duration', async () => {
+  test('transactions are described, and listed by state, producer, duration and id', async () => {
     const { client, t, tx } = await open()
     const idle = new TransactionalClient(client, 'idle')
     await tx.init()
@@ -308,7 +308,12 @@ describe('[TXN-14] administration', () => {
       { errorCode: ErrorCode.TRANSACTIONAL_ID_NOT_FOUND },
     ])
     expect(Math.abs(transactionStates[0]!.transactionStartTimeMs - Date.now())).toBeLessThan(60_000)
-    const idsBy = async (filter: { stateFilters?: string[]; producerIdFilters?: number[]; durationFilter?: number }) =>
+    const idsBy = async (filter: {
+      stateFilters?: string[]
+      producerIdFilters?: number[]
+      durationFilter?: number
+      transactionalIdPattern?: string
+    }) =>
       (
         await client.call(listTransactions, { stateFilters: [], producerIdFilters: [], ...filter })
       ).transactionStates.map(({ transactionalId }) => transactionalId)
@@ -317,6 +322,11 @@ describe('[TXN-14] administration', () => {
     expect(await idsBy({ producerIdFilters: [idle.identity.producerId] })).toEqual(['idle'])
     expect(await idsBy({ durationFilter: 3_600_000 })).toEqual([])
     await eventually(async () => (await idsBy({ durationFilter: 0 })).length === 1)
+    expect(await idsBy({ transactionalIdPattern: 't.|id' })).toEqual(['tx'])
+    expect(await idsBy({ transactionalIdPattern: '' })).toEqual(['tx', 'idle'])
+    const all = { stateFilters: [], producerIdFilters: [] }
+    const wrong = await client.call(listTransactions, { ...all, transactionalIdPattern: '(' })
+    expect(wrong).toMatchObject({ errorCode: ErrorCode.INVALID_REGULAR_EXPRESSION, transactionStates: [] })
     const unknown = await client.call(listTransactions, { stateFilters: ['Ongoing', 'Asleep'], producerIdFilters: [] })
     expect(unknown.unknownStateFilters).toEqual(['Asleep'])
   })

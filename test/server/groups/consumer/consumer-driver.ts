@@ -8,10 +8,10 @@ import type { ConsumerRecord } from '../../../../server/coordinator/consumer/con
 import type { ConsumerLimits } from '../../../../server/coordinator/consumer/consumer-state.ts'
 import type { HeartbeatCommand } from '../../../../server/coordinator/consumer/membership.ts'
 import { common, eachOf, NO_PARTITIONS, type Partitions } from '../../../../server/coordinator/consumer/partitions.ts'
-import { TopicPattern } from '../../../../server/coordinator/consumer/pattern/topic-pattern.ts'
 import type { TopicCatalog } from '../../../../server/coordinator/consumer/topics.ts'
 import { decodeRecord, encodeRecord } from '../../../../server/coordinator/group-records.ts'
 import type { Instant } from '../../../../server/coordinator/group-state.ts'
+import { NamePattern } from '../../../../server/pattern/name-pattern.ts'
 import { ERA_MS } from '../group-driver.ts'
 
 export const SESSION_MS = 45_000
@@ -208,7 +208,7 @@ export class ConsumerDriver {
   }
 
   #match(regex: string) {
-    const pattern = new TopicPattern(regex)
+    const pattern = new NamePattern(regex)
     const names = [...this.topics.topics()].map(({ name }) => name).filter((name) => pattern.matches(name))
     return { regex, names: names.sort(), topicsVersion: this.topics.topicsVersion }
   }

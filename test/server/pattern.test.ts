@@ -1,11 +1,12 @@
-/** Regular expressions that select topics: RE2's syntax, in time linear in the name whatever the expression. */
+/** Regular expressions that select names: RE2's syntax, in time linear in the name whatever the expression. */
 import { describe, expect, test } from 'vitest'
-import { ErrorCode } from '../../../../protocol/errors.ts'
-import { randomBelow, seededRandom } from '../../../../protocol/lib/random.ts'
-import { PatternResolver } from '../../../../server/coordinator/consumer/pattern/resolver.ts'
-import { PatternError, TopicPattern } from '../../../../server/coordinator/consumer/pattern/topic-pattern.ts'
-import { codeOf } from '../coordinator-fixture.ts'
-import { Topics } from './consumer-driver.ts'
+import { ErrorCode } from '../../protocol/errors.ts'
+import { randomBelow, seededRandom } from '../../protocol/lib/random.ts'
+import { resolvePattern } from '../../server/coordinator/consumer/pattern-resolver.ts'
+import { NamePattern, PatternError } from '../../server/pattern/name-pattern.ts'
+import { NameSelector } from '../../server/pattern/name-selector.ts'
+import { Topics } from './groups/consumer/consumer-driver.ts'
+import { codeOf } from './groups/coordinator-fixture.ts'
 
 /** undefined where it reads the expression as none. */
 function nativeOf(regex: string): RegExp | undefined {
@@ -17,7 +18,7 @@ function nativeOf(regex: string): RegExp | undefined {
 }
 
 const matching = (regex: string, ...names: readonly string[]) => {
-  const pattern = new TopicPattern(regex)
+  const pattern = new NamePattern(regex)
   return names.filter((name) => pattern.matches(name))
 }
 
@@ -43,7 +44,12 @@ describe('[GRP-38] what an expression means', () => {
     ['ends', '^\\Aabc\\z$', ['abc'], []],
     ['an end in the middle', 'a$b|a^b', [], ['ab', 'a$b']],
     ['word boundaries', '\\borders\\b.*\\Bx', ['orders-yx'], ['ordersyx', 'orders-x']],
-    ['characters that no topic has', 'a/b|é', [], ['a/b', 'ab']],
+    ['any characters', 'a/b|é|[α-ω]😀.', ['a/b', 'é', 'β😀!', 'β😀😀'], ['ab', 'e', 'Β😀!', '😀😀']],
+    ['all but some', '[^a]\\D\\W', ['\n--', 'ééé'], ['aé-', 'é1-']],
+    ['case beyond ASCII', '(?i)straße-µ-ß', ['STRAßE-Μ-ß', 'straße-μ-ẞ'], ['STRASSE-µ-ß', 'straße-m-ß']],
+    ['kelvin and long s', '(?i)k\\x{17f}', ['KS', '\u212as', 'k\u017f'], ['ks-', 'ſk']],
+    ['scripts', '\\p{Cyrillic}+\\P{L}', ['щи1', 'Да😀'], ['shi1', 'щиш']],
+    ['lines', 'a.b|a(?s:.)c|(?m)a$\\n^d', ['a-b', 'a\nc', 'a\nd'], ['a\nb', 'a\r\nd']],
   ])('%s', (_what, regex, those, others) => {
     expect(matching(regex, ...those, ...others)).toEqual(those)
   })
@@ -67,14 +73,32 @@ describe('[GRP-38] what an expression means', () => {
     ],
     ...['\\p', '\\pX', '\\p{Foo}', '[[:foo:]]', '(?P<n>a)(?P<n>b)', '(?P<>a)', '(?P=n)', '(?z)', '(?', '(?i'],
   ])('no expression: %s', (regex) => {
-    expect(() => new TopicPattern(regex)).toThrow(PatternError)
+    expect(() => new NamePattern(regex)).toThrow(PatternError)
   })
 
   test('agrees with another engine where both read the same', () => {
     const random = seededRandom(1)
     const pick = (from: readonly string[]) => from[randomBelow(random, from.length)]!
-    const atoms = ['a', 'b', '.', '\\.', '[ab]', '[^a]', '\\d', '\\w', '(a|b)', '(?:ab|)', 'a?', '^', '$', '\\b', '-']
-    const names = ['', 'a', 'b', 'ab', 'ba', 'aab', 'a.b', 'a-b', '0', 'b0', '_', 'abab', 'a.b-0']
+    const atoms = [
+      'a',
+      'b',
+      'é',
+      '[^é]',
+      '.',
+      '\\.',
+      '[ab]',
+      '[^a]',
+      '\\d',
+      '\\w',
+      '(a|b)',
+      '(?:ab|)',
+      'a?',
+      '^',
+      '$',
+      '\\b',
+      '-',
+    ]
+    const names = ['', 'é', 'bé', 'a', 'b', 'ab', 'ba', 'aab', 'a.b', 'a-b', '0', 'b0', '_', 'abab', 'a.b-0']
     for (let count = 0; count < 3000; count++) {
       const parts = Array.from(
         { length: 1 + randomBelow(random, 5) },
@@ -97,21 +121,32 @@ describe('[GRP-42] what an expression may cost', () => {
     expect(performance.now() - startedAt).toBeLessThan(1000)
   })
 
+  test('long names are looked at a piece in each turn', async () => {
+    let turns = 0
+    const selector = new NameSelector((run) => {
+      turns++
+      setImmediate(run)
+    })
+    const names = ['é'.repeat(32_000), `${'é'.repeat(32_000)}!`]
+    expect(await selector.select('(é?){400}(.*)*é', names)).toEqual([names[0]])
+    expect(turns).toBeGreaterThan(100)
+  })
+
   test('long and large ones are refused', () => {
     for (const regex of ['a'.repeat(5000), 'x{1000}y', '(.{1,300}){3}', `${'('.repeat(600)}a${')'.repeat(600)}`])
-      expect(() => new TopicPattern(regex), regex.slice(0, 20)).toThrow(PatternError)
+      expect(() => new NamePattern(regex), regex.slice(0, 20)).toThrow(PatternError)
   })
 
   test('costly ones are looked at a little in each turn, and others get on meanwhile', async () => {
     const topics = new Topics(Object.fromEntries(Array.from({ length: 300 }, (_, index) => [`topic-${index}`, 1])))
     let turns = 0
-    const resolver = new PatternResolver(topics, (run) => {
+    const selector = new NameSelector((run) => {
       turns++
       setImmediate(run)
     })
     const order: string[] = []
     const resolve = async (regex: string) => {
-      const { names, topicsVersion } = await resolver.resolve(regex, (name) => name !== 'topic-7')
+      const { names, topicsVersion } = await resolvePattern(regex, topics, (name) => name !== 'topic-7', selector)
       order.push(regex)
       expect(topicsVersion).toBe(topics.topicsVersion)
       return names
@@ -122,6 +157,6 @@ describe('[GRP-42] what an expression may cost', () => {
     expect(await costly).toHaveLength(299)
     expect(order).toEqual(['topic-[78]', '.?'.repeat(400)])
     expect(turns).toBeGreaterThan(5)
-    expect(await codeOf(() => resolver.resolve('(', () => true))).toBe(ErrorCode.INVALID_REGULAR_EXPRESSION)
+    expect(await codeOf(() => selector.select('(', []))).toBe(ErrorCode.INVALID_REGULAR_EXPRESSION)
   })
 })

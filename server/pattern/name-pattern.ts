@@ -1,6 +1,6 @@
 /**
- * A regular expression that selects topics, as RE2 reads it (KIP-848). Matching is a walk over sets of states, linear in
- * the name's length whatever the expression; its size is bounded before it is built.
+ * A regular expression that selects topics (KIP-848) or transactional ids (KIP-1152), as RE2 reads it. Matching is a walk over
+ * sets of states, linear in the name's length whatever the expression; its size is bounded before it is built.
  */
 import { type CharacterSet, isWordCharacter } from './characters.ts'
 import { type Node, PatternError, parsePattern } from './syntax.ts'
@@ -18,7 +18,17 @@ type State =
   | { kind: 'fork'; next: number; other: number }
   | { kind: 'end' }
 
-export class TopicPattern {
+/** Of one name, which may take many turns. */
+export interface Walk {
+  readonly name: string
+  readonly isOver: boolean
+  /** The whole name does; false before it is over. */
+  readonly isMatch: boolean
+  /** How many characters it went on. */
+  advance(charactersMax: number): number
+}
+
+export class NamePattern {
   readonly #states: readonly State[]
   readonly #start: number
   /** By state: the step in which it was last reached. */
@@ -40,17 +50,44 @@ export class TopicPattern {
 
   /** The whole name. */
   matches(name: string): boolean {
+    const walk = this.walk(name)
+    walk.advance(name.length)
+    return walk.isMatch
+  }
+
+  /** One at a time. */
+  walk(name: string): Walk {
+    const states = this.#states
+    let at = 0
     let current = this.#reach([this.#start], name, 0)
-    for (let at = 0; at < name.length && current.length > 0; at++) {
-      const code = name.charCodeAt(at)
-      const next: number[] = []
-      for (const index of current) {
-        const state = this.#states[index]!
-        if (state.kind === 'characters' && state.set[code] === 1) next.push(state.next)
-      }
-      current = this.#reach(next, name, at + 1)
+    const isOver = () => at >= name.length || current.length === 0
+    return {
+      name,
+      advance: (charactersMax) => {
+        let walked = 0
+        for (; walked < charactersMax && !isOver(); walked++) {
+          const code = name.codePointAt(at)!
+          at += code > 0xffff ? 2 : 1
+          current = this.#reach(this.#after(current, code), name, at)
+        }
+        return walked
+      },
+      get isOver() {
+        return isOver()
+      },
+      get isMatch() {
+        return at >= name.length && current.some((index) => states[index]!.kind === 'end')
+      },
     }
-    return current.some((index) => this.#states[index]!.kind === 'end')
+  }
+
+  #after(states: readonly number[], code: number): number[] {
+    const next: number[] = []
+    for (const index of states) {
+      const state = this.#states[index]!
+      if (state.kind === 'characters' && state.set.has(code)) next.push(state.next)
+    }
+    return next
   }
 
   /** Those and all that follow without a character, each once. */
@@ -73,6 +110,8 @@ export class TopicPattern {
 function holds(what: Holds, name: string, at: number): boolean {
   if (what === 'start') return at === 0
   if (what === 'end') return at === name.length
+  if (what === 'line start') return at === 0 || name[at - 1] === '\n'
+  if (what === 'line end') return at === name.length || name[at] === '\n'
   const isBoundary = isWordAt(name, at - 1) !== isWordAt(name, at)
   return isBoundary === (what === 'word boundary')
 }

@@ -1,35 +1,34 @@
 /**
- * Sets of the characters that topic names are made of. A regular expression is only ever matched with such names, so what
- * it says about any other character does not matter once it has been read.
+ * Sets of characters, as expressions name them. Most are asked about ASCII, for which a set is a table; about any other
+ * character the rule itself is asked.
  */
-const NAME_CHARACTERS = [...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-']
-const CODES_MAX = 128
+import { formsOf } from './letter-case.ts'
 
-/** By character code: 1 in the set. */
-export type CharacterSet = Uint8Array
+const TABLE_SIZE = 128
 
 export type Predicate = (code: number) => boolean
 
+export class CharacterSet {
+  readonly #table = new Uint8Array(TABLE_SIZE)
+  readonly #isIn: Predicate
+
+  constructor(isIn: Predicate) {
+    this.#isIn = isIn
+    for (let code = 0; code < TABLE_SIZE; code++) if (isIn(code)) this.#table[code] = 1
+  }
+
+  has(code: number): boolean {
+    return code < TABLE_SIZE ? this.#table[code] === 1 : this.#isIn(code)
+  }
+}
+
 /** With `ignoresCase`, those that are the same as a character in the set but for their case. */
 export function charactersOf(isIn: Predicate, ignoresCase = false): CharacterSet {
-  const set = new Uint8Array(CODES_MAX)
-  for (const character of NAME_CHARACTERS) {
-    const forms = ignoresCase ? formsOf(character) : [character.charCodeAt(0)]
-    if (forms.some(isIn)) set[character.charCodeAt(0)] = 1
-  }
-  return set
+  return new CharacterSet(ignoresCase ? (code) => isIn(code) || formsOf(code).some(isIn) : isIn)
 }
 
 export function complementOf(set: CharacterSet): CharacterSet {
-  return charactersOf((code) => set[code] === 0)
-}
-
-/** Kelvin sign and long s are letters of another case as well. */
-function formsOf(character: string): number[] {
-  const forms = [character.toLowerCase(), character.toUpperCase()]
-  if (/k/i.test(character)) forms.push('\u212a')
-  if (/s/i.test(character)) forms.push('\u017f')
-  return forms.map((form) => form.charCodeAt(0))
+  return new CharacterSet((code) => !set.has(code))
 }
 
 const between =
@@ -85,7 +84,7 @@ export function unicodeClass(name: string): Predicate | undefined {
   try {
     // One character at a time: nothing to backtrack.
     const property = new RegExp(`\\p{${name.length <= 2 ? 'gc' : 'Script'}=${name}}`, 'u')
-    return (code) => property.test(String.fromCharCode(code))
+    return (code) => property.test(String.fromCodePoint(code))
   } catch {
     return undefined
   }

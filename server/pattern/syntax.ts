@@ -19,10 +19,12 @@ import {
 
 export type Node =
   | { kind: 'characters'; set: CharacterSet }
-  | { kind: 'assertion'; holdsAt: 'start' | 'end' | 'word boundary' | 'no word boundary' }
+  | { kind: 'assertion'; holdsAt: Place }
   | { kind: 'sequence'; parts: readonly Node[] }
   | { kind: 'alternatives'; parts: readonly Node[] }
   | { kind: 'repetition'; part: Node; min: number; max: number }
+
+type Place = 'start' | 'end' | 'line start' | 'line end' | 'word boundary' | 'no word boundary'
 
 export class PatternError extends Error {
   override readonly name = 'PatternError'
@@ -33,8 +35,16 @@ const NESTING_MAX = 500
 const REPEAT_MAX = 1000
 
 interface Flags {
+  /** (?i) */
   ignoresCase: boolean
+  /** (?m): ^ and $ hold at the ends of lines too. */
+  isByLine: boolean
+  /** (?s): a dot is any character, also the one that ends a line. */
+  dotIsAll: boolean
 }
+
+const NO_FLAGS: Flags = { ignoresCase: false, isByLine: false, dotIsAll: false }
+const NEW_LINE = 10
 
 export function parsePattern(source: string): Node {
   if (source.length > PATTERN_LENGTH_MAX)
@@ -48,7 +58,7 @@ class Parser {
   readonly #names = new Set<string>()
   #at = 0
   #depth = 0
-  #flags: Flags = { ignoresCase: false }
+  #flags: Flags = NO_FLAGS
 
   constructor(source: string) {
     this.#source = source
@@ -127,9 +137,10 @@ class Parser {
 
   #single(): Node[] {
     if (this.#take('[')) return [{ kind: 'characters', set: this.#class() }]
-    if (this.#take('.')) return [{ kind: 'characters', set: charactersOf(() => true) }]
-    if (this.#take('^')) return [{ kind: 'assertion', holdsAt: 'start' }]
-    if (this.#take('$')) return [{ kind: 'assertion', holdsAt: 'end' }]
+    const { isByLine, dotIsAll } = this.#flags
+    if (this.#take('.')) return [{ kind: 'characters', set: charactersOf((code) => dotIsAll || code !== NEW_LINE) }]
+    if (this.#take('^')) return [{ kind: 'assertion', holdsAt: isByLine ? 'line start' : 'start' }]
+    if (this.#take('$')) return [{ kind: 'assertion', holdsAt: isByLine ? 'line end' : 'end' }]
     if (this.#take('\\')) return this.#escape()
     return [this.#literal(this.#character())]
   }
@@ -161,8 +172,13 @@ class Parser {
     const [all, on, minus, off, end] = found ?? []
     if (all === undefined || end === undefined || (minus === undefined && on === '' && end === ')'))
       throw new PatternError(`unsupported: (?${this.#source.slice(this.#at, this.#at + 3)}`)
-    const ignoresCase = off?.includes('i') ? false : on!.includes('i') || this.#flags.ignoresCase
-    this.#flags = { ignoresCase }
+    const flag = (letter: string, before: boolean) => !off?.includes(letter) && (on!.includes(letter) || before)
+    const { ignoresCase, isByLine, dotIsAll } = this.#flags
+    this.#flags = {
+      ignoresCase: flag('i', ignoresCase),
+      isByLine: flag('m', isByLine),
+      dotIsAll: flag('s', dotIsAll),
+    }
     return end
   }
 
@@ -208,7 +224,7 @@ class Parser {
     }
     const sign = this.#match(/[aftnrv]|[^0-9A-Za-z\u{80}-\u{10ffff}]/uy)?.[0]
     if (sign === undefined) throw new PatternError(`unsupported: \\${this.#peek()}`)
-    return CONTROLS.get(sign) ?? sign.charCodeAt(0)
+    return CONTROLS.get(sign) ?? sign.codePointAt(0)!
   }
 
   // --- classes -----------------------------------------------------------------------------------------------------
@@ -236,7 +252,7 @@ class Parser {
     if (this.#isNext('\\')) {
       this.#at++
       const set = this.#escapedClass()
-      if (set) return (code) => set[code] === 1
+      if (set) return (code) => set.has(code)
       this.#at--
     }
     const from = this.#at
