@@ -63,12 +63,12 @@ export interface StoredChunk {
   aborted?: readonly AbortedTransaction[]
 }
 
-/** Where an `enqueue`d batch ended. Told once for each id; a parked or unknown one again after `retry`. */
+/** Where an `enqueue`d batch, or a transaction, ended. Told once for each id; a parked or unknown one again after `retry`. */
 export type Settled =
   | {
       id: string
       outcome: 'committed'
-      /** By the record's index in the enqueued batch. */
+      /** By the record's index in the enqueued batch; of a transaction, in all its batches one after another. */
       partitions: number[]
       /** By the record's index; -1 where the record is in the log but the relay no longer knows where. */
       offsets: number[]
@@ -87,6 +87,15 @@ export interface EnqueuedWrite {
   batch: Uint8Array
 }
 
+/** Writes that are stored together and are in the log together, or not at all. */
+export interface EnqueuedTransaction {
+  /** As of an EnqueuedWrite. */
+  id: string
+  writes: ReadonlyArray<Omit<EnqueuedWrite, 'id'>>
+  /** Refused when it could not be begun by then. Wall clock; null: it waits for as long as it takes. */
+  expiresAtMs: number | null
+}
+
 /** 'device' survives a crash and a power cut; 'memory' lasts as long as this context. */
 export type StoredDurability = 'device' | 'memory'
 
@@ -94,8 +103,11 @@ export type OutboxEntryState = 'pending' | 'in-flight' | 'parked' | 'unknown'
 
 export interface OutboxEntry {
   id: string
+  /** Of a transaction: the first. */
   topic: string
-  /** null while not all records have been given one. */
+  /** Set when it is one: all its topics. */
+  transaction?: { topics: string[] }
+  /** null while not all records have been given one, or when they have several. */
   partition: number | null
   state: OutboxEntryState
   recordCount: number
@@ -172,7 +184,9 @@ export interface Core {
 
   /** Resolves when stored. Rejects OUTBOX_FULL, QUOTA_EXCEEDED, STORAGE_FAILED, INVALID_ARGUMENT, CLOSED. */
   enqueue(write: EnqueuedWrite): Promise<{ durability: StoredDurability }>
-  /** Takes a write back that no send has begun for. Resolves false when it is too late. */
+  /** The same for several writes, which are stored in one step. */
+  enqueueTransaction(transaction: EnqueuedTransaction): Promise<{ durability: StoredDurability }>
+  /** Takes a write, or a transaction, back that no send has begun for. Resolves false when it is too late. */
   withdraw(id: string): Promise<boolean>
   onSettled(listener: (settled: Settled[]) => void): () => void
   /**

@@ -1,10 +1,12 @@
 /**
- * The one error type of the client, and the table of its codes; those of groups are in group/errors.ts.
+ * The one error type of the client, and the table of its codes; those of groups and of transactions are in
+ * group/errors.ts and transactions/errors.ts.
  *
  * Invariants: a code never changes its meaning; every code has an entry in a table; `retriable` says whether the same
  * call may succeed later without the caller changing anything. Docs: docs/ERRORS.md lists the same table.
  */
 import type { GroupErrorCode } from './group/errors.ts'
+import type { TransactionErrorCode } from './transactions/errors.ts'
 
 interface ErrorKind {
   retriable: boolean
@@ -54,7 +56,7 @@ export const ERRORS = {
   RELAY: { retriable: false, hint: "see `kafkaCode` for the relay's own error" },
 } as const satisfies Record<string, ErrorKind>
 
-export type OttlaErrorCode = keyof typeof ERRORS | GroupErrorCode
+export type OttlaErrorCode = keyof typeof ERRORS | GroupErrorCode | TransactionErrorCode
 
 /** An error as plain data: crosses a worker's border and fits into storage. */
 export interface ErrorInfo {

@@ -109,4 +109,6 @@ export type {
   TokenCredentials,
 } from './sign-in/credentials.ts'
 export { type ReceiptOptions, type SendOptions, Topic, type TopicOptions } from './topic.ts'
+export type { SendingTransaction } from './transactions/gathering.ts'
+export type { StoredTransaction, TransactionOptions } from './transactions/store-transaction.ts'
 export type { WebSocketConstructor, WebSocketLike } from './transport/websocket.ts'

@@ -13,6 +13,7 @@ import { randomUuid } from '../protocol/lib/uuid.ts'
 import type {
   Advanced,
   Outbox as CoreOutbox,
+  EnqueuedTransaction,
   EnqueuedWrite,
   ReplicaPolicy,
   ReplicaRange,
@@ -159,6 +160,13 @@ class StoredCore implements LocalCore {
     return stored
   }
 
+  async enqueueTransaction(transaction: EnqueuedTransaction): Promise<{ durability: StoredDurability }> {
+    if (this.#own.isKafka) throw needsRelay('a transaction')
+    const stored = await this.#outboxCall((outbox) => outbox.enqueueTransaction(transaction))
+    if (this.#trouble && this.#trouble.code !== 'CORRUPT') this.#noteTrouble(undefined)
+    return stored
+  }
+
   withdraw(id: string): Promise<boolean> {
     return this.#outbox.withdraw(id)
   }
@@ -256,7 +264,7 @@ class StoredCore implements LocalCore {
     }
   }
 
-  #newOutbox(contents: Pick<StoreContents, 'sealed' | 'identities' | 'settled'>): Outbox {
+  #newOutbox(contents: Pick<StoreContents, 'replicaId' | 'sealed' | 'identities' | 'settled'>): Outbox {
     const outbox = new Outbox({
       session: this.#own,
       store: this.#store,
@@ -317,7 +325,8 @@ class StoredCore implements LocalCore {
       await this.#store.changeOutbox(change)
     })
     const { putSealed = [], putIdentities = [], putSettled = [] } = change
-    const contents = { sealed: [...putSealed], identities: [...putIdentities], settled: [...putSettled] }
+    const replicaId = this.#replicaId
+    const contents = { replicaId, sealed: [...putSealed], identities: [...putIdentities], settled: [...putSettled] }
     const outbox = this.#newOutbox(contents)
     await outbox.open()
     this.#outbox = outbox

@@ -19,6 +19,8 @@ import { bytes, type Serde, string } from './serde.ts'
 import type { Credentials } from './sign-in/credentials.ts'
 import type { Wallet } from './sign-in/wallet.ts'
 import { type ReceiptOptions, Topic, type TopicOptions } from './topic.ts'
+import type { SendingTransaction } from './transactions/gathering.ts'
+import type { StoredTransaction, TransactionOptions } from './transactions/store-transaction.ts'
 
 export interface OttlaParts {
   core: Core
@@ -101,6 +103,30 @@ export class Ottla {
     return Object.assign(receipt, { processed })
   }
 
+  /**
+   * Records that are in the log together, or not at all; readers of committed records never see half. Works offline: it
+   * resolves when all of it is stored on this device, in one step. Rejects with what the callback throws, then nothing is.
+   */
+  async transaction(
+    fill: (transaction: SendingTransaction) => unknown,
+    options?: TransactionOptions,
+  ): Promise<StoredTransaction> {
+    if (this.#closing) throw new OttlaError('CLOSED', { message: 'this client was closed' })
+    const { core, clock, random } = this.#parts
+    const { storeTransaction } = await loadTransactions()
+    return storeTransaction(
+      {
+        ...{ core, clock, random, settlements: this.#settlements },
+        storedSoFar: async (topics) => {
+          const buffers = [...this.#buffers].filter(({ topic }) => topics.has(topic))
+          await Promise.all(buffers.map((buffer) => buffer.storedSoFar()))
+        },
+      },
+      fill,
+      options,
+    )
+  }
+
   /** A group of consumers that share the partitions of topics; see GroupOptions for how its members behave. */
   group(id: string, options: GroupOptions = {}): Group {
     const { clock, random, codecs } = this.#parts
@@ -139,6 +165,15 @@ export class Ottla {
     await this.#sources.close()
     await this.#parts.core.close()
     this.#settlements.stop()
+  }
+}
+
+/** Called early by pages that may go offline before their first transaction. */
+export async function loadTransactions() {
+  try {
+    return await import('./transactions/apart.ts')
+  } catch (cause) {
+    throw new OttlaError('DISCONNECTED', { message: 'the code for transactions could not be loaded', cause })
   }
 }
 

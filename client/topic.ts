@@ -6,10 +6,11 @@ import type { Clock } from '../protocol/lib/clock.ts'
 import { Reader, type ReaderParts, type ReadOptions } from './consumer/reader.ts'
 import type { Sources } from './consumer/sources.ts'
 import type { ReplicaPolicy, TopicInfo } from './core.ts'
-import { asOttlaError, OttlaError } from './errors.ts'
+import { OttlaError } from './errors.ts'
+import { encodeMessage } from './producer/encode-message.ts'
 import type { ProcessedReceipt, Receipt } from './producer/receipt.ts'
-import type { OutgoingRecord, SendBuffer, SendBufferOptions } from './producer/send-buffer.ts'
-import type { OutgoingMessage, RecordHeader } from './record.ts'
+import type { SendBuffer, SendBufferOptions } from './producer/send-buffer.ts'
+import type { OutgoingMessage } from './record.ts'
 import type { Serde } from './serde.ts'
 
 export interface TopicOptions<K, V> extends SendBufferOptions {
@@ -84,7 +85,7 @@ export class Topic<K = string, V = Uint8Array> {
 
   /** Sends records in their order: all, or none when one cannot be encoded or the buffer is full. One receipt for each. */
   sendAll(messages: readonly OutgoingMessage<K, V>[], options: SendOptions = {}): Receipt[] {
-    const records = messages.map((message) => this.#encode(message))
+    const records = messages.map((message) => encodeMessage(this, message, this.#parts.clock))
     return this.#parts.buffer.add(records, options.signal)
   }
 
@@ -117,43 +118,4 @@ export class Topic<K = string, V = Uint8Array> {
     }
     await this.#parts.replicate(this.name, policy)
   }
-
-  #encode(message: OutgoingMessage<K, V>): OutgoingRecord {
-    const { key, value, clock } = this.#parts
-    const { partition = null, timestamp = clock.now() } = message
-    if (partition !== null && (!Number.isSafeInteger(partition) || partition < 0)) {
-      throw new OttlaError('INVALID_ARGUMENT', { message: `partition ${partition} of ${this.name} cannot be` })
-    }
-    if (!Number.isSafeInteger(timestamp)) {
-      throw new OttlaError('INVALID_ARGUMENT', { message: `timestamp ${timestamp} is no whole number of milliseconds` })
-    }
-    return {
-      key: this.#encodeWith(key, message.key ?? null, 'key'),
-      value: this.#encodeWith(value, message.value, 'value'),
-      headers: headersOf(message.headers),
-      timestamp,
-      partition,
-    }
-  }
-
-  #encodeWith<T>(serde: Serde<T>, given: T | null | undefined, what: string): Uint8Array | null {
-    if (given === null || given === undefined) return null
-    try {
-      return serde.encode(given)
-    } catch (cause) {
-      const { message } = asOttlaError(cause, 'INVALID_VALUE')
-      throw new OttlaError('INVALID_VALUE', { message: `${what} for ${this.name}: ${message}`, cause })
-    }
-  }
-}
-
-const encoder = /* @__PURE__ */ new TextEncoder()
-
-function headersOf(given: OutgoingMessage<unknown, unknown>['headers']): readonly RecordHeader[] {
-  if (given === undefined) return []
-  if (Array.isArray(given)) return given
-  return Object.entries(given as Readonly<Record<string, string | Uint8Array>>).map(([key, value]) => ({
-    key,
-    value: typeof value === 'string' ? encoder.encode(value) : value,
-  }))
 }

@@ -8,6 +8,7 @@
 import type {
   Advanced,
   Core,
+  EnqueuedTransaction,
   EnqueuedWrite,
   Outbox,
   ReplicaPolicy,
@@ -100,15 +101,23 @@ export class Bridge implements Core {
     return stored ?? (await this.#call('topic', name))
   }
 
-  async enqueue(write: EnqueuedWrite): Promise<{ durability: StoredDurability }> {
-    this.#unsettled.began(write.id)
+  // Cloned, not transferred: the bytes must still be here to be sent again if the host dies.
+  enqueue(write: EnqueuedWrite): Promise<{ durability: StoredDurability }> {
+    return this.#watched(write.id, this.#call('enqueue', write))
+  }
+
+  enqueueTransaction(transaction: EnqueuedTransaction): Promise<{ durability: StoredDurability }> {
+    return this.#watched(transaction.id, this.#call('enqueueTransaction', transaction))
+  }
+
+  async #watched<T>(id: string, storing: Promise<T>): Promise<T> {
+    this.#unsettled.began(id)
     try {
-      // Cloned, not transferred: the bytes must still be here to be sent again if the host dies.
-      const stored = await this.#call('enqueue', write)
-      this.#unsettled.stored(write.id)
+      const stored = await storing
+      this.#unsettled.stored(id)
       return stored
     } catch (error) {
-      this.#unsettled.forget(write.id)
+      this.#unsettled.forget(id)
       throw error
     }
   }

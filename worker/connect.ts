@@ -5,7 +5,7 @@
  * worker waits by itself.
  */
 import { type ConnectOptions, connect as connectHere } from '../client/connect.ts'
-import { Ottla } from '../client/ottla.ts'
+import { loadTransactions, Ottla } from '../client/ottla.ts'
 import { checkRelayUrl } from '../client/relay-url.ts'
 import { openWallet } from '../client/sign-in/wallet.ts'
 import { standardCodecs } from '../protocol/codecs/standard.ts'
@@ -30,6 +30,8 @@ export interface PageConnectOptions extends ConnectOptions {
   workerUrl?: string | URL
 }
 
+const PAGE_STANDS_MS = 1_000
+
 /**
  * Connects to a relay, like the client's `connect`. Without a replica, outside pages, or with parts that can't cross to
  * a worker (`transport`, `webSocket`, `wakeUps`, `clock`, `random`) everything runs in this context.
@@ -38,6 +40,8 @@ export async function connect(url: string, options: PageConnectOptions = {}): Pr
   const { replica, worker = 'auto' } = options
   if (replica === undefined || typeof document === 'undefined' || hasOwnParts(options)) return connectHere(url, options)
   checkRelayUrl(url)
+  // Once the page stands: it may be offline by its first transaction, which is to be stored all the same.
+  setTimeout(() => void loadTransactions().catch(() => {}), PAGE_STANDS_MS)
   const { auth } = options
   const wallet = openWallet(auth)
   const plain = plainOptions(options)

@@ -86,6 +86,7 @@ type RemoteMethods = Pick<
   Core,
   | 'topic'
   | 'enqueue'
+  | 'enqueueTransaction'
   | 'withdraw'
   | 'outcomes'
   | 'progress'

@@ -22,6 +22,7 @@ export function hostCalls(core: Core): HostCalls {
     ping: () => reply(() => {}),
     topic: (name) => reply(() => core.topic(name)),
     enqueue: (write) => reply(() => core.enqueue(write)),
+    enqueueTransaction: (transaction) => reply(() => core.enqueueTransaction(transaction)),
     withdraw: (id) => reply(() => core.withdraw(id)),
     outcomes: (ids) => reply(() => core.outcomes(ids)),
     progress: (query, waitMs) => reply(() => core.progress(query, waitMs)),

@@ -25,6 +25,8 @@ export interface DrainContext {
   /** Looks for work soon. */
   wake(): void
   settled(settled: Settled[]): void
+  /** Sets the whole transaction aside to which the row belongs. Rejects while it is under way. */
+  refuseTransaction(row: LedgerRow, error: ErrorInfo): Promise<void>
   /** A store unit failed: some kinds end the outbox, the others are shown. */
   storeFailed(failure: unknown): void
 }

@@ -18,8 +18,12 @@ import { newProducerId } from './relay-calls.ts'
 import { Sender } from './sender.ts'
 import { unknownOutcome } from './settlement.ts'
 import { TopicQueue } from './topic-queue.ts'
+import { TransactionQueue } from './transaction-queue.ts'
 
-export type DrainParts = Omit<DrainContext, 'connectionNumber' | 'wake' | 'settled'>
+export interface DrainParts extends Omit<DrainContext, 'connectionNumber' | 'wake' | 'settled' | 'refuseTransaction'> {
+  /** Names the transactional id. */
+  replicaId: string
+}
 
 /** Turns of the microtask queue in which a stored write's promise has reached the application, or the worker's port. */
 const TURNS_UNTIL_TOLD = 16
@@ -27,6 +31,7 @@ const TURNS_UNTIL_TOLD = 16
 export class Drain {
   readonly #context: DrainContext
   readonly #sender: Sender
+  readonly #transactions: TransactionQueue
   readonly #settled = new Emitter<Settled[]>()
   readonly #topics = new Map<string, TopicQueue>()
   readonly #lanes = new Map<string, Lane>()
@@ -46,7 +51,13 @@ export class Drain {
       connectionNumber: () => this.#connectionNumber,
       wake: () => this.wake(),
       settled: (settled) => this.#settled.emit(settled),
+      refuseTransaction: (row, error) => this.#transactions.refuse(row, error),
     }
+    this.#transactions = new TransactionQueue({
+      context: this.#context,
+      replicaId: parts.replicaId,
+      remove: (rows) => this.#remove(rows),
+    })
     this.#sender = new Sender(this.#context, (name) => this.#forgetTopic(name))
     this.#stopListening = parts.session.onState((state) => this.#connectionChanged(state.phase === 'live'))
     this.#connectionChanged(parts.session.state.phase === 'live')
@@ -82,6 +93,7 @@ export class Drain {
 
   /** A stored row that is to be sent. Rows come in the order of their keys. */
   add(row: LedgerRow): void {
+    this.#transactions.restore(row)
     this.#topic(row.topic).unassigned.push(row)
     void this.#wakeWhenTold()
   }
@@ -97,13 +109,18 @@ export class Drain {
 
   /** Takes waiting rows out of every queue; false when one of them is under way. */
   takeBack(rows: readonly LedgerRow[]): boolean {
-    if (rows.some(({ phase, isBusy }) => phase !== 'waiting' || isBusy)) return false
+    if (rows.some(({ phase, isBusy, id }) => phase !== 'waiting' || isBusy || this.#transactions.isUnderWay(id)))
+      return false
+    this.#remove(rows)
+    return true
+  }
+
+  #remove(rows: readonly LedgerRow[]): void {
     const taken = new Set(rows)
     for (const topic of this.#topics.values()) topic.unassigned = topic.unassigned.filter((row) => !taken.has(row))
     for (const lane of this.#lanes.values()) {
       if (lane.waiting.some((row) => taken.has(row))) lane.waiting = lane.waiting.filter((row) => !taken.has(row))
     }
-    return true
   }
 
   wake(): void {
@@ -117,6 +134,7 @@ export class Drain {
 
   close(): void {
     this.#isClosed = true
+    this.#transactions.close()
     this.#stopListening()
     this.#timer?.cancel()
     this.#settled.clear()
@@ -134,6 +152,7 @@ export class Drain {
       topic.info = undefined
       topic.retryAt = 0
     }
+    this.#transactions.connectionChanged()
     this.wake()
   }
 
@@ -151,6 +170,7 @@ export class Drain {
       }
     }
     this.#sender.sendFrom(ready)
+    this.#transactions.look(ready)
     this.#armTimer(now)
   }
 
@@ -244,6 +264,9 @@ export class Drain {
 
   async #setTopicAside(topic: TopicQueue, error: OttlaError): Promise<void> {
     for (const lane of this.#lanesOf(topic)) await this.#leaveOldTopic(lane, topic)
+    for (let row = firstOfTransaction(topic); row; row = firstOfTransaction(topic)) {
+      await this.#transactions.refuse(row, error.toInfo())
+    }
     const rows = topic.unassigned.splice(0)
     for (const row of rows) row.isBusy = true
     try {
@@ -325,7 +348,7 @@ export class Drain {
   }
 
   #armTimer(now: number): void {
-    const due = [...this.#topics.values(), ...this.#lanes.values()]
+    const due = [...this.#topics.values(), ...this.#lanes.values(), this.#transactions]
       .map(({ retryAt }) => retryAt)
       .filter((at) => at > now)
     const at = Math.min(...due)
@@ -345,4 +368,5 @@ export class Drain {
   }
 }
 
+const firstOfTransaction = ({ unassigned }: TopicQueue) => unassigned.find(({ transaction }) => transaction)
 const laneKey = (topicId: string, partition: number): string => `${topicId}/${partition}`

@@ -8,7 +8,7 @@
  * Invariants: batches are sent in the order in which they were sealed; after any failure nothing more is sent until
  * every answer on the way has come (`isDraining`); two stamps (producer id, epoch) are never in flight together; a lane
  * whose producer the relay has no state for has one batch in flight, because such a relay takes any first sequence and
- * would let a later batch overtake a lost one.
+ * would let a later batch overtake a lost one; what waits behind a transaction is not sealed before that has ended.
  */
 import type { ErrorInfo } from '../errors.ts'
 import type { ProducerIdentity, SealedBatch } from '../replica/store-outbox.ts'
@@ -86,8 +86,23 @@ export class Lane {
       !this.isBusy &&
       !this.isDraining &&
       this.waiting.length > 0 &&
+      !this.waiting[0]!.transaction &&
       this.sealed.length < IN_FLIGHT_MAX
     )
+  }
+
+  /** The waiting rows up to a transaction. */
+  get waitingAlone(): LedgerRow[] {
+    const end = this.waiting.findIndex(({ transaction }) => transaction)
+    return end < 0 ? this.waiting : this.waiting.slice(0, end)
+  }
+
+  /** The rows of the transaction that this lane has come to, once all before it has landed. */
+  get transactionRows(): LedgerRow[] {
+    const first = this.waiting[0]
+    if (!first?.transaction || this.sealed.length > 0 || this.isBusy) return []
+    const end = this.waiting.findIndex(({ id }) => id !== first.id)
+    return this.waiting.slice(0, end < 0 ? undefined : end)
   }
 
   get refusedBatch(): LaneBatch | undefined {

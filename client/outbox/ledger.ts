@@ -60,7 +60,7 @@ export class OutboxLedger {
       sizeBytes: batch.length,
       isCompressed,
       goesTo: row.partition,
-      phase: state,
+      phase: state === 'transaction' ? 'waiting' : state,
       isBusy: false,
       sharedWithMax: Number.POSITIVE_INFINITY,
       batch: undefined,
@@ -154,7 +154,7 @@ export class OutboxLedger {
     const entries: OutboxEntry[] = []
     for (const id of this.#keysOfWrite.keys()) {
       const rows = this.rowsOf(id)
-      if (topic === undefined || rows[0]!.topic === topic) entries.push(entryOf(rows))
+      if (topic === undefined || rows.some((row) => row.topic === topic)) entries.push(entryOf(rows))
     }
     const waitsForPerson = ({ state }: OutboxEntry) => Number(state === 'parked' || state === 'unknown')
     return entries.sort((a, b) => waitsForPerson(a) - waitsForPerson(b))
@@ -191,8 +191,10 @@ const STATE_OF_PHASE: Record<RowPhase, OutboxEntryState> = {
 function entryOf(rows: readonly LedgerRow[]): OutboxEntry {
   const first = rows[0]!
   const worst = rows.find(({ phase }) => phase === 'unknown') ?? rows.find(({ phase }) => phase === 'parked') ?? first
-  const isSplit = rows.some(({ goesTo }) => goesTo !== first.goesTo)
+  const isSplit = rows.some(({ goesTo, topic }) => goesTo !== first.goesTo || topic !== first.topic)
+  const transaction = first.transaction && { topics: [...new Set(rows.map(({ topic }) => topic))] }
   return {
+    ...(transaction && { transaction }),
     id: first.id,
     topic: first.topic,
     partition: isSplit ? null : first.goesTo,

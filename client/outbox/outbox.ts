@@ -12,7 +12,15 @@ import { type Clock, systemClock } from '../../protocol/lib/clock.ts'
 import { Emitter } from '../../protocol/lib/events.ts'
 import { type Random, systemRandom } from '../../protocol/lib/random.ts'
 import { codecOf, readBatchHeader, viewOf } from '../../protocol/record-batch.ts'
-import type { EnqueuedWrite, ExportedEntry, OutboxDepth, OutboxEntry, Settled, StoredDurability } from '../core.ts'
+import type {
+  EnqueuedTransaction,
+  EnqueuedWrite,
+  ExportedEntry,
+  OutboxDepth,
+  OutboxEntry,
+  Settled,
+  StoredDurability,
+} from '../core.ts'
 import { type ErrorInfo, OttlaError } from '../errors.ts'
 import type { ReplicaStore, StoreContents } from '../replica/store.ts'
 import { StoreError, storeErrorFrom } from '../replica/store-error.ts'
@@ -28,7 +36,7 @@ export interface OutboxOptions {
   session: Session
   /** Claimed already; see `StoreContents`. */
   store: ReplicaStore
-  contents: Pick<StoreContents, 'sealed' | 'identities' | 'settled'>
+  contents: Pick<StoreContents, 'replicaId' | 'sealed' | 'identities' | 'settled'>
   clock?: Clock
   random?: Random
   /** All stored writes together, parked ones included. Default 64 MiB. */
@@ -80,6 +88,7 @@ export class Outbox {
     this.#drain = new Drain({
       session,
       store,
+      replicaId: options.contents.replicaId,
       clock,
       random,
       ledger: this.#ledger,
@@ -100,7 +109,7 @@ export class Outbox {
       const page = await store.readOutbox(afterKey, OPEN_PAGE_ROWS)
       for (const row of page) {
         const entry = this.#addToLedger(row)
-        if (row.state === 'waiting') waiting.push(entry)
+        if (row.state === 'waiting' || row.state === 'transaction') waiting.push(entry)
       }
       if (page.length < OPEN_PAGE_ROWS) break
       afterKey = page.at(-1)!.key
@@ -120,25 +129,35 @@ export class Outbox {
   }
 
   /** Resolves when stored. Rejects OUTBOX_FULL, QUOTA_EXCEEDED, STORAGE_FAILED, INVALID_ARGUMENT, REPLACED, CLOSED. */
-  async enqueue(write: EnqueuedWrite): Promise<{ durability: StoredDurability }> {
+  enqueue(write: EnqueuedWrite): Promise<{ durability: StoredDurability }> {
+    return this.#storeOnce(write.id, () => [this.#newRow(write)])
+  }
+
+  /** The same for a transaction: its rows are stored in one unit. */
+  enqueueTransaction(transaction: EnqueuedTransaction): Promise<{ durability: StoredDurability }> {
+    return this.#storeOnce(transaction.id, () => this.#newTransaction(transaction))
+  }
+
+  async #storeOnce(id: string, newRows: () => OutboxRow[]): Promise<{ durability: StoredDurability }> {
     if (this.#stopped) throw this.#stopped
     const stored = { durability: this.#options.store.durability }
-    const repeated = this.#storing.get(write.id)
+    const repeated = this.#storing.get(id)
     if (repeated) {
       await repeated
       return stored
     }
-    if (this.#ledger.isKnown(write.id)) {
-      this.#repeatSettlement(write.id)
+    if (this.#ledger.isKnown(id)) {
+      this.#repeatSettlement(id)
       return stored
     }
-    const row = this.#newRow(write)
-    const storing = this.#store(row)
-    this.#storing.set(write.id, storing)
+    const rows = newRows()
+    this.#checkLimits(rows)
+    const storing = this.#store(rows)
+    this.#storing.set(id, storing)
     try {
       await storing
     } finally {
-      this.#storing.delete(write.id)
+      this.#storing.delete(id)
     }
     return stored
   }
@@ -178,6 +197,7 @@ export class Outbox {
     const stored = await this.#options.store.readOutboxRows(rows.map(({ key }) => key))
     const putRows: OutboxRow[] = []
     for (const row of stored) if (row) putRows.push({ ...row, state: 'waiting', error: null })
+    if (rows[0]!.transaction) return this.#retryTransaction(rows, putRows)
     await this.#commits.commit({ putRows }).catch((failure: unknown) => this.#rethrow(failure))
     for (const row of rows) {
       row.phase = 'waiting'
@@ -185,6 +205,19 @@ export class Outbox {
       row.goesTo = row.partition
       this.#drain.add(row)
     }
+    this.#changed.emit()
+  }
+
+  /** Under new keys: transactions stand in all lanes in the order of these. */
+  async #retryTransaction(rows: readonly LedgerRow[], stored: readonly OutboxRow[]): Promise<void> {
+    const transaction = { expiresAtMs: null, attempt: null }
+    const putRows = stored.map((row) => ({ ...row, key: this.#nextKey(), state: 'transaction' as const, transaction }))
+    await this.#commits
+      .commit({ deleteRows: rows.map(({ key }) => key), putRows })
+      .catch((failure: unknown) => this.#rethrow(failure))
+    const added = putRows.map((row) => this.#addToLedger(row))
+    for (const row of rows) this.#ledger.remove(row)
+    for (const row of added) this.#drain.add(row)
     this.#changed.emit()
   }
 
@@ -209,9 +242,9 @@ export class Outbox {
     for (const entry of this.#ledger.entries()) {
       const rows = this.#ledger.rowsOf(entry.id)
       const stored = await this.#options.store.readOutboxRows(rows.map(({ key }) => key))
-      rows.forEach(({ goesTo, recordCount, sizeBytes, error }, index) => {
+      rows.forEach(({ topic, goesTo, recordCount, sizeBytes, error }, index) => {
         const batch = stored[index]?.batch
-        if (batch) exported.push({ ...entry, partition: goesTo, recordCount, sizeBytes, error, batch })
+        if (batch) exported.push({ ...entry, topic, partition: goesTo, recordCount, sizeBytes, error, batch })
       })
     }
     return exported
@@ -232,6 +265,19 @@ export class Outbox {
     await this.#commits.idle()
   }
 
+  #newTransaction({ id, writes, expiresAtMs }: EnqueuedTransaction): OutboxRow[] {
+    const rows = writes.map((write) => this.#newRow({ id, ...write }))
+    if (rows.length === 0) throw new OttlaError('INVALID_ARGUMENT', { message: `transaction ${id} has no writes` })
+    const recordCountOfAll = rows.reduce((sum, { recordCount }) => sum + recordCount, 0)
+    let first = 0
+    return rows.map((row) => {
+      const indexes = Array.from({ length: row.recordCount }, (_, index) => first + index)
+      first += row.recordCount
+      const part = { indexes, recordCountOfAll }
+      return { ...row, state: 'transaction', part, transaction: { expiresAtMs, attempt: null } }
+    })
+  }
+
   #newRow(write: EnqueuedWrite): OutboxRow {
     const { id, topic, partition, batch } = write
     const fault = faultOf(batch)
@@ -240,10 +286,8 @@ export class Outbox {
     if (codecOf(header) !== 0 && partition === null) {
       throw new OttlaError('INVALID_ARGUMENT', { message: `write ${id} is compressed and names no partition` })
     }
-    this.#checkLimits(batch.length, header.recordCount)
-    this.#lastKey = keyAfter(this.#lastKey)
     return {
-      key: this.#lastKey,
+      key: this.#nextKey(),
       id,
       topic,
       partition,
@@ -256,15 +300,20 @@ export class Outbox {
     }
   }
 
-  #checkLimits(sizeBytes: number, recordCount: number): void {
+  #nextKey(): number {
+    this.#lastKey = keyAfter(this.#lastKey)
+    return this.#lastKey
+  }
+
+  #checkLimits(rows: readonly OutboxRow[]): void {
     const { sizeBytesMax = 64 * MIB, recordsMax = 1_000_000 } = this.#options
-    const sizeBytesAfter = this.#ledger.sizeBytes + this.#storingBytes + sizeBytes
+    const sizeBytesAfter = this.#ledger.sizeBytes + this.#storingBytes + sizeOf(rows)
     if (sizeBytesAfter > sizeBytesMax) {
       throw new OttlaError('OUTBOX_FULL', {
         message: `the outbox would hold ${sizeBytesAfter} bytes, the limit is ${sizeBytesMax}`,
       })
     }
-    const recordsAfter = this.#ledger.recordCount + this.#storingRecords + recordCount
+    const recordsAfter = this.#ledger.recordCount + this.#storingRecords + recordsIn(rows)
     if (recordsAfter > recordsMax) {
       throw new OttlaError('OUTBOX_FULL', {
         message: `the outbox would hold ${recordsAfter} records, the limit is ${recordsMax}`,
@@ -272,18 +321,19 @@ export class Outbox {
     }
   }
 
-  async #store(row: OutboxRow): Promise<void> {
-    this.#storingBytes += row.batch.length
-    this.#storingRecords += row.recordCount
+  async #store(rows: readonly OutboxRow[]): Promise<void> {
+    this.#storingBytes += sizeOf(rows)
+    this.#storingRecords += recordsIn(rows)
     try {
-      await this.#commits.commit({ putRows: [row] })
+      await this.#commits.commit({ putRows: rows })
     } catch (failure) {
       this.#rethrow(failure)
     } finally {
-      this.#storingBytes -= row.batch.length
-      this.#storingRecords -= row.recordCount
+      this.#storingBytes -= sizeOf(rows)
+      this.#storingRecords -= recordsIn(rows)
     }
-    this.#drain.add(this.#addToLedger(row))
+    const added = rows.map((row) => this.#addToLedger(row))
+    for (const row of added) this.#drain.add(row)
     this.#changed.emit()
   }
 
@@ -335,6 +385,9 @@ export class Outbox {
     throw failure instanceof StoreError ? failure.toOttlaError() : failure
   }
 }
+
+const sizeOf = (rows: readonly OutboxRow[]) => rows.reduce((sum, { batch }) => sum + batch.length, 0)
+const recordsIn = (rows: readonly OutboxRow[]) => rows.reduce((sum, { recordCount }) => sum + recordCount, 0)
 
 function neverHeardOf(id: string): ErrorInfo {
   return new OttlaError('OUTCOME_UNKNOWN', {

@@ -22,12 +22,15 @@ export interface ProduceAnswer {
 }
 
 const PRODUCE_TIMEOUT_MS = 30_000
+/** From 12 on a write adds its partition to the transaction by itself (KIP-890). */
+const produceInTransaction = { ...produce, minVersion: 12 }
 const ACKS_ALL = -1
 
 /** One request; the answers stand in the order of `batches`, undefined where the relay left one out. */
 export async function sendProduce(
   session: Session,
   batches: readonly OutgoingBatch[],
+  transactionalId: string | null = null,
 ): Promise<Array<ProduceAnswer | undefined>> {
   const topics = new Map<string, { name: string; topicId: string; partitionData: PartitionData[] }>()
   for (const { topic, topicId, partition, records } of batches) {
@@ -36,8 +39,8 @@ export async function sendProduce(
     topics.set(topicId, entry)
   }
   const response = await session.call(
-    produce,
-    { transactionalId: null, acks: ACKS_ALL, timeoutMs: PRODUCE_TIMEOUT_MS, topicData: [...topics.values()] },
+    transactionalId === null ? produce : produceInTransaction,
+    { transactionalId, acks: ACKS_ALL, timeoutMs: PRODUCE_TIMEOUT_MS, topicData: [...topics.values()] },
     { timeoutMs: PRODUCE_TIMEOUT_MS },
   )
   return batches.map(({ topic, topicId, partition }) => {

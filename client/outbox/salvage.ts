@@ -34,9 +34,13 @@ export function salvageFrom(
 }
 
 function storedRow(row: LedgerRow, isOpen: boolean): OutboxRow {
-  const { key, id, topic, partition, recordCount, storedAtMs, error, part, phase } = row
+  const { key, id, topic, partition, recordCount, storedAtMs, error, part, phase, transaction } = row
   const stored = { key, id, topic, partition, batch: row.batch!, recordCount, storedAtMs, error, part }
-  if (!isOpen) return { ...stored, state: phase === 'parked' || phase === 'unknown' ? phase : 'waiting' }
+  const pending = transaction ? 'transaction' : 'waiting'
+  if (!isOpen) {
+    const state = phase === 'parked' || phase === 'unknown' ? phase : pending
+    return { ...stored, state, ...(transaction && { transaction }) }
+  }
   const why = 'the storage was cleared while it was on its way'
   return { ...stored, state: 'unknown', error: unknownOutcome({ topic, partition: row.goesTo ?? -1 }, why) }
 }

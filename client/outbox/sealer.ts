@@ -48,7 +48,7 @@ export function planSealing(
   nowMs: number,
 ): Sealing {
   const batches: Sealing['batches'] = []
-  let rest: readonly LedgerRow[] = lane.waiting
+  let rest: readonly LedgerRow[] = lane.waitingAlone
   let nextSequence = identity.nextSequence
   while (batches.length < countMax && rest.length > 0) {
     const rows = takeRows(rest)
@@ -75,13 +75,22 @@ export function planSealing(
 }
 
 /** The bytes to send. Throws CORRUPT when a stored row is damaged or gone: it must not be stamped and so made valid. */
-export async function batchBytes(
+export function batchBytes(
   { sealed, rows }: LaneBatch,
+  store: Pick<ReplicaStore, 'readOutboxRows'>,
+): Promise<Uint8Array> {
+  return stampedBytes(rows, sealed, store)
+}
+
+/** The same for any rows of one partition, under any stamp. */
+export async function stampedBytes(
+  rows: readonly LedgerRow[],
+  stamp: Parameters<typeof stampProducer>[1],
   store: Pick<ReplicaStore, 'readOutboxRows'>,
 ): Promise<Uint8Array> {
   const parts = await rowBytes(rows, store)
   const batch = parts.length === 1 ? parts[0]!.slice() : joinRecords(parts.flatMap((part) => splitBatch(part)))
-  stampProducer(batch, sealed)
+  stampProducer(batch, stamp)
   return batch
 }
 

@@ -90,6 +90,7 @@ export class TopicQueue {
   }
 
   async #setFirstAside(row: LedgerRow, error: ErrorInfo, context: DrainContext): Promise<void> {
+    if (row.transaction) return context.refuseTransaction(row, error)
     await setAside(context, [{ rows: [row], phase: 'parked', error }])
     row.isBusy = false
     this.unassigned.shift()
@@ -122,9 +123,10 @@ export class TopicQueue {
 }
 
 function splitRow(row: LedgerRow, records: EncodedRecord[], indexesOf: ReadonlyMap<number, number[]>): OutboxRow[] {
-  const { id, topic, storedAtMs } = row
+  const { id, topic, storedAtMs, transaction } = row
   let part = 0
   return [...indexesOf].map(([partition, indexes]) => ({
+    ...(transaction && { transaction }),
     key: partKey(row.key, ++part),
     id,
     topic,
@@ -132,9 +134,11 @@ function splitRow(row: LedgerRow, records: EncodedRecord[], indexesOf: ReadonlyM
     batch: joinRecords(indexes.map((index) => records[index]!)),
     recordCount: indexes.length,
     storedAtMs,
-    state: 'waiting' as const,
+    state: transaction ? ('transaction' as const) : ('waiting' as const),
     error: null,
-    part: { indexes, recordCountOfAll: records.length },
+    part: row.part
+      ? { indexes: indexes.map((index) => row.part!.indexes[index]!), recordCountOfAll: row.part.recordCountOfAll }
+      : { indexes, recordCountOfAll: records.length },
   }))
 }
 

@@ -16,7 +16,7 @@ export function settleReceipts(receipts: readonly OpenReceipt[], settled: Settle
 
 const OUTCOME_CODES = { parked: 'REJECTED', unknown: 'OUTCOME_UNKNOWN', discarded: 'DISCARDED' } as const
 
-function outcomeError({ outcome, error }: Exclude<Settled, { outcome: 'committed' }>): OttlaError {
+export function outcomeError({ outcome, error }: Exclude<Settled, { outcome: 'committed' }>): OttlaError {
   return new OttlaError(OUTCOME_CODES[outcome], {
     message: error.message,
     cause: OttlaError.fromInfo(error),

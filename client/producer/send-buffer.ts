@@ -52,6 +52,7 @@ export interface OutgoingRecord extends RecordInput {
 }
 
 interface Outgoing {
+  entry: Entry
   record: OutgoingRecord
   receipt: OpenReceipt
   sizeBytes: number
@@ -64,6 +65,14 @@ interface Entry {
   outgoing: Outgoing[]
   sizeBytes: number
   isClosed: boolean
+  /** Records of it that are neither stored nor have failed. */
+  unstored: number
+}
+
+/** Somebody waits for these entries. */
+interface Waiter {
+  entries: Set<Entry>
+  resolve(): void
 }
 
 const ENQUEUES_MAX = 8
@@ -79,6 +88,8 @@ export class SendBuffer {
   #linger: Timer | undefined
   #roomWaiters: Array<() => void> = []
   #idleWaiters: Array<() => void> = []
+  readonly #unstoredEntries = new Set<Entry>()
+  #entryWaiters: Waiter[] = []
   #isClosed = false
 
   constructor(parts: SendBufferParts, options: SendBufferOptions) {
@@ -90,6 +101,10 @@ export class SendBuffer {
       bufferBytesMax: options.bufferBytesMax ?? 32 * 1024 * 1024,
       onFull: options.onFull ?? 'wait',
     }
+  }
+
+  get topic(): string {
+    return this.#parts.topic
   }
 
   /** All or none. Throws BUFFER_FULL, CLOSED or ABORTED; records that were taken report by their receipts. */
@@ -108,7 +123,9 @@ export class SendBuffer {
     const receipt = new OpenReceipt()
     const entry = this.#entryFor(record.partition, sizeBytes)
     receipt.id = entry.id
-    entry.outgoing.push({ record, receipt, sizeBytes, signal })
+    entry.unstored++
+    this.#unstoredEntries.add(entry)
+    entry.outgoing.push({ entry, record, receipt, sizeBytes, signal })
     entry.sizeBytes += sizeBytes
     this.#unstoredBytes += sizeBytes
     return receipt
@@ -127,6 +144,18 @@ export class SendBuffer {
     if (this.#unstoredBytes === 0) return
     void this.#pump()
     await new Promise<void>((resolve) => this.#idleWaiters.push(resolve))
+  }
+
+  /** Resolves when what was sent until now is stored or has failed. Cuts a linger short. */
+  async storedSoFar(): Promise<void> {
+    const entries = new Set(this.#unstoredEntries)
+    if (entries.size === 0) return
+    // What is sent meanwhile is not waited for.
+    for (const entry of entries) entry.isClosed = true
+    this.#linger?.cancel()
+    this.#linger = undefined
+    void this.#pump()
+    await new Promise<void>((resolve) => this.#entryWaiters.push({ entries, resolve }))
   }
 
   async close(): Promise<void> {
@@ -150,7 +179,7 @@ export class SendBuffer {
     if (open && !open.isClosed && open.sizeBytes + sizeBytes <= batchBytesMax) return open
     if (open) open.isClosed = true
     const id = randomUuid(this.#parts.random)
-    const entry: Entry = { id, partition, outgoing: [], sizeBytes: BATCH_HEADER_BYTES, isClosed: false }
+    const entry: Entry = { id, partition, outgoing: [], sizeBytes: BATCH_HEADER_BYTES, isClosed: false, unstored: 0 }
     this.#queue.push(entry)
     return entry
   }
@@ -189,7 +218,7 @@ export class SendBuffer {
     if (!entry.outgoing.some(isAborted)) return
     for (const outgoing of entry.outgoing.filter(isAborted)) {
       outgoing.receipt.rejectBoth(abortError(`sending to ${this.#parts.topic}`, outgoing.signal!))
-      this.#leave(outgoing.sizeBytes)
+      this.#leave(outgoing)
     }
     entry.outgoing = entry.outgoing.filter((outgoing) => !isAborted(outgoing))
   }
@@ -197,9 +226,9 @@ export class SendBuffer {
   /** Encoding failed, which only a record beyond all sizes can bring about. */
   #fail(entry: Entry, thrown: unknown): void {
     const error = asOttlaError(thrown, 'INVALID_VALUE')
-    for (const { receipt, sizeBytes } of entry.outgoing) {
-      receipt.rejectBoth(error)
-      this.#leave(sizeBytes)
+    for (const outgoing of entry.outgoing) {
+      outgoing.receipt.rejectBoth(error)
+      this.#leave(outgoing)
     }
   }
 
@@ -252,16 +281,23 @@ export class SendBuffer {
     }
     const onDone = () => {
       this.#openEnqueues--
-      for (const { sizeBytes } of outgoing) this.#leave(sizeBytes)
+      for (const each of outgoing) this.#leave(each)
       if (this.#queue.length > 0 && !this.#linger) void this.#pump()
     }
     void core.enqueue({ id, topic, partition, batch }).then(onStored, onFailed).then(onDone)
   }
 
-  #leave(sizeBytes: number): void {
+  #leave({ entry, sizeBytes }: Outgoing): void {
+    if (--entry.unstored === 0) this.#entryStored(entry)
     this.#unstoredBytes -= sizeBytes
     if (this.#unstoredBytes < this.#options.bufferBytesMax) wakeAll(this.#roomWaiters.splice(0))
     if (this.#unstoredBytes === 0) wakeAll(this.#idleWaiters.splice(0))
+  }
+
+  #entryStored(entry: Entry): void {
+    this.#unstoredEntries.delete(entry)
+    for (const { entries, resolve } of this.#entryWaiters) if (entries.delete(entry) && entries.size === 0) resolve()
+    this.#entryWaiters = this.#entryWaiters.filter(({ entries }) => entries.size > 0)
   }
 }
 

@@ -5,8 +5,11 @@
  */
 import type { ErrorInfo } from '../errors.ts'
 
-/** waiting: to be sent (or sealed and in flight). parked, unknown: waits for a person. */
-export type OutboxRowState = 'waiting' | 'parked' | 'unknown'
+/**
+ * waiting: to be sent (or sealed and in flight). parked, unknown: waits for a person. transaction: to be sent together with
+ * all rows of its id; a state of its own, so that a version that knows no transactions leaves it alone.
+ */
+export type OutboxRowState = 'waiting' | 'transaction' | 'parked' | 'unknown'
 
 export interface OutboxRow {
   /** Order of arrival. The low 16 bits number the parts of a write whose records went to several partitions. */
@@ -21,8 +24,24 @@ export interface OutboxRow {
   storedAtMs: number
   state: OutboxRowState
   error: ErrorInfo | null
-  /** Set on parts: the records' indexes in the batch that was enqueued, and how many that had. */
+  /** Set on parts: the records' indexes among all that were enqueued under the id, and how many those are. */
   part: { indexes: number[]; recordCountOfAll: number } | null
+  /** Set on the rows of a transaction. */
+  transaction?: TransactionPart
+}
+
+export interface TransactionPart {
+  /** Not begun after this. Wall clock; null: whenever it is. */
+  expiresAtMs: number | null
+  /** Its end may have been asked for: these marks tell whether it has come to pass. */
+  attempt: readonly Mark[] | null
+}
+
+/** What the outbox's group has committed for a topic (partition 0). */
+export interface Mark {
+  topic: string
+  /** What stood there before the transaction. */
+  before: string
 }
 
 export interface SealedBatch {

@@ -98,6 +98,10 @@ export class CoreDouble implements Core {
     return { durability: await this.storing() }
   }
 
+  async enqueueTransaction(): Promise<{ durability: StoredDurability }> {
+    return { durability: await this.storing() }
+  }
+
   async readReplica(_topicId: string, _partition: number, offset: number): Promise<StoredChunk[]> {
     this.reads++
     return this.chunks.filter(({ nextOffset }) => nextOffset > offset).slice(0, 2)

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { ERRORS } from '../../client/errors.ts'
 import { GROUP_ERRORS } from '../../client/group/errors.ts'
+import { TRANSACTION_ERRORS } from '../../client/transactions/errors.ts'
 
 test('docs/ERRORS.md lists every code with what to do about it', () => {
   const page = readFileSync(new URL('../../docs/ERRORS.md', import.meta.url), 'utf8')
@@ -10,6 +11,6 @@ test('docs/ERRORS.md lists every code with what to do about it', () => {
     retriable === 'yes',
     hint,
   ])
-  const all = Object.entries({ ...ERRORS, ...GROUP_ERRORS })
+  const all = Object.entries({ ...ERRORS, ...GROUP_ERRORS, ...TRANSACTION_ERRORS })
   expect(rows).toEqual(all.map(([code, { retriable, hint }]) => [code, retriable, hint]))
 })

@@ -4,6 +4,7 @@
  *   client.js   `connect` and what a page needs at once; starts worker.js, which lies beside it
  *   worker.js   connection, replica and outbox; also imported by a page for what it seldom needs itself
  *   admin.js    administration, for both; loaded at its first call
+ *   transactions.js  transactions, for pages; loaded at the first, or when a page with a replica has had a second
  *   live.js     the live tail alone, for pages that only watch
  *   sign-in.js  what the live tail signs in with
  *   codec-*.js  loaded by client.js when the first batch comes that is compressed that way
@@ -22,6 +23,7 @@ const ENTRIES = {
   'client.js': '../index.ts',
   'worker.js': '../worker.ts',
   'admin.js': '../admin.ts',
+  'transactions.js': '../../client/transactions/apart.ts',
   'live.js': '../../client/live.ts',
   'sign-in.js': '../../client/signed-in.ts',
   'codec-snappy.js': '../../protocol/codecs/snappy.ts',
@@ -32,7 +34,12 @@ const ENTRIES = {
 export async function buildBrowserFiles(): Promise<BrowserFile[]> {
   const files: BrowserFile[] = []
   for (const [fileName, entry] of Object.entries(ENTRIES)) {
-    const plugins = [adminApart(), codecsApart(), ...(fileName === 'client.js' ? [restFromWorker()] : [])]
+    const plugins = [
+      adminApart(),
+      transactionsApart(),
+      codecsApart(),
+      ...(fileName === 'client.js' ? [restFromWorker()] : []),
+    ]
     files.push({ fileName, code: await oneModule(fileURLToPath(new URL(entry, import.meta.url)), plugins) })
   }
   return files
@@ -81,6 +88,16 @@ function adminApart(): Plugin {
       /\/(requests|relay-apis)\.ts$/.test(id) && !importer?.endsWith('worker/admin.ts')
         ? { id: './admin.js', external: true }
         : null,
+  }
+}
+
+/** Most pages never begin a transaction. */
+function transactionsApart(): Plugin {
+  return {
+    name: 'ottla-transactions-apart',
+    enforce: 'pre',
+    resolveId: (id, importer) =>
+      importer && id.endsWith('/transactions/apart.ts') ? { id: './transactions.js', external: true } : null,
   }
 }
 

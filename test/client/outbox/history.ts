@@ -27,6 +27,8 @@ interface Write {
   /** Asked for again after a crash, so its place in the order is open. */
   wasRepeated: boolean
   isPoison: boolean
+  /** Its values go to all partitions, together or not at all. */
+  isTransaction: boolean
 }
 
 interface Client {
@@ -46,6 +48,9 @@ export interface Tally {
   takeovers: number
   splits: number
   timeouts: number
+  transactions: number
+  aborts: number
+  expired: number
 }
 
 export class History {
@@ -93,7 +98,8 @@ export class History {
     if (!client) return
     const { session, store } = client
     const dice = next()
-    if (dice < 0.16) this.#write()
+    if (dice < 0.13) this.#write()
+    else if (dice < 0.16) this.#writeTransaction()
     else if (dice < 0.36) await store.step()
     else if (dice < 0.56) session.deliverRequest()
     else if (dice < 0.74) session.deliverReply()
@@ -106,6 +112,7 @@ export class History {
     else if (dice < 0.97) await this.#takeOver()
     else if (dice < 0.985) this.#refusalCode = this.#someRefusal()
     else if (dice < 0.99) this.#relay.canDescribe = true
+    else if (dice < 0.992) this.#relay.coordinator.expire()
     await settle()
   }
 
@@ -180,27 +187,64 @@ export class History {
       stored: false,
       wasRepeated: false,
       isPoison,
+      isTransaction: false,
     }
     if (isMixed) this.tally.splits++
     this.#writes.push(write)
     this.#enqueue(write, false, isMixed)
   }
 
+  #writeTransaction(): void {
+    const isPoison = this.#random.next() < 0.1
+    const count = PARTITIONS + randomBelow(this.#random, 3)
+    const write: Write = {
+      id: `transaction-${this.#writes.length}`,
+      partition: null,
+      key: null,
+      values: Array.from({ length: count }, () => `value-${this.#nextValue++}`),
+      stored: false,
+      wasRepeated: false,
+      isPoison,
+      isTransaction: true,
+    }
+    // Only the last of them is refused: the others must not stay behind.
+    if (isPoison) write.values[count - 1] = `poison-${this.#nextValue++}`
+    this.#writes.push(write)
+    this.#enqueue(write, false)
+  }
+
+  /** A batch for each partition, and one of mixed keys for what is left. */
+  #enqueueTransaction({ id, values }: Write, client: Client): Promise<unknown> {
+    const record = (value: string, key: string | null) => ({
+      ...{ key: key === null ? null : encoder.encode(key), value: encoder.encode(value), timestamp: 1_000 },
+    })
+    const writes = Array.from({ length: PARTITIONS }, (_, partition) => ({
+      ...{
+        topic: TOPIC,
+        partition: partition as number | null,
+        batch: encodeBatch([record(values[partition]!, null)]),
+      },
+    }))
+    const rest = values.slice(PARTITIONS)
+    const mixed = rest.map((value, index) => record(value, `mixed-${index}`))
+    if (rest.length > 0) writes.push({ topic: TOPIC, partition: null, batch: encodeBatch(mixed) })
+    return client.outbox.enqueueTransaction({ id, writes, expiresAtMs: null })
+  }
+
   #enqueue(write: Write, isRepeat: boolean, isMixed = false): void {
     const client = this.#clients.find(({ isOld }) => !isOld)!
     write.wasRepeated ||= isRepeat
+    const onStored = () => {
+      write.stored = true
+    }
+    if (write.isTransaction) return void this.#enqueueTransaction(write, client).then(onStored, () => {})
     const records = write.values.map((value, index) => ({
       key: isMixed ? encoder.encode(`mixed-${index}`) : write.key === null ? null : encoder.encode(write.key),
       value: encoder.encode(value),
       timestamp: 1_000,
     }))
     const batch = encodeBatch(records)
-    client.outbox.enqueue({ id: write.id, topic: TOPIC, partition: write.partition, batch }).then(
-      () => {
-        write.stored = true
-      },
-      () => {},
-    )
+    client.outbox.enqueue({ id: write.id, topic: TOPIC, partition: write.partition, batch }).then(onStored, () => {})
   }
 
   async #heal(): Promise<void> {
@@ -230,9 +274,17 @@ export class History {
       for (const value of write.values) this.#checkValue(write, countOf.get(value) ?? 0, entries.get(write.id)?.state)
       const settled = this.#settled.get(write.id)
       if (settled?.outcome === 'committed') this.#checkOffsets(write, settled, logs)
+      const present = write.values.filter((value) => countOf.has(value)).length
+      if (write.isTransaction && present !== 0 && present !== write.values.length) {
+        throw this.#fault(`of ${write.id} ${present} of ${write.values.length} values are in the log`)
+      }
     }
     this.#checkOrder(logs)
     this.tally.duplicates += this.#relay.duplicates
+    const { commits, aborts, timeouts } = this.#relay.coordinator
+    this.tally.transactions += commits
+    this.tally.aborts += aborts
+    this.tally.expired += timeouts
   }
 
   #checkValue(write: Write, count: number, state: string | undefined): void {

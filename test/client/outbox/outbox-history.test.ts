@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest'
 import { History, type Tally } from './history.ts'
 
-const SEEDS = Number(process.env.OTTLA_SEEDS ?? 400)
+const SEEDS = Number(process.env.OTTLA_SEEDS ?? 300)
 const FIRST_SEED = Number(process.env.OTTLA_FIRST_SEED ?? 1)
 const STEPS = 500
 
-test(`[OUT-6] every stored write is in the log exactly once and in order, over ${SEEDS} random histories`, async () => {
+test(`[OUT-6] [TXN-75] every stored write is in the log exactly once and in order, transactions whole or not at all, over ${SEEDS} random histories`, async () => {
   const tally: Tally = {
     crashes: 0,
     powerCuts: 0,
@@ -15,6 +15,9 @@ test(`[OUT-6] every stored write is in the log exactly once and in order, over $
     takeovers: 0,
     splits: 0,
     timeouts: 0,
+    transactions: 0,
+    aborts: 0,
+    expired: 0,
   }
   const startedAt = performance.now()
   for (let seed = FIRST_SEED; seed < FIRST_SEED + SEEDS; seed++) {

@@ -12,6 +12,7 @@ import { ErrorCode } from '../../../protocol/errors.ts'
 import { Emitter } from '../../../protocol/lib/events.ts'
 import { batchesIn, findBatchFault, lastSequenceOf, sequenceAfter, viewOf } from '../../../protocol/record-batch.ts'
 import { decodeRecords } from '../../../protocol/records.ts'
+import { CoordinatorModel } from './coordinator-model.ts'
 
 const WINDOW = 5
 
@@ -35,6 +36,7 @@ type Refusal = (topic: string, partition: number, values: string[]) => number
 
 export class RelayModel {
   readonly topics = new Map<string, TopicModel>()
+  readonly coordinator = new CoordinatorModel()
   /** Asked before the sequence is looked at; 0 lets the batch through. */
   refusal: Refusal = () => 0
   canDescribe = true
@@ -58,12 +60,41 @@ export class RelayModel {
 
   handle(apiName: string, body: unknown): unknown {
     if (apiName === 'Produce') return this.#produce(body as ProduceBody)
-    if (apiName === 'InitProducerId') return { errorCode: 0, producerId: this.#nextProducerId++, producerEpoch: 0 }
+    if (apiName === 'InitProducerId') return this.#initProducer(body as { transactionalId: string | null })
+    if (apiName === 'EndTxn') return this.coordinator.end(body as Parameters<CoordinatorModel['end']>[0])
+    if (apiName === 'TxnOffsetCommit') return this.#commitOffsets(body as OffsetsBody)
+    if (apiName === 'OffsetFetch') return this.#fetchOffsets(body as FetchBody)
     if (apiName === 'DescribeProducers') return this.#describe(body as DescribeBody)
     throw new Error(`the model has no ${apiName}`)
   }
 
-  #produce({ topicData }: ProduceBody): unknown {
+  #initProducer({ transactionalId }: { transactionalId: string | null }): unknown {
+    const newProducerId = () => this.#nextProducerId++
+    if (transactionalId !== null) return this.coordinator.init(transactionalId, newProducerId)
+    return { errorCode: 0, producerId: newProducerId(), producerEpoch: 0 }
+  }
+
+  #commitOffsets({ groupId, topics, ...stamp }: OffsetsBody): unknown {
+    const errorCode = this.coordinator.commitOffsets(stamp, groupId, topics)
+    return {
+      topics: topics.map(({ name, partitions }) => ({
+        name,
+        partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, errorCode })),
+      })),
+    }
+  }
+
+  #fetchOffsets({ groups }: FetchBody): unknown {
+    return {
+      groups: groups.map(({ groupId, topics }) => ({
+        groupId,
+        errorCode: 0,
+        topics: this.coordinator.fetch(groupId, topics),
+      })),
+    }
+  }
+
+  #produce({ topicData, transactionalId }: ProduceBody): unknown {
     return {
       responses: topicData.map(({ name, topicId, partitionData }) => ({
         name,
@@ -72,13 +103,19 @@ export class RelayModel {
           index,
           errorMessage: null,
           recordErrors: [],
-          ...this.#append(name, topicId, index, records),
+          ...this.#append(name, topicId, index, records, transactionalId),
         })),
       })),
     }
   }
 
-  #append(name: string, topicId: string, index: number, bytes: Uint8Array): { errorCode: number; baseOffset: number } {
+  #append(
+    name: string,
+    topicId: string,
+    index: number,
+    bytes: Uint8Array,
+    transactionalId: string | null,
+  ): { errorCode: number; baseOffset: number } {
     const refuse = (errorCode: number) => ({ errorCode, baseOffset: -1 })
     const topic = this.topics.get(name)
     if (!topic) return refuse(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
@@ -90,7 +127,15 @@ export class RelayModel {
     const values = valuesIn(bytes.subarray(at, end), header)
     const refused = this.refusal(name, index, values)
     if (refused) return refuse(refused)
-    return this.#appendOnce(partition, header, values)
+    if (transactionalId === null) return this.#appendOnce(partition, header, values)
+    const stamp = header as { producerId: number; producerEpoch: number }
+    const joined = this.coordinator.join({ transactionalId, ...stamp })
+    if (typeof joined === 'number') return refuse(joined)
+    const open = values.map((value) => `open ${value}`)
+    const countBefore = partition.values.length
+    const answer = this.#appendOnce(partition, header, open)
+    for (let at = countBefore; at < partition.values.length; at++) joined({ values: partition.values, index: at })
+    return answer
   }
 
   #appendOnce(
@@ -145,7 +190,20 @@ export class RelayModel {
   }
 }
 
+interface OffsetsBody {
+  groupId: string
+  transactionalId: string
+  producerId: number
+  producerEpoch: number
+  topics: Parameters<CoordinatorModel['commitOffsets']>[2]
+}
+
+interface FetchBody {
+  groups: Array<{ groupId: string; topics: Parameters<CoordinatorModel['fetch']>[1] }>
+}
+
 interface ProduceBody {
+  transactionalId: string | null
   topicData: Array<{ name: string; topicId: string; partitionData: Array<{ index: number; records: Uint8Array }> }>
 }
 

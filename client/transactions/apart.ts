@@ -1,0 +1,2 @@
+/** All that transactions do outside of the outbox, as one module: loaded at the first. Built as transactions.js. */
+export { storeTransaction } from './store-transaction.ts'
