@@ -19,6 +19,7 @@ import { durableStream, fanOutScenarios } from './scenarios/fan-out.ts'
 import { idleMemory } from './scenarios/idle.ts'
 import { kafkaScenarios } from './scenarios/kafka.ts'
 import { produceLatency, produceThroughput } from './scenarios/produce.ts'
+import { restartScenario } from './scenarios/restart.ts'
 import { processStart } from './scenarios/start.ts'
 
 const scenarios: Scenario[] = [
@@ -28,6 +29,7 @@ const scenarios: Scenario[] = [
   produceLatency,
   idleMemory,
   processStart,
+  restartScenario,
   catchUp,
   ...kafkaScenarios,
   ...browserScenarios,

@@ -15,6 +15,7 @@ import type { Random } from '../../protocol/lib/random.ts'
 import { NULL_UUID, randomUuid } from '../../protocol/lib/uuid.ts'
 import { ConfigError, type RelayConfig, resolveTopicConfig, type TopicConfig, topicConfigDefaults } from '../config.ts'
 import type { CheckedTopic, Engine, NewTopic, Topic } from '../engine.ts'
+import { CHECKPOINT_BYTES_DEFAULT } from '../log/appender.ts'
 import type { CommitActivity } from '../log/compaction/pace.ts'
 import type { HeldLog } from '../log/held-files.ts'
 import { OpenFileLimit } from '../log/open-file-limit.ts'
@@ -33,6 +34,9 @@ import { checkTopicName, collisionKey } from './topic-names.ts'
 
 export const PARTITIONS_PER_TOPIC_MAX = 10_000
 const OPENED_AT_ONCE = 8
+/** A start after a crash reads no more than about this, a second or so, until there are very many partitions. */
+const RECOVERY_BYTES = 512 * 1024 * 1024
+const CHECKPOINT_BYTES_MIN = 1024 * 1024
 
 export interface EmbeddedEngineOptions {
   files: Files
@@ -47,7 +51,7 @@ export interface EmbeddedEngineOptions {
   space?: DiskSpace
   /** All logs count their commits under way here. */
   commits?: CommitActivity
-  /** As in PartitionLogOptions. */
+  /** As in PartitionLogOptions. Default: by the number of partitions, so that a start after a crash stays short. */
   checkpointBytes?: number
 }
 
@@ -102,6 +106,7 @@ export class EmbeddedEngine implements Engine {
   readonly #openFiles = new OpenFileLimit()
   readonly #recentBudget = new RecentBudget()
   #producerIds: ProducerIds
+  #share = { version: -1, bytes: 0 }
   /** Changes of topics happen one after another. */
   #lastChange: Promise<unknown> = Promise.resolve()
   #isClosed = false
@@ -349,10 +354,22 @@ export class EmbeddedEngine implements Engine {
       config: () => this.#byId.get(id)?.config ?? topic.config,
       logger: { warn: (message) => logger.warn(message) },
       existence: mustExist ? 'must-exist' : 'new',
+      checkpointBytes: this.#options.checkpointBytes ?? (() => this.#checkpointBytes),
       limit: this.#openFiles,
       recentBudget: this.#recentBudget,
       onFault: (fault) => logger.error('partition offline', { fault: fault.message }),
     })
+  }
+
+  /** The share of each partition. Nothing is appended to them before all topics are loaded. */
+  get #checkpointBytes(): number {
+    if (this.#share.version !== this.topicsVersion) {
+      let partitions = 0
+      for (const topic of this.#byId.values()) partitions += topic.partitions.length
+      const bytes = Math.min(CHECKPOINT_BYTES_DEFAULT, RECOVERY_BYTES / Math.max(1, partitions))
+      this.#share = { version: this.topicsVersion, bytes: Math.max(CHECKPOINT_BYTES_MIN, bytes) }
+    }
+    return this.#share.bytes
   }
 
   /** What a start found and cut is said once, exactly. */

@@ -47,13 +47,16 @@ function learn(known: KnownMetadata, change: MetadataChange): void {
   if (isFact(change)) return
   if (change.key === 'cluster') known.clusterId = change.value.clusterId
   else if (change.key === 'producer-ids') known.producerIdsBelow = change.value.reservedBelow
-  else {
+  else if (isTopicChange(change)) {
     const id = change.key.slice('topic/'.length)
     if (change.value) known.topics.set(id, change.value)
     else known.topics.delete(id)
     if (change.value === null) known.deletedIds.add(id)
   }
 }
+
+const isTopicChange = (change: MetadataChange): change is Extract<MetadataChange, { value: TopicRecord | null }> =>
+  change.key.startsWith('topic/')
 
 export interface MetadataRestoration {
   change: MetadataChange

@@ -56,8 +56,8 @@ export interface AppenderOptions {
   recent: RecentBatches
   refused: RefusedProducers
   limit: OpenFileLimit
-  /** Recovery scans no more than about this. */
-  checkpointBytes: number
+  /** Recovery scans no more than about this. Asked anew before each batch. */
+  checkpointBytes: () => number
 }
 
 export class Appender {
@@ -66,7 +66,8 @@ export class Appender {
   #segment: Segment | undefined
   #position = 0
   #startedAtMs = 0
-  #checkpointAt = 0
+  /** The last checkpoint in the segment; its beginning is one. */
+  #checkpointedAt = 0
 
   constructor(options: AppenderOptions) {
     this.#options = options
@@ -75,12 +76,12 @@ export class Appender {
 
   /** Nothing is queued any more; goes on from what is on disk. */
   restart(): void {
-    const { state, clock, checkpointBytes } = this.#options
+    const { state, clock } = this.#options
     this.#segment = state.active
     this.#position = this.#segment?.sizeBytes ?? 0
     const ageMs = Math.max(0, clock.now() - (this.#segment?.sinceMs ?? clock.now()))
     this.#startedAtMs = clock.monotonic() - ageMs
-    this.#checkpointAt = (state.checkpoint?.position ?? 0) + checkpointBytes
+    this.#checkpointedAt = state.checkpoint?.position ?? 0
   }
 
   /** The bytes belong to the log from here on: offset and epoch are written into them, and readers may be given them. */
@@ -167,8 +168,8 @@ export class Appender {
   #boundaryBefore(header: BatchHeader, config: LogConfig): RoundBoundary | undefined {
     const segment = this.#segment
     if (!segment || this.#mustRoll(segment, header, config)) return this.rollHere()
-    if (this.#position < this.#checkpointAt) return undefined
-    this.#checkpointAt = this.#position + this.#options.checkpointBytes
+    if (this.#position - this.#checkpointedAt < this.#options.checkpointBytes()) return undefined
+    this.#checkpointedAt = this.#position
     const { state } = this.#options
     const { baseOffset } = segment
     const bounds = { baseOffset, endOffset: state.endOffset, sizeBytes: this.#position }
@@ -208,7 +209,7 @@ export class Appender {
     this.#segment = segment
     this.#position = 0
     this.#startedAtMs = clock.monotonic()
-    this.#checkpointAt = this.#options.checkpointBytes
+    this.#checkpointedAt = 0
     return { kind: 'roll', segment, snapshot: encodeProducerSnapshot(state.producers, state.endOffset) }
   }
 }

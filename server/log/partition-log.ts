@@ -85,7 +85,7 @@ export interface PartitionLogOptions {
   /** Where all logs of a relay count their commits under way. */
   commits?: CommitActivity
   /** How much is written between two points from which recovery may start. Default 32 MiB. */
-  checkpointBytes?: number
+  checkpointBytes?: number | (() => number)
   /** To look into compressed batches for timestamps. Default: gzip only; others answer by batch. */
   codecs?: CodecRegistry
 }
@@ -131,9 +131,11 @@ export class PartitionLog {
     }
     this.#loop = new CommitLoop(commits, clock, options.commits)
     this.#recent = new RecentBatches(options.recentBudget ?? new RecentBudget())
+    const { checkpointBytes: between = CHECKPOINT_BYTES_DEFAULT } = options
+    const checkpointBytes = typeof between === 'number' ? () => between : between
     this.#appender = new Appender({
       ...{ files, dir, clock, config, state, limit, loop: this.#loop, recent: this.#recent },
-      ...{ refused: this.#refused, checkpointBytes: options.checkpointBytes ?? CHECKPOINT_BYTES_DEFAULT },
+      ...{ refused: this.#refused, checkpointBytes },
     })
     this.#committedReads = new CommittedReads(state, this.#reader)
     this.#times = new TimeLookup(state, this.#reader, options.codecs)

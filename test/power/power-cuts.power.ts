@@ -9,10 +9,16 @@
 import { readdirSync, readlinkSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { randomBelow, seededRandom } from '../../protocol/lib/random.ts'
+import { type Random, randomBelow, seededRandom } from '../../protocol/lib/random.ts'
 import type { Files } from '../../server/storage/files.ts'
 import { CompactionWorkload, checkCompactedAfterCrash } from '../server/log/compaction-workload.ts'
-import { CrashWorkload, checkAfterCrash, openSmall } from '../server/log/crash-workload.ts'
+import {
+  type Account,
+  accountBetween,
+  CrashWorkload,
+  checkAfterCrash,
+  openSmall,
+} from '../server/log/crash-workload.ts'
 import { FaultyFiles } from '../support/faulty-files.ts'
 import { filesIn } from './folder-files.ts'
 import { FILE_SYSTEMS, LoopDisk, whyNot } from './loop-disk.ts'
@@ -22,30 +28,44 @@ const SEED = Number(process.env.OTTLA_POWER_SEED ?? Date.now() % 1_000_000)
 /** A round whose workload ends before its cut proves nothing. */
 const STEPS = 10_000
 
-interface Life {
-  run(): Promise<void>
+interface Life<A> {
+  run(steps: number): Promise<void>
   abandon(): Promise<void>
+  snapshot(): A
 }
 
-/** Lets a life go on until the power is cut at its n-th call on the disk, or shortly after; then mounts the disk again. */
-async function cutDuring(disk: LoopDisk, files: FaultyFiles, life: Life, random: ReturnType<typeof seededRandom>) {
+/**
+ * Lets a life go on until the power is cut at its n-th call on the disk, or shortly after; then mounts the disk again.
+ *
+ * Returns what the life knew when the cut was asked for, and in the end. Only the first is promised: while the shutdown call
+ * runs, both file systems let an fdatasync return 0 whose data is not kept (3 % of the cuts in a dozen lines of C). Nobody
+ * can hear such an answer when the power really goes.
+ */
+async function cutDuring<A>(
+  disk: LoopDisk,
+  files: FaultyFiles,
+  life: Life<A>,
+  random: Random,
+): Promise<{ earlier: A; later: A }> {
   const atCall = 1 + randomBelow(random, 400)
   const whatGetsOut = random.next() < 0.7 ? 'nothing' : 'journal'
-  let [calls, cutting] = [0, undefined as Promise<void> | undefined]
+  let calls = 0
+  let [earlier, cutting]: [A | undefined, Promise<void> | undefined] = [undefined, undefined]
   files.onCall = () => {
     calls++
-    if (calls === atCall) cutting = disk.cutPower(whatGetsOut)
+    if (calls !== atCall) return
+    earlier = life.snapshot()
+    cutting = disk.cutPower(whatGetsOut)
   }
-  await expect(life.run(), 'a disk without power is noticed').rejects.toThrow()
+  await expect(life.run(STEPS), 'a disk without power is noticed').rejects.toThrow()
   files.onCall = undefined
   await cutting
   await life.abandon()
   const open = readdirSync('/proc/self/fd').map((fd) => linkOf(`/proc/self/fd/${fd}`))
-  expect(
-    open.filter((path) => path.startsWith(disk.dir)),
-    'files that are still open',
-  ).toEqual([])
+  const ours = open.filter((path) => path.startsWith(disk.dir))
+  expect(ours, 'files that are still open').toEqual([])
   await disk.powerOn()
+  return { earlier: earlier!, later: life.snapshot() }
 }
 
 function linkOf(path: string): string {
@@ -85,10 +105,9 @@ for (const kind of FILE_SYSTEMS) {
         await round(index, async (folder) => {
           const files = new FaultyFiles(filesIn(folder))
           const workload = new CrashWorkload(files, seededRandom(SEED + index))
-          const life = { run: () => workload.run(STEPS), abandon: () => workload.abandon() }
-          await cutDuring(disk, files, life, random)
-          acked += workload.account.ackedEnd
-          if (await checkAfterCrash(filesIn(folder), workload.snapshot())) torn++
+          const { earlier, later } = await cutDuring(disk, files, workload, random)
+          acked += earlier.ackedEnd
+          if (await checkAfterCrash(filesIn(folder), accountBetween(earlier, later))) torn++
         })
       }
       console.log(
@@ -104,9 +123,9 @@ for (const kind of FILE_SYSTEMS) {
         await round(index, async (folder) => {
           const files = new FaultyFiles(filesIn(folder))
           const workload = new CompactionWorkload(files, seededRandom(SEED + index))
-          const life = { run: () => workload.run(STEPS), abandon: () => workload.abandon() }
-          await cutDuring(disk, files, life, random)
-          await checkCompactedAfterCrash(filesIn(folder), workload.snapshot(), workload.clock.now())
+          const { earlier, later } = await cutDuring(disk, files, workload, random)
+          const account = { ...later, ackedEnd: earlier.ackedEnd }
+          await checkCompactedAfterCrash(filesIn(folder), account, workload.clock.now())
         })
       }
       console.log(`${kind}: ${cuts} power cuts during compaction, 0 lost`)
@@ -120,11 +139,19 @@ for (const kind of FILE_SYSTEMS) {
         await round(index, async (folder) => {
           const files = new FaultyFiles(filesIn(folder))
           const workload = new CrashWorkload(files, seededRandom(SEED + index), { isRelaxed: true })
-          const life = { run: () => workload.run(STEPS), abandon: () => workload.abandon() }
-          await cutDuring(disk, files, life, random)
-          const missing = workload.account.ackedEnd - (await endOf(filesIn(folder)))
+          let answered: number | undefined
+          const life: Life<Account> = {
+            run: (steps) => workload.run(steps),
+            abandon: () => workload.abandon(),
+            snapshot: () => {
+              answered ??= workload.account.ackedEnd
+              return workload.snapshot()
+            },
+          }
+          const { earlier, later } = await cutDuring(disk, files, life, random)
+          const missing = answered! - (await endOf(filesIn(folder)))
           if (missing > 0) [lossy, lost] = [lossy + 1, lost + missing]
-          await checkAfterCrash(filesIn(folder), workload.snapshot())
+          await checkAfterCrash(filesIn(folder), accountBetween(earlier, later))
         })
       }
       console.log(`${kind}: ${cuts} power cuts with relaxed writes, ${lost} answered records lost in ${lossy} of them`)

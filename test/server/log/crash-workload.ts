@@ -233,6 +233,27 @@ export class CrashWorkload {
   }
 }
 
+/**
+ * What holds when a crash came between two looks at an account: promised is what was by the earlier one and was not taken
+ * back since; possible is what either says.
+ */
+export function accountBetween(earlier: Account, later: Account): Account {
+  const assigned = new Map([...later.assigned].map(([offset, values]) => [offset, new Set(values)]))
+  for (const [offset, values] of earlier.assigned) {
+    assigned.set(offset, new Set([...(assigned.get(offset) ?? []), ...values]))
+  }
+  const isSame = (sent: SentBatch) => later.lastAcked.get(sent.producerId) === sent
+  return {
+    assigned,
+    ackedEnd: Math.min(earlier.ackedEnd, later.ackedEnd),
+    endOffset: later.endOffset,
+    startAcked: Math.min(earlier.startAcked, later.startAcked),
+    startMax: later.startMax,
+    epoch: earlier.epoch,
+    lastAcked: new Map([...earlier.lastAcked].filter(([, sent]) => isSame(sent))),
+  }
+}
+
 /** Opens what a crash left and compares it with the account. Returns whether a tail was cut. */
 export async function checkAfterCrash(files: Files, account: Account): Promise<boolean> {
   const log = await openSmall(files)
