@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { beforeAll } from 'vitest'
 import { testClient } from './support/client-scenario.ts'
 import { cacheFolder, fromHere, programDriver } from './support/driver.ts'
+import { testSharing } from './support/shares-with-ottla.ts'
 
 beforeAll(() => {
   execFileSync('bash', [fromHere('../../../scripts/setup-interop.sh')], { stdio: 'inherit' })
@@ -16,6 +17,8 @@ testClient({
   start: python('confluent.py'),
   sendsPatterns: true,
 })
+
+testSharing('confluent-kafka-python', python('confluent.py'), true)
 
 testClient({
   client: 'kafka-python',
