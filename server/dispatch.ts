@@ -43,7 +43,7 @@ export function answerBareToken(connection: Connection, token: Uint8Array, slot:
     async (error: unknown) => {
       if (!(error instanceof AuthenticationError)) return connection.fail(error)
       await services.authentication.refuse(remoteAddress, sasl.mechanism, error.message)
-      connection.close(CloseCode.needsAuth, 'authentication failed')
+      connection.close(error.isTemporary ? CloseCode.tryAgainLater : CloseCode.needsAuth, 'authentication failed')
     },
   )
 }

@@ -9,15 +9,16 @@ import { ConfigError, type RelayConfig } from '../config.ts'
 import type { Facts } from '../engine.ts'
 import type { LimitedLog } from '../limited-log.ts'
 import { type Files, readWholeFile } from '../storage/files.ts'
+import { bearerExchange } from './bearer-exchange.ts'
 import type { Exchange } from './exchange.ts'
 import { plainExchange } from './plain-exchange.ts'
-import { SCRAM_MECHANISMS, type ScramMechanism } from './scram-credential.ts'
+import type { ScramMechanism } from './scram-credential.ts'
 import { scramExchange } from './scram-exchange.ts'
+import type { TokenCheck, TokenCheckOptions } from './token-check.ts'
 import { Users } from './users.ts'
 import { usersIn } from './users-file.ts'
 
-export const MECHANISMS = ['PLAIN', ...SCRAM_MECHANISMS] as const
-export type Mechanism = (typeof MECHANISMS)[number]
+export type Mechanism = RelayConfig['saslEnabledMechanisms'][number]
 
 /** Guessing is slow, whatever the reason of a failure. */
 const FAILURE_DELAY_MS = 100
@@ -25,7 +26,8 @@ const SECRET_KEY = 'auth/secret'
 const SECRET_BYTES = 32
 
 export interface AuthenticationOptions {
-  config: Pick<RelayConfig, 'saslEnabledMechanisms' | 'usersFile' | 'connectionsMaxReauthMs'>
+  config: Pick<RelayConfig, 'saslEnabledMechanisms' | 'usersFile' | 'connectionsMaxReauthMs'> &
+    TokenCheckOptions['config']
   facts: Facts
   files: Files
   clock: Clock
@@ -41,8 +43,9 @@ export class Authentication {
   /** How often somebody could not sign in, since the start. */
   failureCount = 0
   readonly #options: AuthenticationOptions
+  #tokens: TokenCheck | undefined
 
-  /** Throws ConfigError for a users file that cannot be used. */
+  /** Throws ConfigError for a users file, or keys of tokens, that cannot be used. */
   static async open(options: AuthenticationOptions): Promise<Authentication> {
     const { facts, random } = options
     let secret = facts.get(SECRET_KEY)
@@ -53,7 +56,13 @@ export class Authentication {
     const users = new Users(facts, await usersFromFile(options), Buffer.from(secret as string, 'base64'))
     const { files, config } = options
     const isOpen = config.usersFile !== '' && (await files.stat(config.usersFile))?.isOpenToOthers === true
-    return new Authentication(options, users, isOpen)
+    const authentication = new Authentication(options, users, isOpen)
+    if (authentication.isEnabled('OAUTHBEARER')) {
+      // Loaded by those who use it.
+      const { TokenCheck } = await import('./token-check.ts')
+      authentication.#tokens = await TokenCheck.open(options)
+    }
+    return authentication
   }
 
   constructor(options: AuthenticationOptions, users: Users, isUsersFileOpen: boolean) {
@@ -82,6 +91,7 @@ export class Authentication {
 
   begin(mechanism: Mechanism): Exchange {
     if (mechanism === 'PLAIN') return plainExchange(this.users)
+    if (mechanism === 'OAUTHBEARER') return bearerExchange(this.#tokens!)
     return scramExchange(mechanism satisfies ScramMechanism, this.users, this.#options.random)
   }
 

@@ -23,6 +23,13 @@ export interface Exchange {
 /** Not who they say, or not in the words of the mechanism. The text is told to the client: no secrets, no hints. */
 export class AuthenticationError extends Error {
   override readonly name = 'AuthenticationError'
+  /** Nobody can say now whether they are: to be tried again, not given up. */
+  readonly isTemporary: boolean
+
+  constructor(message: string, { isTemporary = false } = {}) {
+    super(message)
+    this.isTemporary = isTemporary
+  }
 }
 
 /** What every refusal says, so that nobody learns which of the two was wrong. */

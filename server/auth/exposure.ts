@@ -4,7 +4,12 @@ import type { RelayConfig } from '../config.ts'
 const LOOPBACK = /^(127\.\d+\.\d+\.\d+|localhost|::1|\[::1\])$/i
 
 export function exposureWarnings(
-  { host, saslEnabledMechanisms, usersFile }: Pick<RelayConfig, 'host' | 'saslEnabledMechanisms' | 'usersFile'>,
+  {
+    host,
+    saslEnabledMechanisms,
+    usersFile,
+    saslOauthbearerExpectedAudience,
+  }: Pick<RelayConfig, 'host' | 'saslEnabledMechanisms' | 'usersFile' | 'saslOauthbearerExpectedAudience'>,
   { hasUsers, isUsersFileOpen }: { hasUsers: boolean; isUsersFileOpen: boolean },
 ): string[] {
   const warnings: string[] = []
@@ -15,7 +20,12 @@ export function exposureWarnings(
     warnings.push(
       `passwords of PLAIN can be read by whoever is between ${host} and its clients: use SCRAM, or TLS in front`,
     )
-  if (saslEnabledMechanisms.length > 0 && usersFile === '' && !hasUsers)
+  const takesTokens = saslEnabledMechanisms.includes('OAUTHBEARER')
+  if (takesTokens && saslOauthbearerExpectedAudience.length === 0)
+    warnings.push(
+      "a token that was made for somebody else's service is taken too: set sasl-oauthbearer-expected-audience",
+    )
+  if (saslEnabledMechanisms.length > 0 && !takesTokens && usersFile === '' && !hasUsers)
     warnings.push('nobody can sign in: no users-file is given and no users have been made')
   if (isUsersFileOpen) warnings.push(`other accounts of this machine can read ${usersFile}: chmod 600`)
   return warnings

@@ -71,7 +71,7 @@ const options = {
     name: 'sasl-enabled-mechanisms',
     default: [],
     emptyAllowed: true,
-    words: ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512'],
+    words: ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512', 'OAUTHBEARER'],
     doc: 'How clients sign in, on both doors. With none, everybody is let in.',
   }),
   usersFile: text({
@@ -79,6 +79,42 @@ const options = {
     default: '',
     emptyAllowed: true,
     doc: 'File of users who may sign in, NAME:PASSWORD on each line. Further ones are made by AlterUserScramCredentials (kafka-configs).',
+  }),
+  saslOauthbearerJwksEndpointUrl: text({
+    name: 'sasl-oauthbearer-jwks-endpoint-url',
+    default: '',
+    emptyAllowed: true,
+    doc: 'Public keys (JWKS) that tokens are signed with, for OAUTHBEARER: https:// of the issuer, or a file. Keys may change while the relay runs.',
+  }),
+  saslOauthbearerSecretFile: text({
+    name: 'sasl-oauthbearer-secret-file',
+    default: '',
+    emptyAllowed: true,
+    doc: 'Instead of public keys: a file whose first line is a secret of 32 bytes or more, for tokens signed with HS256, HS384 or HS512.',
+  }),
+  saslOauthbearerExpectedAudience: list({
+    name: 'sasl-oauthbearer-expected-audience',
+    default: [],
+    doc: 'Tokens must be for one of these (claim aud). With none, those for anybody are taken.',
+  }),
+  saslOauthbearerExpectedIssuer: text({
+    name: 'sasl-oauthbearer-expected-issuer',
+    default: '',
+    emptyAllowed: true,
+    doc: 'Tokens must be from there (claim iss). When empty, from whoever has the key.',
+  }),
+  saslOauthbearerClockSkewSeconds: wholeNumber({
+    name: 'sasl-oauthbearer-clock-skew-seconds',
+    default: 30,
+    min: 0,
+    max: 3600,
+    unit: 'seconds',
+    doc: "How far the issuer's clock may be from this one.",
+  }),
+  saslOauthbearerSubClaimName: text({
+    name: 'sasl-oauthbearer-sub-claim-name',
+    default: 'sub',
+    doc: 'The claim of a token that says who it is.',
   }),
   connectionsMaxReauthMs: wholeNumber({
     name: 'connections-max-reauth-ms',

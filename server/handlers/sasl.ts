@@ -2,13 +2,13 @@
  * SaslHandshake 0-1, SaslAuthenticate 0-2 (KIP-43, KIP-152, KIP-368).
  *
  * Who fails is told so a little later and closed with 4401. On a connection that is signed in both may come again, and
- * refresh the session; other requests go on meanwhile.
+ * refresh the session; other requests go on meanwhile. Where nobody can tell (no keys to check a token by), 1013 says so.
  */
 import { ErrorCode } from '../../protocol/errors.ts'
 import { CloseCode } from '../../protocol/messages/offset-protocol.ts'
 import { saslAuthenticate, saslHandshake } from '../../protocol/messages/sasl.ts'
 import { AuthenticationError } from '../auth/exchange.ts'
-import { entry } from '../handler.ts'
+import { entry, NO_REPLY } from '../handler.ts'
 
 const BEFORE_SIGN_IN = { isBeforeSignIn: true }
 const NOTHING = new Uint8Array(0)
@@ -38,6 +38,10 @@ export const saslAuthenticateHandler = entry(
     } catch (error) {
       if (!(error instanceof AuthenticationError)) throw error
       await services.authentication.refuse(remoteAddress, sasl.mechanism, error.message)
+      if (error.isTemporary) {
+        connection.close(CloseCode.tryAgainLater, 'nobody can be signed in now')
+        return NO_REPLY
+      }
       context.afterReply(() => connection.close(CloseCode.needsAuth, 'authentication failed'))
       const errorMessage = `Authentication failed: ${error.message}`
       return { errorCode: ErrorCode.SASL_AUTHENTICATION_FAILED, errorMessage, authBytes: NOTHING }

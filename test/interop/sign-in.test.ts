@@ -1,9 +1,10 @@
-/** Kafka's clients sign in, unmodified: PLAIN and both kinds of SCRAM; with another password they are told so. */
+/** Kafka's clients sign in, unmodified: PLAIN, both kinds of SCRAM, tokens; with another password they are told so. */
 import { execFile } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { Admin } from '@platformatic/kafka'
+import { SignJWT } from 'jose'
 import { Kafka, logLevel, type SASLOptions } from 'kafkajs'
 import { expect, test } from 'vitest'
 import { startRelay, temporaryFolder } from '../support/relay.ts'
@@ -126,5 +127,116 @@ test.each(CLIENTS)(
     }
     // Once: some try for seconds before they give up.
     await expect(list(address, 'SCRAM-SHA-256', 'wonder land')).rejects.toThrow()
+  },
+)
+
+const SECRET = 'a secret of both sides, of more than thirty-two bytes'
+
+async function relayWithTokens(): Promise<string> {
+  const saslOauthbearerSecretFile = join(await temporaryFolder(), 'secret')
+  await writeFile(saslOauthbearerSecretFile, SECRET)
+  const relay = await startRelay({
+    config: {
+      ...{ kafkaPort: 0, saslEnabledMechanisms: ['OAUTHBEARER'], saslOauthbearerSecretFile },
+      saslOauthbearerExpectedAudience: ['ottla'],
+    },
+  })
+  await relay.engine.createTopic({ name: 'seen', partitionCount: 1, configs: {} })
+  return relay.kafka!.address
+}
+
+const tokenFor = (audience: string) =>
+  new SignJWT({ sub: 'alice', aud: audience, iat: Math.floor(Date.now() / 1000) })
+    .setProtectedHeader({ alg: 'HS256' })
+    .setExpirationTime('1h')
+    .sign(Buffer.from(SECRET))
+
+const PROVIDER = `
+import sys
+class Provider(Base):
+    def token(self):
+        return sys.argv[2]
+`
+
+const TOKEN_CLIENTS: ReadonlyArray<[string, (address: string, token: string) => Promise<string>]> = [
+  [
+    'kafkajs',
+    async (address, token) => {
+      const sasl: SASLOptions = { mechanism: 'oauthbearer', oauthBearerProvider: async () => ({ value: token }) }
+      const kafka = new Kafka({
+        ...{ brokers: [address], sasl, ssl: false, logLevel: logLevel.NOTHING, retry: { retries: 0 } },
+      })
+      const admin = kafka.admin()
+      try {
+        await admin.connect()
+        return (await admin.listTopics()).join()
+      } finally {
+        await admin.disconnect()
+      }
+    },
+  ],
+  [
+    '@platformatic/kafka',
+    async (address, token) => {
+      const sasl = { mechanism: 'OAUTHBEARER' as const, token }
+      const admin = new Admin({ clientId: 'platformatic', bootstrapBrokers: [address], sasl, retries: 0 })
+      try {
+        return (await admin.listTopics()).join()
+      } finally {
+        await admin.close()
+      }
+    },
+  ],
+  [
+    'confluent-kafka-python',
+    (address, token) =>
+      python(
+        `import sys, time
+from confluent_kafka.admin import AdminClient
+admin = AdminClient({"bootstrap.servers": sys.argv[1], "security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "OAUTHBEARER",
+                     "oauth_cb": lambda config: (sys.argv[2], time.time() + 3600)})
+admin.poll(0.2)
+print(list(admin.list_topics(timeout=5).topics))`,
+        [address, token],
+      ),
+  ],
+  [
+    'kafka-python',
+    (address, token) =>
+      python(
+        `from kafka.net.sasl.oauth import AbstractTokenProvider as Base
+from kafka import KafkaConsumer${PROVIDER}
+consumer = KafkaConsumer(bootstrap_servers=sys.argv[1], security_protocol="SASL_PLAINTEXT", sasl_mechanism="OAUTHBEARER",
+                         sasl_oauth_token_provider=Provider(), bootstrap_timeout_ms=4000)
+print(consumer.topics())`,
+        [address, token],
+      ),
+  ],
+  [
+    'aiokafka',
+    (address, token) =>
+      python(
+        `import asyncio
+from aiokafka.abc import AbstractTokenProvider as Base
+from aiokafka import AIOKafkaConsumer${PROVIDER.replace('    def token', '    async def token')}
+async def main():
+    consumer = AIOKafkaConsumer(bootstrap_servers=sys.argv[1], security_protocol="SASL_PLAINTEXT", sasl_mechanism="OAUTHBEARER",
+                                sasl_oauth_token_provider=Provider())
+    await consumer.start()
+    print(await consumer.topics())
+    await consumer.stop()
+asyncio.run(main())`,
+        [address, token],
+      ),
+  ],
+]
+
+test.each(TOKEN_CLIENTS)(
+  '[SAS-48] %s signs in with a token, and not with one that is for somebody else',
+  { timeout: 60_000 },
+  async (_name, list) => {
+    const address = await relayWithTokens()
+    expect(await list(address, await tokenFor('ottla'))).toContain('seen')
+    await expect(list(address, await tokenFor('billing'))).rejects.toThrow()
   },
 )

@@ -70,7 +70,7 @@ const NOT_SERVED = [
   '| --- | --- | --- |',
   '| access control lists | SECURITY_DISABLED | an application that embeds the relay decides by its authorizer |',
   '| quotas | none are listed; setting one is refused with UNSUPPORTED_VERSION | not built |',
-  '| SASL by OAUTHBEARER and GSSAPI | UNSUPPORTED_SASL_MECHANISM | PLAIN and SCRAM are served |',
+  '| SASL by GSSAPI | UNSUPPORTED_SASL_MECHANISM | PLAIN, SCRAM and OAUTHBEARER are served |',
   '| TLS | the connection is closed, and the relay logs why | put a proxy in front that ends TLS |',
   '| fetch sessions | session 0, so each fetch names its partitions | clients go on without; nothing is lost but a few bytes |',
   '| share groups, streams groups, client telemetry | not announced; clients do without | not built |',
