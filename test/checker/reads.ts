@@ -47,10 +47,9 @@ function checkComplete(evidence: Evidence, log: Log, read: Read, findings: Findi
     const value = log.valueAt.get(offset)!
     if (evidence.isSuperseded(log, value, offset)) return
     const send = evidence.sendOf.get(value)
-    // Whether those of an unfinished transaction are there is the business of transactions.ts.
-    if (send?.transaction !== undefined && evidence.outcomeOf(send) !== 'committed' && read.isolation === 1) return
-    // Compaction takes what was aborted.
-    if (send && evidence.has(log.topic, 'compacts') && evidence.outcomeOf(send) === 'aborted') return
+    const isUndecided = send?.transaction !== undefined && evidence.outcomeOf(send) !== 'committed'
+    // Whether those of an unfinished transaction are there is the business of transactions.ts; compaction takes aborted ones.
+    if (isUndecided && (read.isolation === 1 || evidence.has(log.topic, 'compacts'))) return
     findings.found(
       'skipped',
       `${read.reader} read [${read.from}, ${read.next}) of ${log.name} without ${value} at ${offset}`,

@@ -7,6 +7,7 @@ import { check } from '../checker/check.ts'
 import type { Operation, TheEnd } from '../checker/history.ts'
 import { Browser } from './clients/browser.ts'
 import { ConsumerGroup } from './clients/consumer-group.ts'
+import { ConsumerMember } from './clients/consumer-member.ts'
 import { GroupMember } from './clients/group-member.ts'
 import { KafkaAdmin, type TopicPlan } from './clients/kafka-admin.ts'
 import { KafkaProducer } from './clients/kafka-producer.ts'
@@ -110,7 +111,12 @@ class Simulation {
     }
     if (dice.chance(0.7)) {
       const topic = dice.pick(names)
-      const newMember = (name: string) => new GroupMember({ ...this.#client(name), group: 'workers', topic })
+      // Some of a group may speak the one protocol and some the other; it changes over as they come and go.
+      const share = dice.pick([0, 0, 0.5, 1, 1])
+      const newMember = (name: string) => {
+        const options = { ...this.#client(name), group: 'workers', topic }
+        return dice.chance(share) ? new ConsumerMember(options) : new GroupMember(options)
+      }
       this.#groups.push(new ConsumerGroup({ world, topic, membersMax: 3, newMember, go: (work) => this.#go(work) }))
     }
     for (let index = 0; index < dice.whole(0, 2); index++) {

@@ -4,12 +4,12 @@
  */
 import { ErrorCode, errorName } from '../../../protocol/errors.ts'
 import { decodeAssignment, encodeAssignment, encodeSubscription } from '../../../protocol/messages/consumer-protocol.ts'
-import { offsetCommit, offsetFetch } from '../../../protocol/messages/group-offsets.ts'
 import { heartbeat, joinGroup, leaveGroup, syncGroup } from '../../../protocol/messages/groups.ts'
-import type { Assigned, Commit, Committed } from '../../checker/history.ts'
-import { type FetchPosition, fetchOnce, offsetAt } from './fetch-position.ts'
+import type { Assigned } from '../../checker/history.ts'
+import { type FetchPosition, fetchOnce } from './fetch-position.ts'
 import { KafkaClient, type KafkaClientOptions, type TopicView } from './kafka-client.ts'
 import { Disconnected, type KafkaWire } from './kafka-wire.ts'
+import { check, commitOffset, Rejoin, startOffset } from './member-offsets.ts'
 
 export interface GroupMemberOptions extends KafkaClientOptions {
   group: string
@@ -17,27 +17,8 @@ export interface GroupMemberOptions extends KafkaClientOptions {
 }
 
 const SESSION_MS = 6_000
-const NO_OFFSET = -1
 /** Reads and commits between two looks at the group. */
 const HEARTBEAT_MS = 500
-
-/** A commit that got one of these was surely not taken. */
-const REFUSALS: ReadonlySet<number> = new Set([
-  ErrorCode.UNKNOWN_MEMBER_ID,
-  ErrorCode.ILLEGAL_GENERATION,
-  ErrorCode.REBALANCE_IN_PROGRESS,
-  ErrorCode.FENCED_INSTANCE_ID,
-])
-
-/** The group wants something else of this member than to go on. */
-class Rejoin extends Error {
-  readonly errorCode: number
-
-  constructor(errorCode: number) {
-    super(errorName(errorCode))
-    this.errorCode = errorCode
-  }
-}
 
 export class GroupMember extends KafkaClient {
   readonly #options: GroupMemberOptions
@@ -139,30 +120,11 @@ export class GroupMember extends KafkaClient {
     this.world.probes.reached('partitions assigned', partitions.length)
     const positions: FetchPosition[] = []
     for (const partition of partitions) {
-      const committed = await this.#fetchCommitted(wire, partition)
-      const offset = committed === NO_OFFSET ? await offsetAt(this, wire, topic, partition, -2) : committed
-      if (offset === undefined) throw new Rejoin(ErrorCode.NOT_COORDINATOR)
+      const offset = await startOffset(this, wire, { group, topic, partition })
       this.#committed.set(partition, offset)
       positions.push({ topic: this.#view!, partition, offset, jump: 'start' })
     }
     this.#positions = positions
-  }
-
-  async #fetchCommitted(wire: KafkaWire, partition: number): Promise<number> {
-    const { group, topic, name } = this.#options
-    const at = this.recorder.now
-    const version = Math.min(7, wire.versionOf(offsetFetch))
-    const body = {
-      ...{ groupId: group, topics: [{ name: topic, partitionIndexes: [partition] }], groups: [] },
-      requireStable: true,
-    }
-    const { topics, errorCode } = await wire.call(offsetFetch, body, { version })
-    check(errorCode)
-    const answer = topics[0]!.partitions[0]!
-    check(answer.errorCode)
-    const offset = answer.committedOffset
-    this.recorder.note<Committed>({ op: 'committed', process: name, group, topic, partition, offset }, at)
-    return offset
   }
 
   async #work(wire: KafkaWire): Promise<void> {
@@ -195,20 +157,9 @@ export class GroupMember extends KafkaClient {
 
   async #commit(wire: KafkaWire, { partition, offset }: FetchPosition): Promise<void> {
     if (offset <= (this.#committed.get(partition) ?? 0)) return
-    const { group, topic, name } = this.#options
-    const commit = this.recorder.open<Commit>({
-      ...{ op: 'commit', process: name, group, topic, partition, offset, outcome: 'unknown' },
-    })
-    const body = {
-      ...{ groupId: group, generationIdOrMemberEpoch: this.#generation, memberId: this.#memberId },
-      topics: [
-        { name: topic, partitions: [{ partitionIndex: partition, committedOffset: offset, committedMetadata: '' }] },
-      ],
-    }
-    const { topics } = await wire.call(offsetCommit, body, { version: Math.min(9, wire.versionOf(offsetCommit)) })
-    const { errorCode } = topics[0]!.partitions[0]!
-    this.recorder.close(commit, { outcome: errorCode === 0 ? 'ok' : REFUSALS.has(errorCode) ? 'failed' : 'unknown' })
-    check(errorCode)
+    const { group, topic } = this.#options
+    const claim = { memberId: this.#memberId, generation: this.#generation }
+    check(await commitOffset(this, wire, { group, topic, partition }, claim, offset))
     this.#committed.set(partition, offset)
   }
 
@@ -220,8 +171,4 @@ export class GroupMember extends KafkaClient {
     const memberId = this.#memberId
     await wire.call(leaveGroup, { groupId: group, memberId, members: [{ memberId }] })
   }
-}
-
-function check(errorCode: number): void {
-  if (errorCode !== ErrorCode.NONE) throw new Rejoin(errorCode)
 }

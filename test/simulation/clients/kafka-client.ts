@@ -13,6 +13,8 @@ export interface KafkaClientOptions {
   name: string
   host: Host
   relay: Host
+  /** 0 speaks the oldest versions, 1 the newest. Default: chance. */
+  age?: number
 }
 
 export interface TopicView {
@@ -33,11 +35,11 @@ export class KafkaClient {
   #wire: KafkaWire | undefined
   #opening: Promise<KafkaWire> | undefined
 
-  constructor({ world, recorder, name, host, relay }: KafkaClientOptions) {
+  constructor({ world, recorder, name, host, relay, age }: KafkaClientOptions) {
     this.world = world
     this.recorder = recorder
     this.process = world.process(name, host)
-    this.age = this.process.dice.pick([0, 1, this.process.dice.next()])
+    this.age = age ?? this.process.dice.pick([0, 1, this.process.dice.next()])
     this.host = host
     this.#relay = relay
   }
