@@ -89,13 +89,17 @@ export const ErrorCode = {
   STALE_MEMBER_EPOCH: 113,
   MISMATCHED_ENDPOINT_TYPE: 114,
   TRANSACTION_ABORTABLE: 120,
+  INVALID_RECORD_STATE: 121,
+  SHARE_SESSION_NOT_FOUND: 122,
+  INVALID_SHARE_SESSION_EPOCH: 123,
   INVALID_REGULAR_EXPRESSION: 128,
+  SHARE_SESSION_LIMIT_REACHED: 133,
 } as const
 
 export type ErrorName = keyof typeof ErrorCode
 
 const RETRIABLE: ReadonlySet<number> = new Set([
-  2, 3, 5, 6, 7, 13, 14, 15, 16, 19, 41, 51, 56, 70, 71, 74, 75, 88, 89, 100, 103,
+  2, 3, 5, 6, 7, 13, 14, 15, 16, 19, 41, 51, 56, 70, 71, 74, 75, 88, 89, 100, 103, 122, 123, 133,
 ])
 
 const NAMES: ReadonlyMap<number, ErrorName> = new Map(

@@ -34,6 +34,7 @@ import { ProgressWatches } from './progress-watches.ts'
 import { ReplicaConnections } from './replica-connections.ts'
 import { RetentionTask } from './retention-task.ts'
 import type { Advertised, Services } from './services.ts'
+import { ShareSessions } from './share-sessions.ts'
 import { DiskSpace } from './storage/disk-space.ts'
 import type { Files } from './storage/files.ts'
 
@@ -105,9 +106,8 @@ interface Coordinators {
 
 async function openCoordinators(options: RelayCoreOptions, engine: Engine): Promise<Coordinators> {
   const { dataDir } = options.config
-  const logStartOf = ({ topicId, partition }: TopicPartition) =>
-    engine.topicById(topicId)?.partitions[partition]?.startOffset ?? 0
-  const groups = await openGroupCoordinator({ ...options, topics: engine, logStartOf, dir: `${dataDir}/groups` })
+  const logOf = ({ topicId, partition }: TopicPartition) => engine.topicById(topicId)?.partitions[partition]
+  const groups = await openGroupCoordinator({ ...options, topics: engine, logOf, dir: `${dataDir}/groups` })
   try {
     const dir = `${dataDir}/transactions`
     return { groups, transactions: await openTransactionCoordinator({ ...options, engine, groups, dir }) }
@@ -159,6 +159,7 @@ function assemble(
     limits: new ConnectionLimits(config, noise),
     replicas: new ReplicaConnections(),
     watches,
+    shareSessions: new ShareSessions(groups.deliveries, config.groupShareMaxShareSessions),
     backups,
     keys: new CompactedKeys(nextTurn),
     selector: new NameSelector(nextTurn),

@@ -17,6 +17,7 @@ import type { Logger } from './logger.ts'
 import type { NameSelector } from './pattern/name-selector.ts'
 import type { ProgressWatches } from './progress-watches.ts'
 import type { ReplicaConnections } from './replica-connections.ts'
+import type { ShareSessions } from './share-sessions.ts'
 import type { DiskSpace } from './storage/disk-space.ts'
 
 export interface Services {
@@ -34,6 +35,7 @@ export interface Services {
   readonly authorizer: Authorizer
   readonly replicas: ReplicaConnections
   readonly watches: ProgressWatches
+  readonly shareSessions: ShareSessions
   readonly backups: BackupPoints
   readonly advertised: Advertised
   readonly keys: CompactedKeys

@@ -10,8 +10,16 @@ export interface Advance {
   stop(): void
 }
 
+/** Has it woken when something else happens; gives back the function that ends that. */
+export type WakeUp = (wake: () => void) => () => void
+
 /** `deadline` is in the clock's monotonic milliseconds. */
-export function waitForAdvance(context: RequestContext, logs: readonly PartitionLog[], deadline: number): Advance {
+export function waitForAdvance(
+  context: RequestContext,
+  logs: readonly PartitionLog[],
+  deadline: number,
+  others: readonly WakeUp[] = [],
+): Advance {
   const { clock } = context.services
   let resolve: () => void = () => {}
   const happened = new Promise<void>((settle) => {
@@ -19,6 +27,7 @@ export function waitForAdvance(context: RequestContext, logs: readonly Partition
   })
   const timer = clock.setTimer(Math.max(0, deadline - clock.monotonic()), resolve)
   const stops = logs.map((log) => log.onAdvance(() => resolve()))
+  stops.push(...others.map((wakeUp) => wakeUp(() => resolve())))
   stops.push(context.services.engine.onTopicDeleted(() => resolve()))
   const stopWatching = context.connection.onceClosed(resolve)
   return {

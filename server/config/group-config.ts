@@ -1,5 +1,5 @@
 /**
- * Configuration of one consumer group: Kafka's names, the relay's options as defaults.
+ * Configuration of one group, of consumers or of sharers: Kafka's names, the relay's options as defaults.
  *
  * A group has only what was set for it (its overrides, as text), whether there are members or not. It counts from a
  * member's next heartbeat on.
@@ -7,6 +7,7 @@
 import { type ConfigDefinition, ConfigError, type ConfigValues, wholeNumber } from './definition.ts'
 import { nearestName } from './nearest-name.ts'
 import { type RelayOptionKey, type RelayOptionValues, relayOptionTable } from './relay-options.ts'
+import { relayOptionOfShareGroup, shareGroupDefinitions } from './share-options.ts'
 
 const INT32_MAX = 2 ** 31 - 1
 
@@ -29,47 +30,58 @@ const definitions = {
     unit: 'ms',
     doc: 'How often members of the next consumer group protocol are asked to be heard.',
   }),
+  ...shareGroupDefinitions,
 } as const
 
 export type GroupConfig = ConfigValues<typeof definitions>
 type GroupConfigKey = keyof GroupConfig
 
 /** What the relay calls the same for all groups. */
-export const relayOptionOfGroup = {
+const inherited = {
   consumerSessionTimeoutMs: 'groupConsumerSessionTimeoutMs',
   consumerHeartbeatIntervalMs: 'groupConsumerHeartbeatIntervalMs',
-} as const satisfies Record<GroupConfigKey, RelayOptionKey>
+  ...relayOptionOfShareGroup,
+} as const satisfies Partial<Record<GroupConfigKey, RelayOptionKey>>
 
-export type GroupDefaults = Pick<RelayOptionValues, (typeof relayOptionOfGroup)[GroupConfigKey]>
+export const relayOptionOfGroup: { readonly [Key in GroupConfigKey]?: (typeof inherited)[keyof typeof inherited] } =
+  inherited
+
+export type GroupDefaults = Pick<RelayOptionValues, (typeof inherited)[keyof typeof inherited]>
 
 export const groupConfigKeys = Object.keys(definitions) as GroupConfigKey[]
-export const groupConfigTable: { readonly [Key in GroupConfigKey]: ConfigDefinition<number> } = definitions
+export const groupConfigTable: { readonly [Key in GroupConfigKey]: ConfigDefinition<GroupConfig[Key]> } = definitions
 
 /** What a group goes by. Overrides were checked when they were set. */
 export function groupConfigOf(overrides: Readonly<Record<string, string>>, defaults: GroupDefaults): GroupConfig {
-  const config = {} as GroupConfig
-  for (const key of groupConfigKeys) {
-    const override = overrides[definitions[key].name]
-    config[key] = override === undefined ? defaults[relayOptionOfGroup[key]] : definitions[key].parse(override)
+  const settingOf = (key: GroupConfigKey): unknown => {
+    const { name, defaultValue, parse } = definitions[key]
+    const override = overrides[name]
+    if (override !== undefined) return parse(override)
+    const option = relayOptionOfGroup[key]
+    return option ? defaults[option] : defaultValue
   }
-  return config
+  return Object.fromEntries(groupConfigKeys.map((key) => [key, settingOf(key)])) as GroupConfig
 }
 
 /** @throws ConfigError for an unknown name, a value out of range, or two that do not go together. */
 export function checkGroupConfig(overrides: Readonly<Record<string, string>>, defaults: GroupDefaults): void {
   for (const [name, value] of Object.entries(overrides)) definitions[groupConfigKey(name)].parse(value)
   const config = groupConfigOf(overrides, defaults)
-  checkHeartbeat(definitions.consumerHeartbeatIntervalMs.name, config.consumerHeartbeatIntervalMs, config)
+  checkHeartbeat(definitions.consumerHeartbeatIntervalMs.name, {
+    ...{ intervalMs: config.consumerHeartbeatIntervalMs, sessionTimeoutMs: config.consumerSessionTimeoutMs },
+  })
+  checkHeartbeat(definitions.shareHeartbeatIntervalMs.name, {
+    ...{ intervalMs: config.shareHeartbeatIntervalMs, sessionTimeoutMs: config.shareSessionTimeoutMs },
+  })
 }
 
 /** Who is heard less often than its session lasts is out before it is heard. */
 export function checkHeartbeat(
   name: string,
-  intervalMs: number,
-  { consumerSessionTimeoutMs }: Pick<GroupConfig, 'consumerSessionTimeoutMs'>,
+  { intervalMs, sessionTimeoutMs }: { intervalMs: number; sessionTimeoutMs: number },
 ): void {
-  if (intervalMs >= consumerSessionTimeoutMs)
-    throw new ConfigError(name, intervalMs, `less than the session timeout, which is ${consumerSessionTimeoutMs}`)
+  if (intervalMs >= sessionTimeoutMs)
+    throw new ConfigError(name, intervalMs, `less than the session timeout, which is ${sessionTimeoutMs}`)
 }
 
 function groupConfigKey(name: string): GroupConfigKey {

@@ -16,6 +16,7 @@ import {
   wholeNumber,
   yesOrNo,
 } from './definition.ts'
+import { shareRelayOptions } from './share-options.ts'
 
 const KIB = 1024
 const MIB = 1024 * KIB
@@ -311,6 +312,7 @@ const options = {
     words: ['bidirectional', 'upgrade', 'downgrade', 'disabled'],
     doc: 'Whether a consumer group with members goes on with the next protocol when the first member of that joins (upgrade), and with the classic one when the last of them leaves (downgrade).',
   }),
+  ...shareRelayOptions,
   offsetsRetentionMinutes: wholeNumber({
     name: 'offsets-retention-minutes',
     default: 10_080,

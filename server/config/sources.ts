@@ -182,8 +182,13 @@ function parsedTopicDefault(setting: Setting, { topic, factorMs }: Target): unkn
 }
 
 function checkTogether(config: RelayConfig): void {
-  checkHeartbeat(relayOptionTable.groupConsumerHeartbeatIntervalMs.name, config.groupConsumerHeartbeatIntervalMs, {
-    consumerSessionTimeoutMs: config.groupConsumerSessionTimeoutMs,
+  checkHeartbeat(relayOptionTable.groupConsumerHeartbeatIntervalMs.name, {
+    intervalMs: config.groupConsumerHeartbeatIntervalMs,
+    sessionTimeoutMs: config.groupConsumerSessionTimeoutMs,
+  })
+  checkHeartbeat(relayOptionTable.groupShareHeartbeatIntervalMs.name, {
+    intervalMs: config.groupShareHeartbeatIntervalMs,
+    sessionTimeoutMs: config.groupShareSessionTimeoutMs,
   })
   if (config.topicDefaults.maxMessageBytes >= config.maxRequestBytes) {
     throw new ConfigError(

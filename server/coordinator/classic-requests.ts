@@ -55,6 +55,8 @@ export class ClassicRequests {
     const command = { ...request, newMemberId: newMemberId(request) }
     if (known?.machine.type === 'consumer' && !known.machine.isEmpty)
       return consumers.joinClassic(known.machine, command)
+    if (known?.machine.type === 'share')
+      return Promise.resolve(joinRefusal(request.memberId, ErrorCode.INCONSISTENT_GROUP_PROTOCOL))
     const machine = known?.machine.type === 'classic' ? known.machine : store.newClassicGroup(groupId)
     const group = store.put(machine)
     const { ticket, answered } = this.#waiting.join(onceClosed)
@@ -69,6 +71,7 @@ export class ClassicRequests {
     if (!group) return Promise.resolve(syncRefusal(store.refusal || ErrorCode.UNKNOWN_MEMBER_ID))
     const { machine } = group
     if (machine.type === 'consumer') return consumers.syncClassic(machine, request)
+    if (machine.type === 'share') return Promise.resolve(syncRefusal(ErrorCode.UNKNOWN_MEMBER_ID))
     const { ticket, answered } = this.#waiting.sync(onceClosed)
     this.#carryOut(group, machine, machine.sync({ ...request, ticket }, now()))
     return answered
@@ -78,7 +81,7 @@ export class ClassicRequests {
   heartbeat(groupId: string, claim: MemberClaim): number {
     const { store, consumers, now } = this.#options
     const machine = store.groups.get(groupId)?.machine
-    if (!machine) return store.refusal || ErrorCode.UNKNOWN_MEMBER_ID
+    if (!machine || machine.type === 'share') return store.refusal || ErrorCode.UNKNOWN_MEMBER_ID
     return machine.type === 'classic' ? machine.heartbeat(claim, now()) : consumers.heartbeatClassic(machine, claim)
   }
 
@@ -87,7 +90,8 @@ export class ClassicRequests {
     const { store, consumers, now } = this.#options
     store.checkReady()
     const group = store.groups.get(groupId)
-    if (!group) throw new KafkaError('UNKNOWN_MEMBER_ID', `there is no group ${groupId}`)
+    if (!group || group.machine.type === 'share')
+      throw new KafkaError('UNKNOWN_MEMBER_ID', `there is no consumer group ${groupId}`)
     const { machine } = group
     if (machine.type === 'consumer') return consumers.leaveClassic(machine, leavers)
     const { outcome, errorCodes } = machine.leave(leavers, now())

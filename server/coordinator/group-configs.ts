@@ -1,10 +1,13 @@
 /** What groups go by: the relay's settings, and what is configured for single groups, whether they exist or not. */
 import { KafkaError } from '../../protocol/errors.ts'
+import { shareStartIn } from '../config/share-start.ts'
 import { ConfigError, checkGroupConfig, groupConfigOf, type RelayConfig } from '../config.ts'
 import type { ConsumerLimits } from './consumer/consumer-state.ts'
 import type { GroupOverrides } from './group-records.ts'
 import type { GroupLimits } from './group-state.ts'
 import type { GroupStore } from './group-store.ts'
+import type { ShareConfig } from './share/share-deliveries.ts'
+import type { ShareGroupLimits } from './share/share-group.ts'
 
 /** Groups with settings of their own. */
 const CONFIGURED_GROUPS_MAX = 10_000
@@ -20,6 +23,12 @@ export type CoordinatorConfig = Pick<
   | 'groupConsumerMaxSize'
   | 'groupConsumerAssignors'
   | 'groupConsumerMigrationPolicy'
+  | 'groupShareSessionTimeoutMs'
+  | 'groupShareHeartbeatIntervalMs'
+  | 'groupShareRecordLockDurationMs'
+  | 'groupShareDeliveryCountLimit'
+  | 'groupSharePartitionMaxRecordLocks'
+  | 'groupShareMaxSize'
   | 'offsetsRetentionMinutes'
   | 'offsetsRetentionCheckIntervalMs'
 >
@@ -78,6 +87,27 @@ export function consumerLimits(config: CoordinatorConfig, overrides: GroupOverri
     membersMax: config.groupConsumerMaxSize,
     assignors: config.groupConsumerAssignors,
     downgradedMembersMax: migrates(config, 'downgrade') ? config.groupMaxSize : 0,
+  }
+}
+
+export function shareLimits(config: CoordinatorConfig, overrides: GroupOverrides = {}): ShareGroupLimits {
+  const { shareSessionTimeoutMs, shareHeartbeatIntervalMs } = groupConfigOf(overrides, config)
+  return {
+    sessionTimeoutMs: shareSessionTimeoutMs,
+    heartbeatIntervalMs: shareHeartbeatIntervalMs,
+    membersMax: config.groupShareMaxSize,
+  }
+}
+
+export function shareConfig(config: CoordinatorConfig, overrides: GroupOverrides = {}): ShareConfig {
+  const values = groupConfigOf(overrides, config)
+  return {
+    lockMs: values.shareRecordLockDurationMs,
+    deliveriesMax: values.shareDeliveryCountLimit,
+    recordLocksMax: values.sharePartitionMaxRecordLocks,
+    start: shareStartIn(values.shareAutoOffsetReset)!,
+    isCommitted: values.shareIsolationLevel === 'read_committed',
+    mayRenew: values.shareRenewAcknowledgeEnable,
   }
 }
 

@@ -3,12 +3,15 @@
  *
  *     ["group", GROUP]                        generation and members; null: the group and all its commits are gone
  *     ["consumer-...", GROUP, ...]            the same in parts, for a group of the next protocol: consumer-records.ts
+ *     ["share-...", GROUP, ...]               and for a share group
+ *     ["share-state", GROUP, TOPIC ID, PARTITION]   what became of records in a share group; null: nothing is known
+ *     ["share-update", GROUP, TOPIC ID, PARTITION]  what has changed of that
  *     ["config", GROUP]                       what is configured for it, whether it exists or not; null: nothing
  *     ["offset", GROUP, TOPIC ID, PARTITION]  a committed offset; null: none any more
  *     ["pending", GROUP, TOPIC ID, PARTITION, PRODUCER ID]  an offset in a transaction; null: it is decided, or void
  *     ["failed", GROUP, TOPIC ID, PARTITION, FROM]  records that a member did not finish; they go with the committed offset
  *
- * The newest record of a key holds.
+ * The newest record of a key holds; but each update holds that is newer than the state.
  */
 import { base64, bytesOf } from './base64.ts'
 import type { GroupSnapshot } from './classic-group.ts'
@@ -17,6 +20,7 @@ import type { FailedRange } from './failed-records.ts'
 import type { KeyedRecord } from './keyed-log.ts'
 import type { CommittedOffset, TopicPartition } from './offsets.ts'
 import type { PendingOffset } from './pending-offsets.ts'
+import type { StoredShare } from './share/share-partition.ts'
 
 /** Kafka's names to text. */
 export type GroupOverrides = Readonly<Record<string, string>>
@@ -27,6 +31,8 @@ export type GroupRecord =
   | { kind: 'offset'; groupId: string; at: TopicPartition; value: CommittedOffset | null }
   | { kind: 'pending'; groupId: string; at: TopicPartition; producerId: number; value: PendingOffset | null }
   | { kind: 'failed'; groupId: string; at: TopicPartition; range: FailedRange }
+  | { kind: 'share-state'; groupId: string; at: TopicPartition; value: StoredShare | null }
+  | { kind: 'share-update'; groupId: string; at: TopicPartition; value: StoredShare }
   | ConsumerRecord
 
 interface StoredMember {
@@ -55,6 +61,10 @@ export function encodeRecord(record: GroupRecord): KeyedRecord {
     const key = JSON.stringify(['failed', groupId, at.topicId, at.partition, range.from])
     return { key, value: JSON.stringify(range) }
   }
+  if (record.kind === 'share-state' || record.kind === 'share-update') {
+    const { kind, groupId, at, value } = record
+    return { key: JSON.stringify([kind, groupId, at.topicId, at.partition]), value: value && JSON.stringify(value) }
+  }
   if (record.kind !== 'offset' && record.kind !== 'pending') return encodeConsumerRecord(record)
   const { kind, groupId, at, value } = record
   const key = [kind, groupId, at.topicId, at.partition, ...(kind === 'pending' ? [record.producerId] : [])]
@@ -72,6 +82,8 @@ export function decodeRecord({ key, value }: KeyedRecord): GroupRecord | undefin
     return { kind, groupId, at, value: stored === null ? null : offsetOf(stored as CommittedOffset) }
   if (kind === 'failed' && stored !== null) return { kind, groupId, at, range: stored as FailedRange }
   if (kind === 'pending') return { kind, groupId, at, producerId, value: stored as PendingOffset | null }
+  if (kind === 'share-state') return { kind, groupId, at, value: stored as StoredShare | null }
+  if (kind === 'share-update') return { kind, groupId, at, value: stored as StoredShare }
   return decodeConsumerRecord(kind, groupId, id, stored)
 }
 

@@ -12,13 +12,15 @@ import type { Logger } from '../logger.ts'
 import { StorageError } from '../storage/files.ts'
 import { ClassicGroup, type GroupSnapshot } from './classic-group.ts'
 import { ConsumerGroup } from './consumer/consumer-group.ts'
+import { type ConsumerRecord, typeOfRecord } from './consumer/consumer-records.ts'
 import type { ConsumerLimits } from './consumer/consumer-state.ts'
 import type { TopicCatalog } from './consumer/topics.ts'
 import { decodeRecord, encodeRecord, type GroupOverrides, type GroupRecord } from './group-records.ts'
 import type { GroupLimits, Instant } from './group-state.ts'
-import { type GroupMachine, type HeldGroup, holdGroup, liveRecords } from './held-group.ts'
+import { type GroupMachine, type HeldGroup, holdGroup, liveRecords, newTotals } from './held-group.ts'
 import type { KeyedLog, KeyedRecord } from './keyed-log.ts'
-import type { PendingBytes } from './pending-offsets.ts'
+import { ShareGroup, type ShareGroupLimits } from './share/share-group.ts'
+import { SharePartition } from './share/share-partition.ts'
 
 /** After a failed append, until the log is read again. */
 const RELOAD_DELAY_MS = 100
@@ -31,6 +33,7 @@ export interface GroupStoreOptions {
   logger: Logger
   limits: () => GroupLimits
   consumerLimits: (groupId: string) => ConsumerLimits
+  shareLimits: (groupId: string) => ShareGroupLimits
   topics: TopicCatalog
   /** The state is that of the log; called after each loading. */
   onLoaded: () => void
@@ -45,7 +48,7 @@ export class GroupStore {
   #groups = new Map<string, HeldGroup>()
   /** By group id, whether there is such a group or not. */
   #configs = new Map<string, GroupOverrides>()
-  #pendingBytes: PendingBytes = { used: 0 }
+  #totals = newTotals()
   #refusal: number = ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
   #fault: string | undefined
   /** Grows with each loading, so that what belongs to a state that was dropped is recognised. */
@@ -81,7 +84,12 @@ export class GroupStore {
 
   /** What offsets of open transactions take. */
   get pendingBytes(): number {
-    return this.#pendingBytes.used
+    return this.#totals.pendingBytes.used
+  }
+
+  /** Partitions that share groups have begun to read. */
+  get shareCount(): number {
+    return this.#totals.shareCount.partitions
   }
 
   /** Throws KafkaError while the state is not that of the log. */
@@ -102,7 +110,7 @@ export class GroupStore {
     const epoch = ++this.#epoch
     const { log, logger } = this.#options
     const groups = new Map<string, HeldGroup>()
-    this.#pendingBytes = { used: 0 }
+    this.#totals = newTotals()
     this.#configs = new Map()
     try {
       if (!log.isOnline) throw new Error(log.faultMessage ?? 'the log is offline')
@@ -118,7 +126,7 @@ export class GroupStore {
       return
     }
     if (this.#isClosed || epoch !== this.#epoch) return
-    for (const { machine } of groups.values()) if (machine.type === 'consumer') machine.resume(this.#now())
+    for (const { machine } of groups.values()) if (machine.type !== 'classic') machine.resume(this.#now())
     this.#groups = groups
     this.#refusal = ErrorCode.NONE
     this.#fault = undefined
@@ -145,6 +153,11 @@ export class GroupStore {
   newConsumerGroup(groupId: string): ConsumerGroup {
     const { consumerLimits, topics } = this.#options
     return new ConsumerGroup(groupId, () => consumerLimits(groupId), topics, this.#now())
+  }
+
+  newShareGroup(groupId: string): ShareGroup {
+    const { shareLimits, topics } = this.#options
+    return new ShareGroup(groupId, () => shareLimits(groupId), topics, this.#now())
   }
 
   /** A group that nothing is known of yet, or one without members that goes on with others. It lasts from its first record on. */
@@ -213,7 +226,10 @@ export class GroupStore {
   #leaveService(refusal: number): void {
     this.#refusal = refusal
     this.#options.onDropping()
-    for (const group of this.#groups.values()) group.timer?.cancel()
+    for (const group of this.#groups.values()) {
+      group.timer?.cancel()
+      group.shares.clear()
+    }
     this.#groups = new Map()
   }
 
@@ -234,11 +250,15 @@ export class GroupStore {
     } else if (record.kind === 'config') {
       if (record.value) this.#configs.set(groupId, record.value)
       else this.#configs.delete(groupId)
+    } else if (record.kind === 'share-state' || record.kind === 'share-update') {
+      if (!isInService) this.#restoreShare(groups, record)
+      else if (!record.value) held?.shares.remove(record.at)
     } else if (record.kind !== 'group') {
-      if (!isInService) this.#consumerGroup(groups, groupId).restore(record)
+      if (!isInService) this.#assignedGroup(groups, record).restore(record)
     } else if (record.value === null) {
       held?.timer?.cancel()
       held?.pending.clear()
+      held?.shares.clear()
       if (held?.machine.type === 'classic') held.machine.die(this.#now())
       groups.delete(groupId)
     } else {
@@ -259,12 +279,24 @@ export class GroupStore {
     return ClassicGroup.restore(groupId, snapshot, this.#options.limits, this.#now())
   }
 
-  #consumerGroup(groups: Map<string, HeldGroup>, groupId: string): ConsumerGroup {
+  #assignedGroup(groups: Map<string, HeldGroup>, record: ConsumerRecord): ConsumerGroup | ShareGroup {
+    const { groupId } = record
+    const type = typeOfRecord(record)
     const known = groups.get(groupId)?.machine
-    if (known?.type === 'consumer') return known
-    const machine = this.newConsumerGroup(groupId)
+    if (known?.type === type) return known
+    const machine = type === 'share' ? this.newShareGroup(groupId) : this.newConsumerGroup(groupId)
     this.#hold(groups, machine)
     return machine
+  }
+
+  #restoreShare(
+    groups: Map<string, HeldGroup>,
+    { groupId, at, kind, value }: GroupRecord & { kind: 'share-state' | 'share-update' },
+  ): void {
+    const shares = groups.get(groupId)?.shares
+    if (!value) shares?.remove(at)
+    else if (kind === 'share-state') shares?.set(at, SharePartition.restore(value))
+    else shares?.get(at)?.partition.update(value)
   }
 
   #heldOrNew(groups: Map<string, HeldGroup>, groupId: string): HeldGroup {
@@ -275,7 +307,7 @@ export class GroupStore {
   #hold(groups: Map<string, HeldGroup>, machine: GroupMachine): HeldGroup {
     const known = groups.get(machine.groupId)
     if (!known) {
-      const group = holdGroup(machine, this.#pendingBytes)
+      const group = holdGroup(machine, this.#totals)
       groups.set(machine.groupId, group)
       return group
     }

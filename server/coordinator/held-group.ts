@@ -7,9 +7,14 @@ import { encodeRecord, type GroupRecord } from './group-records.ts'
 import type { KeyedRecord } from './keyed-log.ts'
 import { GroupOffsets, type TopicPartition } from './offsets.ts'
 import { type PendingBytes, PendingOffsets } from './pending-offsets.ts'
+import type { ShareGroup } from './share/share-group.ts'
+import { type ShareCount, SharePartitions } from './share/share-partitions.ts'
 
-/** Members by the classic protocol, or by the next one (KIP-848). A group without members can become one of the other. */
-export type GroupMachine = ClassicGroup | ConsumerGroup
+/**
+ * Members by the classic protocol, or by the next one (KIP-848): a group without members can become one of the other. Or
+ * members that share partitions (KIP-932), in a group that stays so.
+ */
+export type GroupMachine = ClassicGroup | ConsumerGroup | ShareGroup
 
 /** For those who only look. */
 export interface Group {
@@ -19,6 +24,8 @@ export interface Group {
   readonly pending: PendingOffsets
   /** What members did not finish of what is committed past. */
   readonly failed: FailedRecords
+  /** What became of records in a share group. */
+  readonly shares: SharePartitions
 }
 
 export interface HeldGroup extends Group {
@@ -31,30 +38,46 @@ export interface HeldGroup extends Group {
   memberBytes: number
 }
 
-export function holdGroup(machine: GroupMachine, pendingBytes: PendingBytes): HeldGroup {
+/** What groups take together. */
+export interface Totals {
+  readonly pendingBytes: PendingBytes
+  readonly shareCount: ShareCount
+}
+
+export const newTotals = (): Totals => ({ pendingBytes: { used: 0 }, shareCount: { partitions: 0 } })
+
+export function holdGroup(machine: GroupMachine, { pendingBytes, shareCount }: Totals): HeldGroup {
   return {
     ...{ machine, offsets: new GroupOffsets(), pending: new PendingOffsets(pendingBytes), failed: new FailedRecords() },
+    shares: new SharePartitions(shareCount),
     ...{ kept: undefined, timer: undefined, timerAt: 0, memberBytes: 0 },
   }
 }
 
 /** A group in name only: somebody has asked for an id and not come back yet. */
-export function isNothing({ machine, offsets, pending }: Group): boolean {
-  return offsets.isEmpty && pending.isEmpty && machine.isEmpty && machine.wasNeverUsed
+export function isNothing({ machine, offsets, pending, shares }: Group): boolean {
+  return offsets.isEmpty && pending.isEmpty && shares.isEmpty && machine.isEmpty && machine.wasNeverUsed
 }
 
 /** The records from which the group could be built again. */
-export function liveRecords(groupId: string, { machine, kept, offsets, pending, failed }: HeldGroup): KeyedRecord[] {
-  const records = machine.type === 'consumer' ? machine.records().map(encodeRecord) : kept ? [kept] : []
+export function liveRecords(groupId: string, held: HeldGroup): KeyedRecord[] {
+  const { machine, kept, offsets, pending, failed, shares } = held
+  const records = machine.type !== 'classic' ? machine.records().map(encodeRecord) : kept ? [kept] : []
   for (const [at, value] of offsets.entries()) records.push(encodeRecord({ kind: 'offset', groupId, at, value }))
   for (const [at, producerId, value] of pending.entries())
     records.push(encodeRecord({ kind: 'pending', groupId, at, producerId, value }))
   for (const [at, range] of failed.entries()) records.push(encodeRecord({ kind: 'failed', groupId, at, range }))
+  for (const [at, { partition }] of shares.entries())
+    records.push(encodeRecord({ kind: 'share-state', groupId, at, value: partition.snapshot() }))
   return records
 }
 
 export function noOffset(groupId: string, { topicId, partition }: TopicPartition): GroupRecord {
   return { kind: 'offset', groupId, at: { topicId, partition }, value: null }
+}
+
+export function noShare(groupId: string, { topicId, partition }: TopicPartition): GroupRecord {
+  return { kind: 'share-state', groupId, at: { topicId, partition }, value: null }
 }
 
 export function nothingPending(

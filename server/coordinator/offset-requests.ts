@@ -8,7 +8,7 @@ import type { EpochClaim } from './consumer/consumer-group.ts'
 import type { GroupRecord } from './group-records.ts'
 import type { Instant } from './group-state.ts'
 import type { GroupStore } from './group-store.ts'
-import { type HeldGroup, isNothing, noOffset, nothingPending } from './held-group.ts'
+import { type HeldGroup, isNothing, noOffset, noShare, nothingPending } from './held-group.ts'
 import { knownFromAfter } from './known-range.ts'
 import type { CommittedOffset, NewOffset, TopicPartition } from './offsets.ts'
 import { sizeOfPending } from './pending-offsets.ts'
@@ -137,6 +137,8 @@ export class OffsetRequests {
       if (this.#options.store.groups.size < GROUPS_MAX) return
       throw new KafkaError('POLICY_VIOLATION', `there are ${GROUPS_MAX} groups already; delete some`)
     }
+    if (machine.type === 'share')
+      throw new KafkaError('GROUP_ID_NOT_FOUND', `${groupId} is a share group, which commits no offsets`)
     const errorCode =
       machine.type === 'classic'
         ? machine.commitError(claim, this.#options.now(), claim.isTransactional)
@@ -190,8 +192,9 @@ export class OffsetRequests {
 
   /** A topic is gone, and with it what was committed for it. */
   forgetTopic(topicId: string): void {
-    const records = [...this.#options.store.groups].flatMap(([groupId, { offsets, pending }]) => [
+    const records = [...this.#options.store.groups].flatMap(([groupId, { offsets, pending, shares }]) => [
       ...offsets.partitionsOf(topicId).map((at) => noOffset(groupId, at)),
+      ...shares.partitionsOf(topicId).map((at) => noShare(groupId, at)),
       ...[...pending.entries()]
         .filter(([at]) => at.topicId === topicId)
         .map(([at, producerId]) => nothingPending(groupId, at, producerId)),

@@ -24,6 +24,8 @@ import {
   classicLimits,
   consumerLimits,
   GroupConfigs,
+  shareConfig,
+  shareLimits,
   upgradedMembersMax,
 } from './group-configs.ts'
 import { expiredRecords } from './group-expiry.ts'
@@ -36,6 +38,11 @@ import type { Leaver } from './membership.ts'
 import { type CommitClaim, GROUPS_MAX, OffsetRequests } from './offset-requests.ts'
 import type { TopicPartition } from './offsets.ts'
 import { Receipts } from './receipts.ts'
+import { ShareDeliveries } from './share/share-deliveries.ts'
+import type { ShareHeartbeat } from './share/share-group.ts'
+import { ShareOffsets } from './share/share-offsets.ts'
+import { ShareRequests } from './share/share-requests.ts'
+import type { SharedLog } from './share/share-start.ts'
 import type { MemberClaim } from './sync.ts'
 import type { OnceClosed } from './waiting-replies.ts'
 
@@ -51,8 +58,8 @@ export interface GroupCoordinatorOptions extends Pick<KeyedLogOptions, 'deadByte
   random: Random
   logger: Logger
   topics: TopicCatalog
-  /** Where the log of a partition begins. Default: at 0. */
-  logStartOf?(at: TopicPartition): number
+  /** The log of a partition. Default: none is known, and each begins at 0. */
+  logOf?(at: TopicPartition): SharedLog | undefined
 }
 
 export type { CommitClaim, CoordinatorConfig, JoinRequest, SyncRequest }
@@ -73,9 +80,14 @@ export class GroupCoordinator {
   readonly receipts: Receipts
   /** Settings of single groups. */
   readonly configs: GroupConfigs
+  /** Records in the hands of share groups. */
+  readonly deliveries: ShareDeliveries
+  /** Where share groups stand. */
+  readonly shareOffsets: ShareOffsets
   readonly #offsets: OffsetRequests
   readonly #consumers: ConsumerRequests
   readonly #classic: ClassicRequests
+  readonly #shares: ShareRequests
   #memberBytes = 0
   #cleanUpTimer: Timer | undefined
   #closing: Promise<void> | undefined
@@ -89,15 +101,22 @@ export class GroupCoordinator {
       ...{ log, clock, logger, topics },
       limits: () => classicLimits(config),
       consumerLimits: (groupId) => consumerLimits(config, this.#store.configs.get(groupId)),
+      shareLimits: (groupId) => shareLimits(config, this.#store.configs.get(groupId)),
       onLoaded: () => this.#onLoaded(),
       onDropping: () => this.#onDropping(),
       onStored: (records) => this.receipts.stored(records),
     })
     this.receipts = new Receipts(this.#store)
     this.configs = new GroupConfigs(this.#store, config)
-    const { logStartOf = () => 0 } = options
+    const { logOf = () => undefined } = options
+    this.deliveries = new ShareDeliveries({
+      ...{ store: this.#store, clock, logOf },
+      configOf: (groupId) => shareConfig(config, this.#store.configs.get(groupId)),
+    })
+    this.shareOffsets = new ShareOffsets({ store: this.#store, deliveries: this.deliveries, logOf })
     this.#offsets = new OffsetRequests({
-      ...{ store: this.#store, receipts: this.receipts, logStartOf },
+      ...{ store: this.#store, receipts: this.receipts },
+      logStartOf: (at) => logOf(at)?.startOffset ?? 0,
       now: () => this.#now(),
     })
     const selector = new NameSelector()
@@ -113,6 +132,11 @@ export class GroupCoordinator {
       checkRoom: (group, command) => this.#checkRoom(group, command),
       resolve: (regex, isVisible) => resolvePattern(regex, topics, isVisible, selector),
       answer: (reply) => this.#classic.answer(reply),
+    })
+    this.#shares = new ShareRequests({
+      ...shared,
+      checkRoom: (group, command) => this.#checkRoom(group, command),
+      begin: (...partitions) => this.deliveries.begin(...partitions),
     })
     this.#classic = new ClassicRequests({
       ...shared,
@@ -191,6 +215,16 @@ export class GroupCoordinator {
     return this.#consumers.leave(groupId, command)
   }
 
+  /** Joins a share group, stays, hears what to fetch. Rejects with KafkaError. */
+  shareHeartbeat(groupId: string, command: ShareHeartbeat): Promise<HeartbeatReply> {
+    return this.#shares.heartbeat(groupId, command)
+  }
+
+  /** Rejects with KafkaError. */
+  shareLeave(groupId: string, memberId: string): Promise<void> {
+    return this.#shares.leave(groupId, memberId)
+  }
+
   // --- offsets ---------------------------------------------------------------------------------------------------
 
   /**
@@ -267,6 +301,7 @@ export class GroupCoordinator {
   #expire(group: HeldGroup): void {
     const { machine } = group
     if (machine.type === 'classic') this.#classic.expire(group, machine)
+    else if (machine.type === 'share') this.#shares.expire(machine)
     else this.#consumers.expire(machine)
   }
 
@@ -286,7 +321,14 @@ export class GroupCoordinator {
     return isInRange ? ErrorCode.NONE : ErrorCode.INVALID_SESSION_TIMEOUT
   }
 
-  #checkRoom(group: HeldGroup | undefined, { subscribedNames, subscribedRegex, memberId }: HeartbeatCommand): void {
+  #checkRoom(
+    group: HeldGroup | undefined,
+    {
+      subscribedNames,
+      subscribedRegex,
+      memberId,
+    }: Pick<HeartbeatCommand, 'subscribedNames' | 'subscribedRegex' | 'memberId'>,
+  ): void {
     if (!group && this.#store.groups.size >= GROUPS_MAX)
       throw new KafkaError('POLICY_VIOLATION', `there are ${GROUPS_MAX} groups already; delete some`)
     if (subscribedNames === null && subscribedRegex === null) return
@@ -301,6 +343,7 @@ export class GroupCoordinator {
       this.#countBytes(group)
       this.#arm(group)
     }
+    this.deliveries.resume()
     this.#cleanUpLater()
     this.receipts.onReloaded.emit()
   }

@@ -104,11 +104,12 @@ function describeRelay(config: RelayConfig) {
 function describeGroupConfig(overrides: Readonly<Record<string, string>>, relay: RelayConfig) {
   const values = groupConfigOf(overrides, relay)
   return groupConfigKeys.map((key) => {
-    const definition = groupConfigTable[key]
-    const isRelays = relay[relayOptionOfGroup[key]] !== definition.defaultValue
+    const definition = groupConfigTable[key] as ConfigDefinition<unknown>
+    const option = relayOptionOfGroup[key]
+    const isRelays = option !== undefined && relay[option] !== definition.defaultValue
     const inherited = isRelays ? Source.staticBroker : Source.default
     const configSource = definition.name in overrides ? Source.group : inherited
-    return described(definition as ConfigDefinition<unknown>, definition.format(values[key]), configSource, false)
+    return described(definition, definition.format(values[key]), configSource, false)
   })
 }
 

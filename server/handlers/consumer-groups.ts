@@ -15,9 +15,10 @@ import {
   STATIC_LEAVE_EPOCH,
 } from '../../protocol/messages/consumer-groups.ts'
 import type { ConsumerGroup, HeartbeatReply } from '../coordinator/consumer/consumer-group.ts'
-import { listsOf, type Partitions, partitionsOf } from '../coordinator/consumer/partitions.ts'
+import { listsOf, partitionsOf } from '../coordinator/consumer/partitions.ts'
 import { entry, type RequestContext } from '../handler.ts'
-import { allowedOperations, checkGroupAccess, groupError } from './group-access.ts'
+import { checkGroupAccess } from './group-access.ts'
+import { describeGroups, hasHidden, TopicNames } from './group-descriptions.ts'
 
 type HeartbeatRequest = RequestOf<typeof consumerGroupHeartbeat>
 type HeartbeatResponse = ResponseInputOf<typeof consumerGroupHeartbeat>
@@ -108,60 +109,19 @@ function refusal({ code, message }: KafkaError): HeartbeatResponse {
 
 type Described = ResponseInputOf<typeof consumerGroupDescribe>['groups'][number]
 
-/** About what the descriptions in one answer may take; the first comes whatever it takes. */
-const DESCRIBED_BYTES_MAX = 32 * 1024 * 1024
-const BYTES_PER_MEMBER = 200
-
-export const consumerGroupDescribeHandler = entry(consumerGroupDescribe, 'each', (request, context) => {
-  let bytesLeft = DESCRIBED_BYTES_MAX
-  // Each once: a group's description can be a million times as long as its name.
-  const groups = [...new Set(request.groupIds)].map((groupId) => {
-    if (bytesLeft <= 0)
-      return undescribed(groupId, ErrorCode.POLICY_VIOLATION, 'too much for one answer: ask for fewer')
-    const described = describeOne(groupId, context)
-    bytesLeft -= sizeOf(described)
-    const isAsked = request.includeAuthorizedOperations && described.errorCode === ErrorCode.NONE
-    return { ...described, authorizedOperations: allowedOperations(groupId, context, isAsked) }
-  })
-  return { groups }
-})
-
-function sizeOf({ members }: Described): number {
-  let bytes = 0
-  for (const { subscribedTopicNames, assignment, targetAssignment } of members) {
-    bytes += BYTES_PER_MEMBER
-    for (const name of subscribedTopicNames) bytes += name.length
-    for (const list of [...assignment.topicPartitions, ...targetAssignment.topicPartitions])
-      bytes += list.topicName.length + list.partitions.length * 4
-  }
-  return bytes
-}
+export const consumerGroupDescribeHandler = entry(consumerGroupDescribe, 'each', (request, context) => ({
+  groups: describeGroups(request, context, { describe: describeOne, undescribed }),
+}))
 
 function describeOne(groupId: string, context: RequestContext): Described {
-  const errorCode = groupError(context, 'describe', groupId)
-  if (errorCode !== ErrorCode.NONE) return undescribed(groupId, errorCode, null)
-  try {
-    const machine = context.services.groups.group(groupId)?.machine
-    if (machine?.type === 'consumer') return describe(machine, context)
-    return undescribed(groupId, ErrorCode.GROUP_ID_NOT_FOUND, `there is no group ${groupId} of the next protocol`)
-  } catch (error) {
-    if (!(error instanceof KafkaError)) throw error
-    return undescribed(groupId, error.code, error.message)
-  }
+  const machine = context.services.groups.group(groupId)?.machine
+  if (machine?.type === 'consumer') return describe(machine, context)
+  return undescribed(groupId, ErrorCode.GROUP_ID_NOT_FOUND, `there is no group ${groupId} of the next protocol`)
 }
 
 function describe(group: ConsumerGroup, context: RequestContext): Described {
   const { groupId } = group
-  const names = new Set<string>()
-  const named = (partitions: Partitions) => {
-    const lists = listsOf(partitions).flatMap(({ topicId, partitions: list }) => {
-      const topicName = context.services.engine.topicById(topicId)?.name
-      if (topicName === undefined) return []
-      names.add(topicName)
-      return [{ topicId, topicName, partitions: list }]
-    })
-    return { topicPartitions: lists }
-  }
+  const { names, named } = new TopicNames(context)
   const members = [...group.members].map(({ memberId, profile, standing, target }) => {
     for (const name of profile.subscribedNames) names.add(name)
     const { instanceId, rackId, clientId, clientHost, subscribedNames, subscribedRegex } = profile
@@ -175,7 +135,7 @@ function describe(group: ConsumerGroup, context: RequestContext): Described {
       memberType: profile.classic ? MemberType.classic : MemberType.consumer,
     }
   })
-  if ([...names].some((name) => !context.allows('describe', { type: 'topic', name })))
+  if (hasHidden(names, context))
     return undescribed(groupId, ErrorCode.TOPIC_AUTHORIZATION_FAILED, 'members read topics that may not be described')
   return {
     ...{ errorCode: ErrorCode.NONE, errorMessage: null, groupId, members },

@@ -26,6 +26,14 @@ import {
 } from './replicas.ts'
 import { saslAuthenticateHandler, saslHandshakeHandler } from './sasl.ts'
 import { alterUserScramCredentialsHandler, describeUserScramCredentialsHandler } from './scram-users.ts'
+import { shareAcknowledgeHandler } from './share-acknowledge.ts'
+import { shareFetchHandler } from './share-fetch.ts'
+import { shareGroupDescribeHandler, shareGroupHeartbeatHandler } from './share-groups.ts'
+import {
+  alterShareGroupOffsetsHandler,
+  deleteShareGroupOffsetsHandler,
+  describeShareGroupOffsetsHandler,
+} from './share-offsets.ts'
 import { describeTopicPartitionsHandler } from './topic-partitions.ts'
 import { createPartitionsHandler, createTopicsHandler, deleteTopicsHandler } from './topics.ts'
 import { describeTransactionsHandler, listTransactionsHandler, writeTxnMarkersHandler } from './transaction-admin.ts'
@@ -86,6 +94,13 @@ export const handlers: readonly HandlerEntry[] = [
   listTransactionsHandler,
   listConfigResourcesHandler,
   describeTopicPartitionsHandler,
+  shareGroupHeartbeatHandler,
+  shareGroupDescribeHandler,
+  shareFetchHandler,
+  shareAcknowledgeHandler,
+  describeShareGroupOffsetsHandler,
+  alterShareGroupOffsetsHandler,
+  deleteShareGroupOffsetsHandler,
   openBackupHandler,
   readBackupHandler,
   closeBackupHandler,

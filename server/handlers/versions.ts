@@ -5,7 +5,8 @@
  * A version above ours is answered in version 0 with UNSUPPORTED_VERSION, and the connection lives on.
  *
  * `transaction.version` 2 tells clients that a write adds its partition to the transaction, and that each end changes the
- * epoch (KIP-890). Those that do not look go on with version 1, beside the others.
+ * epoch (KIP-890). Those that do not look go on with version 1, beside the others. `share.version` 1: there are share
+ * groups (KIP-932).
  */
 import type { ResponseInputOf } from '../../protocol/api.ts'
 import { ErrorCode } from '../../protocol/errors.ts'
@@ -13,7 +14,10 @@ import { apiVersions } from '../../protocol/messages/versions.ts'
 import { entry, type HandlerEntry } from '../handler.ts'
 
 const OTTLA_KEYS_FROM = 20_000
-const TRANSACTION_VERSION = { name: 'transaction.version', max: 2 }
+const FEATURES = [
+  { name: 'transaction.version', max: 2 },
+  { name: 'share.version', max: 1 },
+]
 /** Features whose lowest version is 0 would stop older clients (KAFKA-17011). */
 const FEATURES_FROM_ZERO_FROM = 4
 
@@ -48,10 +52,10 @@ function answer(errorCode: number, entries: readonly HandlerEntry[]): Versions {
 }
 
 function features(apiVersion: number): Partial<Versions> {
-  const { name, max } = TRANSACTION_VERSION
+  const supported = FEATURES.map(({ name, max }) => ({ name, minVersion: 0, maxVersion: max }))
   return {
-    supportedFeatures: apiVersion >= FEATURES_FROM_ZERO_FROM ? [{ name, minVersion: 0, maxVersion: max }] : [],
+    supportedFeatures: apiVersion >= FEATURES_FROM_ZERO_FROM ? supported : [],
     finalizedFeaturesEpoch: 1,
-    finalizedFeatures: [{ name, minVersionLevel: max, maxVersionLevel: max }],
+    finalizedFeatures: FEATURES.map(({ name, max }) => ({ name, minVersionLevel: max, maxVersionLevel: max })),
   }
 }

@@ -1,14 +1,16 @@
 /**
- * A consumer group as records of the coordinator's log: what changes together is one record.
+ * A group whose members the relay assigns to as records of the coordinator's log: what changes together is one record.
  *
  *     ["consumer-group", GROUP]             its epochs; from here on the group is of this type
  *     ["consumer-member", GROUP, MEMBER]    what the member says of itself; null: the member and all about it is gone
  *     ["consumer-target", GROUP, MEMBER]    what it shall read
  *     ["consumer-current", GROUP, MEMBER]   what it may read, and must let go of
+ *
+ * Those of a share group are called `share-...`.
  */
 import { base64, bytesOf } from '../base64.ts'
 import type { KeyedRecord } from '../keyed-log.ts'
-import type { Changes, ConsumerState } from './consumer-state.ts'
+import type { AssignedType, Changes, ConsumerState } from './consumer-state.ts'
 import type { Profile, Standing } from './member.ts'
 import { type Partitions, partitionsOf } from './partitions.ts'
 
@@ -18,12 +20,20 @@ export interface GroupEpochs {
   sinceMs: number
 }
 
-export type ConsumerRecord = { groupId: string } & (
-  | { kind: 'consumer-group'; value: GroupEpochs }
-  | { kind: 'consumer-member'; memberId: string; value: Profile | null }
-  | { kind: 'consumer-target'; memberId: string; value: Partitions }
-  | { kind: 'consumer-current'; memberId: string; value: Standing }
-)
+type RecordOf<Type extends AssignedType> = Type extends AssignedType
+  ?
+      | { kind: `${Type}-group`; value: GroupEpochs }
+      | { kind: `${Type}-member`; memberId: string; value: Profile | null }
+      | { kind: `${Type}-target`; memberId: string; value: Partitions }
+      | { kind: `${Type}-current`; memberId: string; value: Standing }
+  : never
+
+export type ConsumerRecord = { groupId: string } & RecordOf<AssignedType>
+
+type MemberRecord = Exclude<ConsumerRecord, { kind: `${AssignedType}-group` }>
+
+export const typeOfRecord = ({ kind }: ConsumerRecord): AssignedType =>
+  kind.startsWith('share-') ? 'share' : 'consumer'
 
 /** Bytes as base64. */
 interface StoredProfile extends Omit<Profile, 'classic'> {
@@ -40,16 +50,26 @@ interface StoredStanding {
 }
 
 export function encodeConsumerRecord(record: ConsumerRecord): KeyedRecord {
-  const { kind, groupId } = record
-  if (kind === 'consumer-group') return { key: JSON.stringify([kind, groupId]), value: JSON.stringify(record.value) }
-  return { key: JSON.stringify([kind, groupId, record.memberId]), value: storedValue(record) }
+  if (record.kind === 'consumer-group' || record.kind === 'share-group')
+    return { key: JSON.stringify([record.kind, record.groupId]), value: JSON.stringify(record.value) }
+  const { kind, groupId, memberId } = record
+  return { key: JSON.stringify([kind, groupId, memberId]), value: storedValue(record) }
 }
 
-function storedValue(record: Exclude<ConsumerRecord, { kind: 'consumer-group' }>): string | null {
-  if (record.kind === 'consumer-member') return record.value && JSON.stringify(storedProfile(record.value))
-  if (record.kind === 'consumer-target') return JSON.stringify(stored(record.value))
-  const { epoch, previousEpoch, assigned, revoking } = record.value
-  return JSON.stringify({ epoch, previousEpoch, assigned: stored(assigned), revoking: stored(revoking) })
+function storedValue(record: MemberRecord): string | null {
+  switch (record.kind) {
+    case 'consumer-member':
+    case 'share-member':
+      return record.value && JSON.stringify(storedProfile(record.value))
+    case 'consumer-target':
+    case 'share-target':
+      return JSON.stringify(stored(record.value))
+    case 'consumer-current':
+    case 'share-current': {
+      const { epoch, previousEpoch, assigned, revoking } = record.value
+      return JSON.stringify({ epoch, previousEpoch, assigned: stored(assigned), revoking: stored(revoking) })
+    }
+  }
 }
 
 /** undefined when it is a record of another kind. */
@@ -59,11 +79,12 @@ export function decodeConsumerRecord(
   memberId: string,
   value: unknown,
 ): ConsumerRecord | undefined {
-  if (kind === 'consumer-group') return { kind, groupId, value: value as GroupEpochs }
-  if (kind === 'consumer-member')
+  if (kind === 'consumer-group' || kind === 'share-group') return { kind, groupId, value: value as GroupEpochs }
+  if (kind === 'consumer-member' || kind === 'share-member')
     return { kind, groupId, memberId, value: value === null ? null : profileIn(value as StoredProfile) }
-  if (kind === 'consumer-target') return { kind, groupId, memberId, value: partitionsIn(value as StoredPartitions) }
-  if (kind !== 'consumer-current') return undefined
+  if (kind === 'consumer-target' || kind === 'share-target')
+    return { kind, groupId, memberId, value: partitionsIn(value as StoredPartitions) }
+  if (kind !== 'consumer-current' && kind !== 'share-current') return undefined
   const { epoch, previousEpoch, assigned, revoking } = value as StoredStanding
   const standing = { epoch, previousEpoch, assigned: partitionsIn(assigned), revoking: partitionsIn(revoking) }
   return { kind, groupId, memberId, value: standing }
@@ -89,33 +110,33 @@ const partitionsIn = (lists: StoredPartitions): Partitions =>
 
 /** What a command has changed, in the order in which it is read again. */
 export function changedRecords(group: ConsumerState, changes: Changes): ConsumerRecord[] {
-  const { groupId } = group
+  const { type, groupId } = group
   const records: ConsumerRecord[] = []
   if (changes.hasGroup) records.push(groupRecord(group))
-  for (const memberId of changes.removed) records.push({ kind: 'consumer-member', groupId, memberId, value: null })
+  for (const memberId of changes.removed) records.push({ kind: `${type}-member`, groupId, memberId, value: null })
   for (const memberId of changes.profiles) {
-    records.push({ kind: 'consumer-member', groupId, memberId, value: group.members.get(memberId)!.profile })
+    records.push({ kind: `${type}-member`, groupId, memberId, value: group.members.get(memberId)!.profile })
   }
   for (const memberId of changes.targets) {
-    records.push({ kind: 'consumer-target', groupId, memberId, value: group.members.get(memberId)!.target })
+    records.push({ kind: `${type}-target`, groupId, memberId, value: group.members.get(memberId)!.target })
   }
   for (const memberId of changes.standings) {
-    records.push({ kind: 'consumer-current', groupId, memberId, value: group.members.get(memberId)!.standing })
+    records.push({ kind: `${type}-current`, groupId, memberId, value: group.members.get(memberId)!.standing })
   }
   return records
 }
 
 /** The records from which the group could be built again. */
 export function allRecords(group: ConsumerState): ConsumerRecord[] {
-  const { groupId } = group
+  const { type, groupId } = group
   const ofMembers = [...group.members.values()].flatMap(({ memberId, profile, target, standing }): ConsumerRecord[] => [
-    { kind: 'consumer-member', groupId, memberId, value: profile },
-    { kind: 'consumer-target', groupId, memberId, value: target },
-    { kind: 'consumer-current', groupId, memberId, value: standing },
+    { kind: `${type}-member`, groupId, memberId, value: profile },
+    { kind: `${type}-target`, groupId, memberId, value: target },
+    { kind: `${type}-current`, groupId, memberId, value: standing },
   ])
   return [groupRecord(group), ...ofMembers]
 }
 
-function groupRecord({ groupId, epoch, assignmentEpoch, sinceMs }: ConsumerState): ConsumerRecord {
-  return { kind: 'consumer-group', groupId, value: { epoch, assignmentEpoch, sinceMs } }
+function groupRecord({ type, groupId, epoch, assignmentEpoch, sinceMs }: ConsumerState): ConsumerRecord {
+  return { kind: `${type}-group`, groupId, value: { epoch, assignmentEpoch, sinceMs } }
 }

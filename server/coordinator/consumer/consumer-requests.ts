@@ -130,6 +130,7 @@ export class ConsumerRequests {
     if (command.memberEpoch !== JOIN_EPOCH && !known) throw unknownMember(groupId, command.memberId)
     checkRoom(known, command)
     if (known?.machine.type === 'consumer') return { machine: known.machine, records: [] }
+    if (known?.machine.type === 'share') throw new KafkaError('GROUP_ID_NOT_FOUND', `${groupId} is a share group`)
     if (known && command.memberEpoch !== JOIN_EPOCH)
       throw new KafkaError('GROUP_ID_NOT_FOUND', `${groupId} is a group of the classic protocol`)
     if (known && !known.machine.isEmpty) return this.#upgrade(known.machine)

@@ -1,12 +1,13 @@
 /**
- * The state of one consumer group (KIP-848), and what a command upon it leads to.
+ * The state of one group whose members the relay assigns to, a consumer group (KIP-848) or a share group (KIP-932), and what
+ * a command upon it leads to.
  *
  * Three numbers say how far things are:
  *   epoch            grows whenever members, subscriptions or their topics change
  *   assignmentEpoch  the epoch for which the target was made; all members walk towards the target, each at its own pace
  *   member epoch     the assignmentEpoch that the member has reached
  *
- * Invariants: a partition has one owner at most; member epochs <= assignmentEpoch <= epoch; in an empty group the latter
+ * Invariants: a partition of a consumer group has one owner at most; member epochs <= assignmentEpoch <= epoch; in an empty group the latter
  * two are equal.
  */
 import type { Instant } from '../group-state.ts'
@@ -42,7 +43,11 @@ export interface ResolvedPattern {
   readonly topicsVersion: number
 }
 
+/** In share groups partitions have any number of readers, and nothing is let go of before others get it. */
+export type AssignedType = 'consumer' | 'share'
+
 export interface ConsumerState {
+  readonly type: AssignedType
   readonly groupId: string
   epoch: number
   assignmentEpoch: number
@@ -65,6 +70,9 @@ export interface ConsumerState {
   wakeAt: number
 }
 
+/** What the target is made by. */
+export type AssignmentLimits = Pick<ConsumerLimits, 'assignors'>
+
 /** What of the state a command has changed, and must be written. */
 export class Changes {
   hasGroup = false
@@ -75,8 +83,9 @@ export class Changes {
   readonly standings = new Set<string>()
 }
 
-export function newConsumerState(groupId: string, at: Instant): ConsumerState {
+export function newConsumerState(groupId: string, at: Instant, type: AssignedType = 'consumer'): ConsumerState {
   return {
+    type,
     groupId,
     epoch: 0,
     assignmentEpoch: 0,

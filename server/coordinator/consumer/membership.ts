@@ -94,7 +94,7 @@ export function admit(
   memberId: string,
   { member, replaced }: Sender,
   profile: Profile,
-  limits: ConsumerLimits,
+  limits: Pick<ConsumerLimits, 'membersMax'>,
   changes: Changes,
 ): ConsumerMember {
   const before = member ?? replaced
@@ -138,7 +138,7 @@ function checkRoom(
   memberId: string,
   profile: Profile,
   before: ConsumerMember | undefined,
-  { membersMax }: ConsumerLimits,
+  { membersMax }: Pick<ConsumerLimits, 'membersMax'>,
 ): void {
   const refuse = (reason: string) => new KafkaError('GROUP_MAX_SIZE_REACHED', `group ${group.groupId} ${reason}`)
   if (!before && group.members.size >= membersMax) throw refuse(`has ${membersMax} members already`)

@@ -7,25 +7,39 @@ import { isSame, together } from './partitions.ts'
 
 /** The newest record of each key holds. */
 export function restore(group: ConsumerState, record: ConsumerRecord): void {
-  if (record.kind === 'consumer-group') return void Object.assign(group, record.value)
+  if (record.kind === 'consumer-group' || record.kind === 'share-group') return void Object.assign(group, record.value)
   const { memberId } = record
   const member = group.members.get(memberId)
-  if (record.kind === 'consumer-member') {
-    if (!record.value) group.members.delete(memberId)
-    else if (member) member.profile = record.value
-    else group.members.set(memberId, newMember(memberId, record.value))
-  } else if (member && record.kind === 'consumer-target') member.target = record.value
-  else if (member && record.kind === 'consumer-current') member.standing = record.value
+  switch (record.kind) {
+    case 'consumer-member':
+    case 'share-member':
+      if (!record.value) group.members.delete(memberId)
+      else if (member) member.profile = record.value
+      else group.members.set(memberId, newMember(memberId, record.value))
+      return
+    case 'consumer-target':
+    case 'share-target':
+      if (member) member.target = record.value
+      return
+    case 'consumer-current':
+    case 'share-current':
+      if (member) member.standing = record.value
+  }
 }
 
 /** All records have been read. Members have a whole session to show up in, and to let go of what they must. */
-export function resume(group: ConsumerState, { sessionTimeoutMs }: ConsumerLimits, at: Instant): void {
+export function resume(
+  group: ConsumerState,
+  { sessionTimeoutMs }: Pick<ConsumerLimits, 'sessionTimeoutMs'>,
+  at: Instant,
+): void {
   const targeted = new Map<string, number>()
   for (const member of group.members.values()) {
     const { memberId, profile, standing, target } = member
     if (profile.instanceId !== null) group.staticMembers.set(profile.instanceId, memberId)
     group.profileBytes += sizeOfProfile(memberId, profile)
-    group.owners.take(memberId, together(standing.assigned, standing.revoking), standing.epoch)
+    if (group.type === 'consumer')
+      group.owners.take(memberId, together(standing.assigned, standing.revoking), standing.epoch)
     for (const [topicId, list] of target) targeted.set(topicId, (targeted.get(topicId) ?? 0) + list.length)
     const isThere = standing.epoch === group.assignmentEpoch && standing.revoking.size === 0
     member.isReconciled = isThere && isSame(standing.assigned, target)

@@ -2,11 +2,12 @@
 import type { Instant } from '../group-state.ts'
 import type { Assignor, Candidate, Subscribers } from './assignors/assignor.ts'
 import { range } from './assignors/range.ts'
+import { simple } from './assignors/simple.ts'
 import { uniform } from './assignors/uniform.ts'
 import {
+  type AssignmentLimits,
   bumpEpoch,
   type Changes,
-  type ConsumerLimits,
   type ConsumerState,
   setTargeted,
   wakeBy,
@@ -83,7 +84,7 @@ export function noticeTopics(group: ConsumerState, topics: TopicCatalog, changes
 export function assign(
   group: ConsumerState,
   topics: TopicCatalog,
-  limits: ConsumerLimits,
+  limits: AssignmentLimits,
   at: Instant,
   changes: Changes,
 ): void {
@@ -94,7 +95,8 @@ export function assign(
   if (!subscriptions) return
   const counts = countPartitions(subscriptions, topics)
   group.topicsVersion = topics.topicsVersion
-  const shares = ASSIGNORS.get(assignorOf(group, limits))!(subscriptions, counts)
+  const assignor = group.type === 'share' ? simple : ASSIGNORS.get(assignorOf(group, limits))!
+  const shares = assignor(subscriptions, counts)
   for (const member of group.members.values()) {
     const target = shares.get(member.memberId) ?? NO_PARTITIONS
     member.isReconciled = false
@@ -114,7 +116,7 @@ function assigned(group: ConsumerState, targeted: ReadonlyMap<string, number>, c
 }
 
 /** What most of those ask for who ask for one. */
-export function assignorOf(group: ConsumerState, { assignors }: ConsumerLimits): string {
+export function assignorOf(group: ConsumerState, { assignors }: AssignmentLimits): string {
   const votes = new Map<string, number>()
   for (const { profile } of group.members.values()) {
     const { serverAssignor } = profile

@@ -13,6 +13,7 @@ export const FEATURES = [
   'admin',
   'classic groups',
   'KIP-848 groups',
+  'share groups',
 ] as const
 export type Feature = (typeof FEATURES)[number]
 

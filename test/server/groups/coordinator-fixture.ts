@@ -11,6 +11,7 @@ import {
   type JoinRequest,
   openGroupCoordinator,
 } from '../../../server/coordinator/runtime.ts'
+import type { SharedLog } from '../../../server/coordinator/share/share-start.ts'
 import { silentLogger } from '../../../server/logger.ts'
 import { MemoryFiles } from '../../../server/storage/memory-files.ts'
 import { bytes } from './group-driver.ts'
@@ -47,6 +48,12 @@ export function openCoordinator(fixture: CoordinatorFixture = {}): Promise<Group
     },
   })
 }
+
+/** A log of which only the ends are known. */
+export const logFrom = (startOffset: number, highWatermark = startOffset): SharedLog => ({
+  ...{ startOffset, highWatermark, leaderEpoch: 0, state: 'online' },
+  offsetForTimestamp: async () => undefined,
+})
 
 const topicOf = (name: string, id: string) => ({ name, id, partitions: { length: 1 } })
 

@@ -20,7 +20,7 @@ import { eventually } from '../../support/eventually.ts'
 import { FaultyFiles } from '../../support/faulty-files.ts'
 import { startRelay } from '../../support/relay.ts'
 import { RelayClient } from '../../support/relay-client.ts'
-import { codeOf, groupOfOne, MINUTE_MS, NOBODY, offsetOf, openCoordinator } from './coordinator-fixture.ts'
+import { codeOf, groupOfOne, logFrom, MINUTE_MS, NOBODY, offsetOf, openCoordinator } from './coordinator-fixture.ts'
 import { memberOf } from './group-client.ts'
 
 const at = { topicId: 'T', partition: 0 }
@@ -62,7 +62,7 @@ describe('[RCP-1] what is known begins where members began, and again behind eve
 
   test('what the log deleted before anybody came to it was not handled', async () => {
     let logStart = 0
-    const coordinator = await openCoordinator({ logStartOf: () => logStart })
+    const coordinator = await openCoordinator({ logOf: () => logFrom(logStart) })
     const claim = await groupOfOne(coordinator)
     await coordinator.commit('g', claim, [offsetOf(0, 0)])
     await coordinator.commit('g', claim, [offsetOf(0, 10)])

@@ -18,11 +18,13 @@ async function open(options: Parameters<typeof startRelay>[0] = {}) {
   return { relay, client: await RelayClient.open(relay.websocket.url) }
 }
 
-async function settings(client: RelayClient, groupId = 'g') {
+/** Those of consumer groups, or of share groups. */
+async function settings(client: RelayClient, groupId = 'g', kind = 'consumer.') {
   const resources = [{ resourceType: GROUP, resourceName: groupId, configurationKeys: null }]
   const [result] = (await client.call(describeConfigs, { resources, includeSynonyms: false })).results
   if (result!.errorCode !== 0) return result!.errorCode
-  return Object.fromEntries(result!.configs.map(({ name, value, configSource }) => [name, [value, configSource]]))
+  const configs = result!.configs.filter(({ name }) => name.startsWith(kind))
+  return Object.fromEntries(configs.map(({ name, value, configSource }) => [name, [value, configSource]]))
 }
 
 async function set(
@@ -59,6 +61,26 @@ describe('[GRP-44] a group may have settings of its own, whether it exists or no
     await relay.close()
     const again = await open({ config: { dataDir: relay.dataDir } })
     expect(await settings(again.client)).toEqual({ [SESSION]: ['45000', 5], [INTERVAL]: ['200', 8] })
+  })
+
+  test('share groups have their own, some of which the relay has for all of them', async () => {
+    const { client } = await open({ config: { groupShareDeliveryCountLimit: 7 } })
+    await set(client, { 'share.auto.offset.reset': 'by_duration:PT1H30M', 'share.isolation.level': 'read_committed' })
+    expect(await settings(client, 'g', 'share.')).toEqual({
+      'share.session.timeout.ms': ['45000', 5],
+      'share.heartbeat.interval.ms': ['5000', 5],
+      'share.record.lock.duration.ms': ['30000', 5],
+      'share.delivery.count.limit': ['7', 4],
+      'share.partition.max.record.locks': ['2000', 5],
+      'share.auto.offset.reset': ['by_duration:PT1H30M', 8],
+      'share.isolation.level': ['read_committed', 8],
+      'share.renew.acknowledge.enable': ['true', 5],
+    })
+    const refused = async (name: string, value: string) => (await set(client, { [name]: value })).errorCode
+    for (const value of ['sometimes', 'by_duration:', 'by_duration:P', 'by_duration:P1M', 'by_duration:-PT1S'])
+      expect(await refused('share.auto.offset.reset', value), value).toBe(ErrorCode.INVALID_CONFIG)
+    expect(await refused('share.heartbeat.interval.ms', '45000')).toBe(ErrorCode.INVALID_CONFIG)
+    expect(await refused('share.partition.max.record.locks', '99')).toBe(ErrorCode.INVALID_CONFIG)
   })
 
   test('AlterConfigs sets all of them; groups with settings are listed', async () => {
