@@ -9,6 +9,7 @@ import type { Lanes } from './consumer/lanes.ts'
 import { Sources } from './consumer/sources.ts'
 import type { Core, Outbox, ReplicaPolicy, Status } from './core.ts'
 import { OttlaError } from './errors.ts'
+import type { LettersClient } from './group/dead-letters.ts'
 import { Group } from './group/group.ts'
 import type { GroupOptions } from './group/options.ts'
 import type { ProcessedReceipt, Receipt } from './producer/receipt.ts'
@@ -135,7 +136,12 @@ export class Ottla {
       this.#consumers.add(close)
       return () => this.#consumers.delete(close)
     }
-    return new Group(id, options, { clock, random, codecs, lanes: () => this.#sources.lanes(), onClose, topic })
+    const letters: LettersClient = {
+      topic,
+      transaction: (fill) => this.transaction(fill),
+      discard: (entry) => this.outbox.discard(entry),
+    }
+    return new Group(id, options, { ...letters, clock, random, codecs, lanes: () => this.#sources.lanes(), onClose })
   }
 
   /**

@@ -9,9 +9,9 @@ import type { Lanes } from '../consumer/lanes.ts'
 import { OttlaError } from '../errors.ts'
 import type { Gap, TopicRecord } from '../record.ts'
 import type { Serde } from '../serde.ts'
-import type { Topic } from '../topic.ts'
 import type { ConsumerEngine } from './consumer-engine.ts'
 import type { ConsumerStatus } from './consumer-status.ts'
+import type { LettersClient } from './dead-letters.ts'
 import type {
   BatchHandler,
   EachOptions,
@@ -25,13 +25,11 @@ import type { Running, Taking } from './start-consumer.ts'
 import type { TopicPartition } from './topic-partition.ts'
 
 /** What a consumer needs of the client that it belongs to. */
-export interface GroupClient {
+export interface GroupClient extends LettersClient {
   clock: Clock
   random: Random
   codecs: CodecRegistry
   lanes(): Promise<Lanes>
-  /** For raw bytes. */
-  topic(name: string): Topic<Uint8Array, Uint8Array>
   /** Closed before the client's connections are, unless the function that it gives back was called. */
   onClose(close: () => Promise<void>): () => void
 }

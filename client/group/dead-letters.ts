@@ -2,11 +2,13 @@
  * What a group could not do with the records of a topic: to be looked at, and to be sent once more.
  *
  * What was replayed is marked in the dead-letter topic itself, by a record without key and value whose header says which
- * letter it is about; so replaying twice sends nothing twice, whoever does it. The mark follows the record that was sent:
- * who crashes between the two sends it again the next time, with the same `ottla.replay-of`.
+ * letter it is about; so replaying twice sends nothing twice, whoever does it. Record and mark are of one transaction: who
+ * crashes has done both or neither.
  */
 import type { TopicRecord } from '../record.ts'
 import type { Topic } from '../topic.ts'
+import type { SendingTransaction } from '../transactions/gathering.ts'
+import type { StoredTransaction } from '../transactions/store-transaction.ts'
 import { DEAD_PREFIX } from './dead-letter.ts'
 
 type RawTopic = Topic<Uint8Array, Uint8Array>
@@ -22,6 +24,14 @@ export interface DeadLetter extends RawLetter {
   isReplayed: boolean
 }
 
+/** What is needed of the client that reads and sends them. */
+export interface LettersClient {
+  topic(name: string): RawTopic
+  transaction(fill: (transaction: SendingTransaction) => void): Promise<StoredTransaction>
+  /** Forgets what the relay has refused. */
+  discard(id: string): Promise<void>
+}
+
 export interface ReplayOptions {
   /** Only letters for which this is true. */
   where?(letter: DeadLetter): boolean
@@ -31,21 +41,21 @@ export interface ReplayOptions {
 
 const MARK = 'ottla.replayed'
 const REPLAY_OF = 'ottla.replay-of'
-/** Sent, then marked, so many at a time. */
-const CHUNK = 100
+/** What one transaction takes; the first letter is taken whatever its size. */
+const CHUNK = { letters: 100, bytes: 2 * 1024 * 1024 }
 
 const utf8 = new TextEncoder()
 const text = new TextDecoder()
 
 export class DeadLetters {
   readonly #letters: RawTopic
-  readonly #topic: (name: string) => RawTopic
+  readonly #client: LettersClient
   readonly #origins = new Map<string, RawTopic>()
 
-  /** `letters` is the dead-letter topic, `topic` finds those that records go back to. */
-  constructor(letters: RawTopic, topic: (name: string) => RawTopic) {
+  /** `letters` is the dead-letter topic. */
+  constructor(letters: RawTopic, client: LettersClient) {
     this.#letters = letters
-    this.#topic = topic
+    this.#client = client
   }
 
   /** All that there are now, in the order of their deaths within a partition. Throws UNKNOWN_TOPIC when none ever died. */
@@ -61,40 +71,63 @@ export class DeadLetters {
     }
   }
 
-  /** Sends letters back to the partitions that they came from, and marks them. Returns how many. */
+  /**
+   * Sends letters back to the partitions that they came from, and marks them, some at a time, each time all or none.
+   * Returns how many. Rejects REJECTED when the relay refuses one: nothing of its part was sent.
+   */
   async replay({ where = () => true, again = false }: ReplayOptions = {}): Promise<number> {
     let count = 0
-    const chunk: DeadLetter[] = []
+    let chunk: DeadLetter[] = []
+    let bytes = 0
     for await (const letter of this.list()) {
       if ((letter.isReplayed && !again) || !where(letter)) continue
+      const size = sizeOf(letter)
+      if (chunk.length === CHUNK.letters || (chunk.length > 0 && bytes + size > CHUNK.bytes)) {
+        await this.#sendBack(chunk)
+        ;[chunk, bytes] = [[], 0]
+      }
       count++
       chunk.push(letter)
-      if (chunk.length === CHUNK) await this.#sendBack(chunk.splice(0))
+      bytes += size
     }
     await this.#sendBack(chunk)
     return count
   }
 
   async #sendBack(letters: readonly DeadLetter[]): Promise<void> {
-    const sent = letters.map(({ key, value, headers, origin, topic, partition, offset }) => {
-      const back = this.#origins.get(origin.topic) ?? this.#topic(origin.topic)
-      this.#origins.set(origin.topic, back)
-      const own = headers.filter((header) => !header.key.startsWith(DEAD_PREFIX) && header.key !== REPLAY_OF)
-      const of = { key: REPLAY_OF, value: utf8.encode(`${topic}/${partition}/${offset}`) }
-      return back.send({ key, value, headers: [...own, of], partition: origin.partition }).committed
+    const { transaction, discard } = this.#client
+    const { id, committed } = await transaction((sending) => {
+      for (const letter of letters) {
+        const { key, value, headers, origin, topic, partition, offset } = letter
+        const own = headers.filter((header) => !header.key.startsWith(DEAD_PREFIX) && header.key !== REPLAY_OF)
+        const of = { key: REPLAY_OF, value: utf8.encode(`${topic}/${partition}/${offset}`) }
+        sending.send(this.#origin(origin.topic), { key, value, headers: [...own, of], partition: origin.partition })
+        sending.send(this.#letters, { value: null, partition, headers: { [MARK]: String(offset) } })
+      }
     })
-    await Promise.all(sent)
-    const marks = letters.map(({ partition, offset }) => ({
-      value: null,
-      partition,
-      headers: { [MARK]: String(offset) },
-    }))
-    await Promise.all(this.#letters.sendAll(marks).map(({ committed }) => committed))
+    try {
+      await committed
+    } catch (error) {
+      // The letters are still there, for another try.
+      await discard(id).catch(() => {})
+      throw error
+    }
+  }
+
+  #origin(name: string): RawTopic {
+    const known = this.#origins.get(name) ?? this.#client.topic(name)
+    this.#origins.set(name, known)
+    return known
   }
 
   #read() {
     return this.#letters.read({ from: 'beginning', follow: false })
   }
+}
+
+function sizeOf({ key, value, headers }: RawLetter): number {
+  const ofHeaders = headers.reduce((sum, header) => sum + header.key.length + (header.value?.length ?? 0), 0)
+  return (key?.length ?? 0) + (value?.length ?? 0) + ofHeaders
 }
 
 function letterOf(record: RawLetter, isReplayed: boolean): DeadLetter {

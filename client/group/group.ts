@@ -18,7 +18,7 @@ export class Group {
   /** What this group could not do with records of `topic`; `name` where that is not the default. */
   async deadLetters(topic: string, name = `${topic}.${this.id}.dlq`): Promise<DeadLetters> {
     const parts = await import('./on-demand.ts')
-    return new parts.DeadLetters(this.#client.topic(name), this.#client.topic)
+    return new parts.DeadLetters(this.#client.topic(name), this.#client)
   }
 
   /**

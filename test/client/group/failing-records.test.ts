@@ -1,7 +1,11 @@
 /** Records that handlers cannot do: tried again, paused, left out, or written to a dead-letter topic. */
 import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest'
 import { bytes, connect, json, type Ottla, string } from '../../../client/index.ts'
+import type { Transport } from '../../../client/transport/transport.ts'
+import { webSocketTransport } from '../../../client/transport/websocket.ts'
+import { findWebSocket } from '../../../client/transport/ws-package.ts'
 import { watchProgress } from '../../../protocol/messages/receipts.ts'
+import { endTxn } from '../../../protocol/messages/transactions.ts'
 import { createRelay, type Relay } from '../../../server/relay.ts'
 import { MemoryFiles } from '../../../server/storage/memory-files.ts'
 import { eventually } from '../../support/eventually.ts'
@@ -186,10 +190,78 @@ test('[DLQ-4] dead letters are listed and sent back; what was replayed is not se
   const back = []
   for await (const record of ottla
     .topic('orders', { value: string })
-    .read({ from: { last: 1 }, partitions: [0], follow: false }))
+    .read({ from: 'beginning', partitions: [0], follow: false }))
     back.push(record)
-  expect(back[0]!.headers.map(({ key }) => key)).toEqual(['trace', 'ottla.replay-of'])
+  expect(back.at(-1)!.headers.map(({ key }) => key)).toEqual(['trace', 'ottla.replay-of'])
 })
+
+/** A device that dies in the moment when a transaction is about to be ended: before the relay hears that, or after. */
+async function dyingAtTheEnd(isHeard: boolean): Promise<{ ottla: Ottla; dead: Promise<void> }> {
+  const inner = webSocketTransport(await findWebSocket())
+  let die = () => {}
+  const dead = new Promise<void>((resolve) => {
+    die = resolve
+  })
+  let isDead = false
+  let ends = 0
+  const transport: Transport = {
+    open(url, handlers) {
+      const connection = inner.open(isDead ? 'ws://127.0.0.1:9' : url, {
+        ...handlers,
+        onMessage: (message) => isDead || handlers.onMessage(message),
+      })
+      return {
+        get bufferedBytes() {
+          return connection.bufferedBytes
+        },
+        send(message) {
+          // The first is the outbox's own, by which it prepares its marks.
+          const isEnd = (message[0]! << 8) + message[1]! === endTxn.key && ++ends === 2
+          if (!isDead && (!isEnd || isHeard)) connection.send(message)
+          if (!isEnd || isDead) return
+          isDead = true
+          die()
+        },
+        close: (code, reason) => connection.close(code, reason),
+      }
+    },
+  }
+  const ottla = await connect(relay.websocket.url, { transport })
+  onTestFinished(() => ottla.close())
+  return { ottla, dead }
+}
+
+test.each([false, true])(
+  '[DLQ-6] a replay that dies at its end has sent and marked all, or nothing (the relay hears of the end: %s)',
+  async (isHeard) => {
+    const ottla = await filled(2, ['bad', 'worse', 'c', 'd'])
+    const retry = { attempts: 1, orElse: 'dead-letter' } as const
+    const consumer = ottla.group('g', FAST).read('orders', { value: string, from: 'beginning', retry })
+    const done = consumer.each(({ value }) => {
+      if (value!.length > 1) throw new Error(`${value}!`)
+    })
+    await eventually(() => consumer.status?.partitions.map(({ committed }) => committed).join() === '2,2')
+    await consumer.close()
+    await done
+    const dying = await dyingAtTheEnd(isHeard)
+    void (await dying.ottla.group('g').deadLetters('orders')).replay().catch(() => {})
+    await dying.dead
+    // What is open is ended by its timeout, or at once by an administrator.
+    const ids = (await ottla.admin.listTransactions()).map(({ transactionalId }) => transactionalId)
+    if (!isHeard) await ottla.admin.fenceProducers(ids)
+    const states = async () => (await ottla.admin.listTransactions()).map(({ state }) => state).join()
+    await eventually(async () => !/Ongoing|Prepare/.test(await states()))
+    const letters = await ottla.group('g').deadLetters('orders')
+    expect(await letters.replay()).toBe(isHeard ? 0 : 2)
+    const values = []
+    for await (const { value } of ottla.topic('orders', { value: string }).read({ from: 'beginning', follow: false }))
+      values.push(value)
+    expect(values.sort()).toEqual(['bad', 'bad', 'c', 'd', 'worse', 'worse'])
+    const marks = []
+    for await (const letter of letters.list()) marks.push(letter.isReplayed)
+    expect(marks).toEqual([true, true])
+  },
+)
 
 test('[DLQ-5] what a member seeks past is told as left out', async () => {
   const ottla = await filled(1, ['a', 'b', 'c', 'd'])
