@@ -110,5 +110,13 @@ export type {
 } from './sign-in/credentials.ts'
 export { type ReceiptOptions, type SendOptions, Topic, type TopicOptions } from './topic.ts'
 export type { SendingTransaction } from './transactions/gathering.ts'
+export type { RecordPosition } from './transactions/offsets.ts'
+export type {
+  ProducerOptions,
+  ProducerTransaction,
+  RunOptions,
+  TransactionalProducer,
+} from './transactions/producer.ts'
+export type { Place } from './transactions/record-writer.ts'
 export type { StoredTransaction, TransactionOptions } from './transactions/store-transaction.ts'
 export type { WebSocketConstructor, WebSocketLike } from './transport/websocket.ts'

@@ -21,6 +21,7 @@ import type { Credentials } from './sign-in/credentials.ts'
 import type { Wallet } from './sign-in/wallet.ts'
 import { type ReceiptOptions, Topic, type TopicOptions } from './topic.ts'
 import type { SendingTransaction } from './transactions/gathering.ts'
+import type { ProducerOptions, TransactionalProducer } from './transactions/producer.ts'
 import type { StoredTransaction, TransactionOptions } from './transactions/store-transaction.ts'
 
 export interface OttlaParts {
@@ -44,6 +45,7 @@ export class Ottla {
   readonly #buffers = new Set<SendBuffer>()
   #receipts: ReceiptHub | undefined
   readonly #consumers = new Set<() => Promise<void>>()
+  readonly #producers = new Set<TransactionalProducer>()
   #closing: Promise<void> | undefined
 
   constructor(parts: OttlaParts) {
@@ -128,6 +130,19 @@ export class Ottla {
     )
   }
 
+  /**
+   * A producer with a transactional id, for programs that are connected: transactions of any size, and with the offsets of
+   * what they were made of. Asks nothing of the relay yet.
+   */
+  async producer(options: ProducerOptions): Promise<TransactionalProducer> {
+    if (this.#closing) throw new OttlaError('CLOSED', { message: 'this client was closed' })
+    const { clock, random } = this.#parts
+    const [parts, lanes] = await Promise.all([loadTransactions(), this.#sources.lanes()])
+    const producer = new parts.TransactionalProducer(options, { session: lanes.main, clock, random })
+    this.#producers.add(producer)
+    return producer
+  }
+
   /** A group of consumers that share the partitions of topics; see GroupOptions for how its members behave. */
   group(id: string, options: GroupOptions = {}): Group {
     const { clock, random, codecs } = this.#parts
@@ -167,6 +182,7 @@ export class Ottla {
 
   async #close(): Promise<void> {
     await Promise.all([...this.#consumers].map((close) => close()))
+    await Promise.all([...this.#producers].map((producer) => producer.close()))
     await Promise.all([...this.#buffers].map((buffer) => buffer.close()))
     await this.#sources.close()
     await this.#parts.core.close()

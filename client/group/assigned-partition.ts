@@ -125,6 +125,11 @@ export class AssignedPartition implements TopicPartition {
     return this.#epochs.before(this.commitTo)
   }
 
+  /** Of the record before `offset`, which was handed out and is not committed yet. */
+  epochBefore(offset: number): number {
+    return this.#epochs.before(offset)
+  }
+
   open(options: OpenOptions): void {
     const { session, topic, offset, leaderEpoch, codecs, onFailed } = options
     const { onMissingOffset, isolation, bufferBytesMax } = options

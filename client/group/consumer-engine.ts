@@ -15,6 +15,7 @@ import { recordTyper } from '../consumer/record-typer.ts'
 import { OttlaError } from '../errors.ts'
 import type { TopicRecord } from '../record.ts'
 import type { Topic } from '../topic.ts'
+import { type MemberOffsets, offsetsAfter, type RecordPosition } from '../transactions/offsets.ts'
 import { whenLive } from '../when-live.ts'
 import type { AssignedPartition } from './assigned-partition.ts'
 import { Assignment } from './assignment.ts'
@@ -158,6 +159,38 @@ export class ConsumerEngine {
     })
   }
 
+  /**
+   * What a transaction commits that handled these records; undefined while this member waits for its group. Throws
+   * NOT_ASSIGNED, and INVALID_ARGUMENT where the consumer commits by itself.
+   */
+  offsetsBehind(records: readonly RecordPosition[]): MemberOffsets | undefined {
+    const { options, groupId } = this.#parts
+    if (options.commit !== 'manual') {
+      const message = `this consumer of group ${groupId} commits by itself, and cannot commit with a transaction too`
+      throw new OttlaError('INVALID_ARGUMENT', { message, hint: "read with commit: 'manual'" })
+    }
+    const behind = offsetsAfter(records).map((each) => ({ ...each, held: this.#ours(each) }))
+    for (const { held, topic, partition, offset } of behind) {
+      if (offset <= held.handedTo) continue
+      const message = `offset ${offset - 1} of ${topic}-${partition} was not handed out; reading has come to ${held.handedTo}`
+      throw new OttlaError('INVALID_ARGUMENT', { message })
+    }
+    const { claim, state } = this.#membership
+    if (!claim || state !== 'member') return undefined
+    return {
+      claim: { groupId, ...claim },
+      offsets: behind.map(({ held, topic, partition, offset }) => ({
+        ...{ topic, partition, offset, leaderEpoch: held.epochBefore(offset), metadata: this.#metadata(held) },
+      })),
+      noteCommitted: () => {
+        for (const { held, offset } of behind) {
+          held.commitTo = Math.max(held.commitTo, offset)
+          if (held.commitTo === offset) held.committed(offset)
+        }
+      },
+    }
+  }
+
   async #commit(commits: ReadonlyArray<{ partition: AssignedPartition; to: number }>): Promise<void> {
     for (const { partition, to } of commits) partition.commitTo = Math.max(partition.commitTo, to)
     await this.#committer.flush(commits.map(({ partition }) => partition))
@@ -218,11 +251,11 @@ export class ConsumerEngine {
 
   #newCommitter(): Committer {
     const { lanes, groupId, clock, random, options } = this.#parts
-    const { metadata = '', commitEveryMs = 200 } = options
+    const { commitEveryMs = 200 } = options
     return new Committer({
       ...{ session: lanes.main, groupId, clock, random, everyMs: commitEveryMs, membership: this.#membership },
       partitions: () => this.#assignment.partitions,
-      metadata: ({ topic, partition }) => (typeof metadata === 'string' ? metadata : metadata({ topic, partition })),
+      metadata: (partition) => this.#metadata(partition),
       onFailed: (error) => this.#fail(error),
     })
   }
@@ -249,6 +282,11 @@ export class ConsumerEngine {
     const typer = recordTyper({ topic, key, value }, undefined)
     this.#typers.set(topic, typer)
     return typer
+  }
+
+  #metadata({ topic, partition }: AssignedPartition): string {
+    const { metadata = '' } = this.#parts.options
+    return typeof metadata === 'string' ? metadata : metadata({ topic, partition })
   }
 
   #ours(at: TopicPartition): AssignedPartition {

@@ -9,6 +9,7 @@ import type { Lanes } from '../consumer/lanes.ts'
 import { OttlaError } from '../errors.ts'
 import type { Gap, TopicRecord } from '../record.ts'
 import type { Serde } from '../serde.ts'
+import type { MemberOffsets, RecordPosition } from '../transactions/offsets.ts'
 import type { ConsumerEngine } from './consumer-engine.ts'
 import type { ConsumerStatus } from './consumer-status.ts'
 import type { LettersClient } from './dead-letters.ts'
@@ -102,6 +103,12 @@ export class GroupConsumer<K, V> implements AsyncIterable<TopicRecord<K, V>> {
   async commit(record?: TopicPartition & { offset: number }): Promise<void> {
     const running = await this.#running
     await (record ? running?.engine.commitRecord(record) : running?.engine.commit())
+  }
+
+  /** For `sendOffsets` of a transactional producer, which commits what was read together with what it made of it. */
+  offsetsBehind(records: readonly RecordPosition[]): MemberOffsets | undefined {
+    if (!this.#engine) throw new OttlaError('INVALID_ARGUMENT', { message: 'nothing was read by this consumer' })
+    return this.#engine.offsetsBehind(records)
   }
 
   /** Gives nothing more of these partitions (default: all that it has) until they are resumed, or moved. */
