@@ -20,6 +20,10 @@ import { FaultPlan } from './faults.ts'
 import { RelayHost } from './world/relay-host.ts'
 import { World } from './world/world.ts'
 
+const FLEETING_TOPIC = 'fleeting'
+/** The first ones. Who cuts a compacted log is refused; of one that is made anew it would not be known which was cut. */
+const TRIMMED_TOPICS = 2
+
 export interface SimulationResult {
   seed: number
   /** Of the whole trace: two runs of a seed are equal when these are. */
@@ -71,6 +75,7 @@ class Simulation {
   readonly #apps: TransactionalApp[] = []
   readonly #topics: TopicPlan[]
   #isTroubled = true
+  #isRecreating = false
 
   constructor(world: World) {
     this.#world = world
@@ -96,6 +101,7 @@ class Simulation {
       { name: 'rolling', partitions: dice.whole(1, 2), configs: { ...retained, ...someSegments } },
       { name: COMPACTED_TOPIC, partitions: dice.whole(1, 2), configs: { ...kept, ...compacted, ...someSegments } },
     ]
+    if (dice.chance(0.3)) this.#topics.push({ name: FLEETING_TOPIC, partitions: dice.whole(1, 2), configs: kept })
     this.#admin = new KafkaAdmin(this.#client('admin'))
     const names = this.#topics.map(({ name }) => name)
     for (let index = 0; index < dice.whole(1, 3); index++) {
@@ -193,17 +199,32 @@ class Simulation {
         if (producer.waiting < 50) this.#go(() => producer.send())
       }
       if (dice.chance(0.02)) {
-        const { name, partitions } = dice.pick(this.#topics.filter((topic) => topic.name !== COMPACTED_TOPIC))
+        const { name, partitions } = dice.pick(this.#topics.slice(0, TRIMMED_TOPICS))
         const partition = dice.below(partitions)
         const share = dice.next()
         this.#go(() => this.#admin.trim(name, partition, share))
       }
+      if (dice.chance(0.01)) this.#recreate()
       this.#world.scheduler.after(dice.chance(0.3) ? dice.next() : dice.skewed(50, 2_000), act)
     }
     act()
   }
 
+  /** Deletes the topic that does not last, and makes it anew. */
+  #recreate(): void {
+    const topic = this.#topics.find(({ name }) => name === FLEETING_TOPIC)
+    if (!topic || this.#isRecreating) return
+    this.#isRecreating = true
+    this.#go(async () => {
+      await this.#admin.delete(topic.name)
+      await this.#admin.create(topic)
+      this.#world.probes.reached('topic made anew')
+      this.#isRecreating = false
+    })
+  }
+
   async #catchUp(): Promise<void> {
+    await this.#until('topics are what they should be', () => !this.#isRecreating, CATCH_UP_MS)
     await this.#until('everything sent is acknowledged', () => this.#isDrained(), CATCH_UP_MS)
     for (const { name } of this.#topics) {
       const ends = await this.#ends(name)

@@ -67,7 +67,9 @@ async function ask(client: KafkaClient, wire: KafkaWire, positions: FetchPositio
     topics: [{ ...(usesId ? { topicId } : { topic: name }), partitions }],
   }
   const { responses } = await wire.call(fetch, body, { version, extraMs: maxWaitMs })
-  return responses.flatMap((response) => response.partitions)
+  // Without ids it is not known which topic of that name answered.
+  const knownId = usesId ? topicId : undefined
+  return responses.flatMap((response) => response.partitions.map((each) => ({ ...each, topicId: knownId })))
 }
 
 function take(client: KafkaClient, position: FetchPosition, answer: FetchedPartition, options: FetchOptions): void {
@@ -88,7 +90,7 @@ function take(client: KafkaClient, position: FetchPosition, answer: FetchedParti
   const { topic, partition, jump } = position
   client.recorder.note<Read>({
     ...{ op: 'read', process: client.process.name, reader: options.reader, isolation: options.isolation },
-    ...{ topic: topic.name, topicId: topic.topicId, partition, from, next, records },
+    ...{ topic: topic.name, topicId: answer.topicId, partition, from, next, records },
     ...(jump && { jump }),
     ...(options.group && { group: options.group }),
   })

@@ -135,6 +135,7 @@ export class GroupMember extends KafkaClient {
       check(await this.#heartbeat(wire))
       if (this.#positions.length === 0) {
         await this.process.sleep(HEARTBEAT_MS)
+        await this.#lookForTopic()
         continue
       }
       const reader = `${name}/${this.#generation}`
@@ -148,6 +149,12 @@ export class GroupMember extends KafkaClient {
       if (!(await fetchOnce(this, wire, this.#positions, options))) throw new Rejoin(ErrorCode.REBALANCE_IN_PROGRESS)
       for (const position of this.#positions) await this.#commit(wire, position)
     }
+  }
+
+  /** As consumers do: who joined while there was no such topic joins again when there is. */
+  async #lookForTopic(): Promise<void> {
+    const found = await this.describe(this.#options.topic)
+    if (found?.partitions !== this.#view?.partitions) throw new Rejoin(ErrorCode.REBALANCE_IN_PROGRESS)
   }
 
   async #heartbeat(wire: KafkaWire): Promise<number> {
