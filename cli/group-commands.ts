@@ -17,7 +17,7 @@ const topicFlag: Flag = {
 export const groupCommands: readonly Command[] = [
   {
     name: 'group list',
-    summary: 'List consumer groups and their states.',
+    summary: 'List groups of consumers and share groups, and their states.',
     positionals: [],
     flags: [
       ...connectionFlags,
@@ -86,6 +86,7 @@ export const groupCommands: readonly Command[] = [
   {
     name: 'group delete-offsets',
     summary: 'Forget what a group has committed in a topic.',
+    detail: 'A share group forgets whole topics, and begins there anew.',
     positionals: [{ name: 'GROUP' }],
     flags: [...connectionFlags, topicFlag],
     examples: ['ottla group delete-offsets billing --topic orders', 'ottla group delete-offsets billing -t orders:3'],

@@ -12,6 +12,7 @@ import {
   textFlag,
   UsageError,
 } from './command.ts'
+import { isShareGroup } from './group.ts'
 import { table } from './output.ts'
 import { withRelay } from './relay-connection.ts'
 import { partitionsNamed } from './topic-selection.ts'
@@ -27,7 +28,10 @@ export async function resetOffsets(invocation: Invocation): Promise<number> {
   const to = targetOf(invocation)
   const outcomes = await withRelay(invocation, async ({ admin }) => {
     const partitions = await partitionsNamed(admin, named)
-    return admin.resetConsumerGroupOffsets(group, { to, partitions, dryRun }).settled()
+    const options = { to, partitions, dryRun }
+    return (await isShareGroup(admin, group))
+      ? admin.resetShareGroupOffsets(group, options).settled()
+      : admin.resetConsumerGroupOffsets(group, options).settled()
   })
   const done = outcomes.flatMap(({ value }) => (value ? [value] : []))
   if (switchFlag(invocation, 'export')) {

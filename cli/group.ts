@@ -1,6 +1,6 @@
 /** `ottla group …`: who reads what, how far, and putting an end to it. Moving a group is in group-reset.ts. */
 
-import type { GroupDescription, GroupLag, GroupMember, MemberToRemove, Outcome } from '../client/node.ts'
+import type { Admin, GroupDescription, GroupLag, GroupMember, MemberToRemove, Outcome } from '../client/node.ts'
 import { EXIT_FAILURE, EXIT_OK, type Invocation, listFlag, switchFlag, UsageError } from './command.ts'
 import { table } from './output.ts'
 import { withRelay } from './relay-connection.ts'
@@ -9,10 +9,9 @@ import { partitionsNamed } from './topic-selection.ts'
 export async function listGroups(invocation: Invocation): Promise<number> {
   const { output, json } = invocation
   const states = listFlag(invocation, 'state')
-  const all = await withRelay(invocation, ({ admin }) =>
-    switchFlag(invocation, 'all') ? admin.listGroups({ states }) : admin.listConsumerGroups({ states }),
-  )
-  const groups = [...all].sort((a, b) => (a.groupId < b.groupId ? -1 : 1))
+  const all = await withRelay(invocation, ({ admin }) => admin.listGroups({ states }))
+  const isShown = switchFlag(invocation, 'all') ? () => true : isOfReaders
+  const groups = all.filter(isShown).sort((a, b) => (a.groupId < b.groupId ? -1 : 1))
   if (json) await output.json(groups)
   else if (groups.length === 0) output.note('No groups.')
   else {
@@ -20,6 +19,15 @@ export async function listGroups(invocation: Invocation): Promise<number> {
     await output.write(table(['GROUP', 'STATE', 'TYPE', 'PROTOCOL'], rows))
   }
   return EXIT_OK
+}
+
+/** Consumers and sharers; not Kafka Connect's and the like. A group that only has commits is one of consumers. */
+const isOfReaders = ({ type, protocolType }: { type: string; protocolType: string }) =>
+  type === 'share' || protocolType === 'consumer' || protocolType === ''
+
+/** Its offsets are of another kind than those of consumers. */
+export async function isShareGroup(admin: Admin, group: string): Promise<boolean> {
+  return (await admin.listShareGroups()).some(({ groupId }) => groupId === group)
 }
 
 export async function describeGroups(invocation: Invocation): Promise<number> {
@@ -65,11 +73,30 @@ export async function deleteOffsets(invocation: Invocation): Promise<number> {
   const named = listFlag(invocation, 'topic')
   if (named.length === 0) throw new UsageError('--topic is missing')
   const outcomes = await withRelay(invocation, async ({ admin }) => {
+    if (await isShareGroup(admin, group)) return forgetTopics(admin, group, named)
     const partitions = await partitionsNamed(admin, named)
     return admin.deleteConsumerGroupOffsets(group, partitions).settled()
   })
-  const said = ({ topic, partition }: { topic: string; partition: number }) => `Forgot ${topic}-${partition}.`
+  const said = ({ topic, partition }: ForgottenPlace) =>
+    `Forgot ${partition === undefined ? topic : `${topic}-${partition}`}.`
   return reportEach(invocation, outcomes, (at) => ({ group, ...at }), said)
+}
+
+interface ForgottenPlace {
+  topic: string
+  partition?: number
+}
+
+/** A share group forgets whole topics. */
+async function forgetTopics(
+  admin: Admin,
+  group: string,
+  topics: readonly string[],
+): Promise<Array<Outcome<ForgottenPlace, unknown>>> {
+  const single = topics.find((topic) => topic.includes(':'))
+  if (single !== undefined) throw new UsageError(`--topic ${single}: a share group forgets whole topics`)
+  const outcomes = await admin.deleteShareGroupOffsets(group, topics).settled()
+  return outcomes.map((outcome) => ({ ...outcome, entry: { topic: outcome.entry } }))
 }
 
 export async function removeMembers(invocation: Invocation): Promise<number> {
@@ -94,7 +121,19 @@ export async function removeMembers(invocation: Invocation): Promise<number> {
 }
 
 function described(invocation: Invocation, names: readonly string[]): Promise<GroupDescription[]> {
-  return withRelay(invocation, ({ admin }) => admin.describeConsumerGroups(names, { lag: true }))
+  return withRelay(invocation, async ({ admin }) => {
+    const sharers = new Set((await admin.listShareGroups()).map(({ groupId }) => groupId))
+    const others = names.filter((name) => !sharers.has(name))
+    const found = await Promise.all([
+      admin.describeConsumerGroups(others, { lag: true }),
+      admin.describeShareGroups(
+        [...new Set(names)].filter((name) => sharers.has(name)),
+        { lag: true },
+      ),
+    ])
+    const byName = new Map(found.flat().map((group) => [group.groupId, group]))
+    return names.flatMap((name) => byName.get(name) ?? [])
+  })
 }
 
 function describe(group: GroupDescription): string {
@@ -104,11 +143,12 @@ function describe(group: GroupDescription): string {
   return `${head}${who}${lag.length > 0 ? `\n${lagTable(lag, members)}` : ''}`
 }
 
-function memberTable({ members, lag = [] }: GroupDescription): string {
+function memberTable({ type, members, lag = [] }: GroupDescription): string {
   const rows = members.map(({ memberId, instanceId, clientId, host, assignment }) => {
     const behind = lag.filter((each) => each.memberId === memberId).reduce((sum, each) => sum + (each.lag ?? 0), 0)
     const reads = assignment.map(({ topic, partition }) => `${topic}-${partition}`).join(' ')
-    return [memberId, instanceId ?? '-', clientId, host, behind, reads || '-']
+    // Partitions that several members read are behind for none of them.
+    return [memberId, instanceId ?? '-', clientId, host, type === 'share' ? '-' : behind, reads || '-']
   })
   return table(['MEMBER', 'INSTANCE', 'CLIENT', 'HOST', 'LAG', 'READS'], rows)
 }

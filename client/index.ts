@@ -58,6 +58,7 @@ export type {
 } from './admin/records.ts'
 export type { ElectionType, OngoingReassignment, Reassignment } from './admin/replicas.ts'
 export type { ResetOffset, ResetOffsetsOptions, ResetTarget } from './admin/reset-offsets.ts'
+export type { ShareGroupOffsets, ShareOffset } from './admin/share-groups.ts'
 export type { TopicPartition } from './admin/topic-partitions.ts'
 export type {
   ChangeOptions,

@@ -24,6 +24,12 @@ import {
   listPartitionReassignments,
 } from '../protocol/messages/replicas.ts'
 import { alterUserScramCredentials, describeUserScramCredentials } from '../protocol/messages/scram.ts'
+import { shareGroupDescribe } from '../protocol/messages/share-groups.ts'
+import {
+  alterShareGroupOffsets,
+  deleteShareGroupOffsets,
+  describeShareGroupOffsets,
+} from '../protocol/messages/share-offsets.ts'
 import { createPartitions, createTopics, deleteTopics } from '../protocol/messages/topics.ts'
 import { describeTransactions, listTransactions } from '../protocol/messages/transaction-admin.ts'
 import { writeTxnMarkers } from '../protocol/messages/transactions.ts'
@@ -38,6 +44,7 @@ export const RELAY_APIS = {
   AlterClientQuotas: alterClientQuotas,
   AlterConfigs: alterConfigs,
   AlterPartitionReassignments: alterPartitionReassignments,
+  AlterShareGroupOffsets: alterShareGroupOffsets,
   AlterUserScramCredentials: alterUserScramCredentials,
   ApiVersions: apiVersions,
   CloseBackup: closeBackup,
@@ -48,6 +55,7 @@ export const RELAY_APIS = {
   DeleteAcls: deleteAcls,
   DeleteGroups: deleteGroups,
   DeleteRecords: deleteRecords,
+  DeleteShareGroupOffsets: deleteShareGroupOffsets,
   DeleteTopics: deleteTopics,
   DescribeAcls: describeAcls,
   DescribeClientQuotas: describeClientQuotas,
@@ -57,6 +65,7 @@ export const RELAY_APIS = {
   DescribeLogDirs: describeLogDirs,
   DescribeProducers: describeProducers,
   DescribeQuorum: describeQuorum,
+  DescribeShareGroupOffsets: describeShareGroupOffsets,
   DescribeTransactions: describeTransactions,
   DescribeUserScramCredentials: describeUserScramCredentials,
   ElectLeaders: electLeaders,
@@ -78,6 +87,7 @@ export const RELAY_APIS = {
   OpenBackup: openBackup,
   ReadBackup: readBackup,
   OffsetForLeaderEpoch: offsetForLeaderEpoch,
+  ShareGroupDescribe: shareGroupDescribe,
   WriteTxnMarkers: writeTxnMarkers,
 } as const satisfies Record<string, AnyApi>
 

@@ -172,7 +172,9 @@ function consumerDescription(group: Answer<'ConsumerGroupDescribe'>['groups'][nu
   }
 }
 
-function partitionsOf(topics: ReadonlyArray<{ topicName: string; partitions: readonly number[] }>): TopicPartition[] {
+export function partitionsOf(
+  topics: ReadonlyArray<{ topicName: string; partitions: readonly number[] }>,
+): TopicPartition[] {
   return topics.flatMap(({ topicName: topic, partitions }) => partitions.map((partition) => ({ topic, partition })))
 }
 
@@ -196,7 +198,7 @@ function classicDescription(group: Answer<'DescribeGroups'>['groups'][number]): 
 }
 
 /** Brokers put Java's slash in front of an address. */
-const hostOf = (clientHost: string) => clientHost.replace(/^\//, '')
+export const hostOf = (clientHost: string) => clientHost.replace(/^\//, '')
 
 const assignedBy = (bytes: Uint8Array): TopicPartition[] =>
   readable(bytes, (value) =>

@@ -15,17 +15,26 @@ import { describeProducers } from './producers.ts'
 import { alterClientQuotas, describeClientQuotas } from './quotas.ts'
 import { deleteRecords, listOffsets } from './records.ts'
 import { alterPartitionReassignments, electLeaders, listPartitionReassignments } from './replicas.ts'
-import { resetConsumerGroupOffsets } from './reset-offsets.ts'
+import { resetConsumerGroupOffsets, resetShareGroupOffsets } from './reset-offsets.ts'
+import {
+  alterShareGroupOffsets,
+  deleteShareGroupOffsets,
+  deleteShareGroups,
+  describeShareGroups,
+  listShareGroupOffsets,
+  listShareGroups,
+} from './share-groups.ts'
 import { createPartitions, createTopics, deleteTopics, describeTopics, listTopics } from './topics.ts'
 import { abortTransaction, describeTransactions, fenceProducers, listTransactions } from './transactions.ts'
 
-/** By the names of Kafka's AdminClient; `resetConsumerGroupOffsets` and backups are ours. */
+/** By the names of Kafka's AdminClient; `listShareGroups`, `reset…Offsets` and backups are ours. */
 export const calls = {
   abortTransaction,
   alterClientQuotas,
   alterConfigs,
   alterConsumerGroupOffsets,
   alterPartitionReassignments,
+  alterShareGroupOffsets,
   alterUserScramCredentials,
   closeBackup,
   createAcls,
@@ -35,6 +44,8 @@ export const calls = {
   deleteConsumerGroupOffsets,
   deleteConsumerGroups,
   deleteRecords,
+  deleteShareGroupOffsets,
+  deleteShareGroups,
   deleteTopics,
   describeAcls,
   describeClientQuotas,
@@ -46,6 +57,7 @@ export const calls = {
   describeMetadataQuorum,
   describeProducers,
   describeReplicaLogDirs,
+  describeShareGroups,
   describeTopics,
   describeTransactions,
   describeUserScramCredentials,
@@ -58,12 +70,15 @@ export const calls = {
   listGroups,
   listOffsets,
   listPartitionReassignments,
+  listShareGroupOffsets,
+  listShareGroups,
   listTopics,
   listTransactions,
   openBackup,
   readBackup,
   removeMembersFromConsumerGroup,
   resetConsumerGroupOffsets,
+  resetShareGroupOffsets,
 }
 
 export type AdminCalls = typeof calls

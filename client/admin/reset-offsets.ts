@@ -11,6 +11,7 @@ import { commitOffsets, committedOffsets, type NewOffset } from './group-offsets
 import { membersOf } from './groups.ts'
 import { listEnds } from './log-ends.ts'
 import { adminFailure, type Outcome, type PerEntry, perEntry } from './outcomes.ts'
+import { setShareOffsets, shareOffsets } from './share-groups.ts'
 import { keyOf, type TopicPartition } from './topic-partitions.ts'
 
 export type ResetTarget =
@@ -51,17 +52,46 @@ export function resetConsumerGroupOffsets(
   group: string,
   options: ResetOffsetsOptions,
 ): PerEntry<TopicPartition, ResetOffset> {
-  return perEntry(reset(driver.run(options), group, options))
+  return perEntry(reset(driver.run(options), group, options, OF_CONSUMERS))
+}
+
+/** The same for a share group; what became of its records in these partitions is forgotten. */
+export function resetShareGroupOffsets(
+  driver: AdminDriver,
+  group: string,
+  options: ResetOffsetsOptions,
+): PerEntry<TopicPartition, ResetOffset> {
+  return perEntry(reset(driver.run(options), group, options, OF_SHARERS))
+}
+
+/** Where a group of some kind is, and how it is set elsewhere. */
+interface Place {
+  now(run: AdminRun, group: string): Promise<NewOffset[]>
+  set(run: AdminRun, group: string, offsets: readonly NewOffset[]): PerEntry<NewOffset, NewOffset>
+}
+
+const OF_CONSUMERS: Place = {
+  now: async (run, group) => (await committedOffsets(run, [group], false))[0]?.offsets ?? [],
+  set: commitOffsets,
+}
+
+const OF_SHARERS: Place = {
+  async now(run, group) {
+    const [{ offsets } = { offsets: [] }] = await shareOffsets(run, [group])
+    return offsets.map(({ topic, partition, startOffset: offset }) => ({ topic, partition, offset }))
+  },
+  set: setShareOffsets,
 }
 
 async function reset(
   run: AdminRun,
   group: string,
   options: ResetOffsetsOptions,
+  place: Place,
 ): Promise<Array<Outcome<TopicPartition, ResetOffset>>> {
   if (!options.dryRun && (await membersOf(run, group)).length > 0)
     throw adminFailure(NON_EMPTY_GROUP, `resetting the offsets of group ${group}`)
-  const [{ offsets: commits } = { offsets: [] }] = await committedOffsets(run, [group], false)
+  const commits = await place.now(run, group)
   const committed = new Map(commits.map((each) => [keyOf(each), each.offset]))
   const partitions = await partitionsOf(run, options, commits)
   const wanted = await wantedOffsets(run, partitions, options.to, committed)
@@ -74,19 +104,20 @@ async function reset(
     const to = Math.min(Math.max(offset, start), end)
     return { entry: at, value: { ...at, from: committed.get(key) ?? null, to } }
   })
-  return options.dryRun ? planned : commit(run, group, planned)
+  return options.dryRun ? planned : set(run, group, planned, place)
 }
 
-async function commit(
+async function set(
   run: AdminRun,
   group: string,
   planned: ReadonlyArray<Outcome<TopicPartition, ResetOffset>>,
+  place: Place,
 ): Promise<Array<Outcome<TopicPartition, ResetOffset>>> {
   const offsets = planned.flatMap(({ value }) => {
     return value ? [{ topic: value.topic, partition: value.partition, offset: value.to }] : []
   })
   const failed = new Map<string, OttlaError>()
-  for (const { entry, error } of await commitOffsets(run, group, offsets).settled()) {
+  for (const { entry, error } of await place.set(run, group, offsets).settled()) {
     if (error) failed.set(keyOf(entry), error)
   }
   return planned.map((outcome) => {

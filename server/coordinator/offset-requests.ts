@@ -179,6 +179,7 @@ export class OffsetRequests {
    */
   async deleteOffsets(groupId: string, asked: ReadonlyArray<TopicPartition & { name: string }>): Promise<number[]> {
     const { machine, offsets } = this.#existing(groupId)
+    if (machine.type === 'share') throw new KafkaError('GROUP_ID_NOT_FOUND', `${groupId} is a share group`)
     const { isEmpty, protocolType } = machine
     if (!isEmpty && protocolType !== 'consumer')
       throw new KafkaError('NON_EMPTY_GROUP', `${groupId} has members that are no consumers`)

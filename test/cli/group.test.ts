@@ -5,7 +5,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parseDuration, parseOffsets } from '../../cli/group-reset.ts'
 import { parseTopicSelection } from '../../cli/topic-selection.ts'
 import { connect, type Ottla } from '../../client/node.ts'
+import { configureGroup, ShareMember } from '../server/groups/share/share-member.ts'
 import { endAll, type RelayProcess, runOttla, startRelay, temporaryFolder } from '../support/ottla-process.ts'
+import { RelayClient } from '../support/relay-client.ts'
 
 let relay: RelayProcess
 let ottla: Ottla
@@ -37,6 +39,18 @@ afterAll(async () => {
   await endAll()
 })
 
+/** A share group with a member that has worked on two records. */
+async function sharers() {
+  const client = await RelayClient.open(relay.url)
+  await configureGroup(client, 'sharers', { 'share.auto.offset.reset': 'earliest' })
+  const member = new ShareMember(client, 'worker', 'sharers')
+  await member.join('orders')
+  const topicId = await client.topicId('orders')
+  await member.accept(topicId, (await member.fetch(topicId)).slice(0, 2))
+  await member.closeSession()
+  return { client, member }
+}
+
 describe('[CLI-12] groups are listed, described, moved and deleted', () => {
   test('list, describe, offsets', async () => {
     expect(await json('group', 'list')).toMatchObject([{ groupId: 'billing', state: 'Empty', type: 'classic' }])
@@ -50,6 +64,27 @@ describe('[CLI-12] groups are listed, described, moved and deleted', () => {
     ])
     const missing = await run('group', 'describe', 'nobody')
     expect(missing).toMatchObject({ code: 1, stderr: expect.stringContaining('describing group nobody failed') })
+  })
+
+  test('[SHR-16] share groups beside the others', async () => {
+    const { client, member } = await sharers()
+    expect(await json('group', 'list')).toMatchObject([{ groupId: 'billing' }, { groupId: 'sharers', type: 'share' }])
+    const { stdout } = await runTcp('group', 'describe', 'billing', 'sharers')
+    expect(stdout).toMatch(/Group billing: Empty[\s\S]*Group sharers: Stable, share, assigned by simple\n\nMEMBER/)
+    expect(stdout).toMatch(/worker +- +test +127\.0\.0\.1 +- +orders-0 orders-1\n/)
+    expect(await json('group', 'offsets', 'sharers')).toMatchObject([
+      { partition: 0, committed: 2, end: 5, lag: 3 },
+      { partition: 1, committed: 0, end: 5, lag: 5 },
+    ])
+    const toEarliest = ['group', 'reset-offsets', 'sharers', '--to-earliest', '--execute']
+    expect(await run(...toEarliest)).toMatchObject({ code: 1, stderr: expect.stringContaining('sharers has members') })
+    await member.leave()
+    expect((await run(...toEarliest)).stdout).toMatch(/orders +0 +2 +0\norders +1 +0 +0\n/)
+    const single = await run('group', 'delete-offsets', 'sharers', '--topic', 'orders:0')
+    expect(single).toMatchObject({ code: 2, stderr: expect.stringContaining('a share group forgets whole topics') })
+    expect((await run('group', 'delete-offsets', 'sharers', '--topic', 'orders')).stdout).toBe('Forgot orders.\n')
+    expect((await run('group', 'delete', 'sharers')).stdout).toBe('Deleted sharers.\n')
+    client.socket.close()
   })
 
   test('reset-offsets shows, and does it with --execute; an export is read again', async () => {

@@ -11,17 +11,11 @@ import type { GroupRecord } from '../group-records.ts'
 import type { GroupStore } from '../group-store.ts'
 import type { HeldGroup } from '../held-group.ts'
 import type { TopicPartition } from '../offsets.ts'
-import {
-  type Acknowledgement,
-  type Acquired,
-  checkAcknowledgements,
-  type ShareLimits,
-  SharePartition,
-  type Span,
-  type Wish,
-} from './share-partition.ts'
+import { type Acknowledgement, checkAcknowledgements } from './acknowledgements.ts'
+import { SharePartition, type Span } from './share-partition.ts'
 import type { HeldShare } from './share-partitions.ts'
 import { type SharedLog, startOffset } from './share-start.ts'
+import type { Acquired, ShareLimits, Wish } from './taking.ts'
 
 /** In all groups together. */
 export const SHARE_PARTITIONS_MAX = 200_000

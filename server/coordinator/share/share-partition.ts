@@ -10,7 +10,9 @@
  */
 import { KafkaError } from '../../../protocol/errors.ts'
 import { AcknowledgeType } from '../../../protocol/messages/share-fetch.ts'
+import { type Acknowledgement, evenPiecesOf } from './acknowledgements.ts'
 import { type Run, type RunState, Runs, UNTOUCHED } from './runs.ts'
+import { type Acquired, type ShareLimits, Taking, type Wish } from './taking.ts'
 
 /** What a slice of the log holds at these offsets. */
 export interface Span {
@@ -18,34 +20,6 @@ export interface Span {
   readonly last: number
   /** Not a control batch, not an emptied one, not aborted. */
   readonly hasRecords: boolean
-}
-
-export interface Wish {
-  readonly memberId: string
-  readonly recordsMax: number
-  /** No more than `recordsMax`, even if a batch must be cut. */
-  readonly isStrict: boolean
-  /** Neighbours are told as one up to this size. */
-  readonly batchSize: number
-  readonly lockedUntil: number
-}
-
-export interface ShareLimits {
-  /** Offsets in hand that are not settled. */
-  readonly recordLocksMax: number
-  readonly deliveriesMax: number
-}
-
-export interface Acquired {
-  first: number
-  last: number
-  deliveryCount: number
-}
-
-export interface Acknowledgement {
-  readonly firstOffset: number
-  readonly lastOffset: number
-  readonly acknowledgeTypes: readonly number[]
 }
 
 /** `[first, last, state, times delivered]` */
@@ -255,63 +229,6 @@ export class SharePartition {
   }
 }
 
-/** How much of what is available one request takes. */
-class Taking {
-  readonly acquired: Acquired[] = []
-  readonly #wish: Wish
-  readonly #limits: ShareLimits
-  #recordsLeft: number
-  /** For offsets that were never in hand. */
-  #locksLeft: number
-  #isDone = false
-
-  constructor(wish: Wish, limits: ShareLimits, openCount: number) {
-    this.#wish = wish
-    this.#limits = limits
-    this.#recordsLeft = wish.recordsMax
-    this.#locksLeft = Math.max(0, limits.recordLocksMax - openCount)
-  }
-
-  get isDone(): boolean {
-    return this.#isDone
-  }
-
-  /**
-   * On its last delivery a record comes alone: if it is what makes consumers fail, it takes no others with it.
-   */
-  countOf({ first, last, deliveryCount }: Run, isNew: boolean): number {
-    const { deliveriesMax } = this.#limits
-    const isLast = deliveryCount > 0 && deliveryCount + 1 >= deliveriesMax
-    if (isLast && this.acquired.length > 0) return this.#stop()
-    const count = Math.min(
-      isLast ? 1 : last - first + 1,
-      this.#wish.isStrict ? this.#recordsLeft : Number.POSITIVE_INFINITY,
-      isNew ? this.#locksLeft : Number.POSITIVE_INFINITY,
-    )
-    if (isNew) this.#locksLeft -= count
-    if (isLast || count < last - first + 1) this.#isDone = true
-    return count
-  }
-
-  take({ first, deliveryCount }: Run, count: number): void {
-    this.#recordsLeft -= count
-    const last = first + count - 1
-    const before = this.acquired.at(-1)
-    const isNext = before?.last === first - 1 && before.deliveryCount === deliveryCount + 1
-    if (isNext && last - before.first < this.#wish.batchSize) before.last = last
-    else this.acquired.push({ first, last, deliveryCount: deliveryCount + 1 })
-  }
-
-  endOfSpan(): void {
-    if (this.#recordsLeft <= 0) this.#isDone = true
-  }
-
-  #stop(): 0 {
-    this.#isDone = true
-    return 0
-  }
-}
-
 const stored = ({ first, last, state, deliveryCount }: Run): StoredRun => [
   ...([first, last, STATE_CODES[state]] as const),
   deliveryCount,
@@ -321,36 +238,3 @@ function stateOf(code: number): RunState {
   if (code === STATE_CODES.available) return 'available'
   return code === STATE_CODES.acknowledged ? 'acknowledged' : 'archived'
 }
-
-/** Runs of offsets for which the same is said. */
-function* evenPiecesOf({ firstOffset, lastOffset, acknowledgeTypes }: Acknowledgement) {
-  if (acknowledgeTypes.length === 1) {
-    yield { first: firstOffset, last: lastOffset, type: acknowledgeTypes[0]! }
-    return
-  }
-  for (let from = 0; from < acknowledgeTypes.length; ) {
-    const type = acknowledgeTypes[from]!
-    let to = from
-    while (to + 1 < acknowledgeTypes.length && acknowledgeTypes[to + 1] === type) to++
-    yield { first: firstOffset + from, last: firstOffset + to, type }
-    from = to + 1
-  }
-}
-
-/** Throws KafkaError INVALID_REQUEST unless the batches are in order, and say one thing for all offsets or one for each. */
-export function checkAcknowledgements(batches: readonly Acknowledgement[], mayRenew: boolean): void {
-  let next = 0
-  for (const { firstOffset, lastOffset, acknowledgeTypes } of batches) {
-    const { length } = acknowledgeTypes
-    if (firstOffset < next || lastOffset < firstOffset) throw invalid('acknowledged offsets are not in order')
-    if (length !== 1 && length !== lastOffset - firstOffset + 1)
-      throw invalid(`${length} acknowledgements for ${lastOffset - firstOffset + 1} offsets`)
-    for (const type of acknowledgeTypes) {
-      if (type < AcknowledgeType.gap || type > AcknowledgeType.renew) throw invalid(`${type} is no acknowledgement`)
-      if (type === AcknowledgeType.renew && !mayRenew) throw invalid('this request or this group has no renewals')
-    }
-    next = lastOffset + 1
-  }
-}
-
-const invalid = (message: string) => new KafkaError('INVALID_REQUEST', message)

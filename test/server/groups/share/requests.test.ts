@@ -16,6 +16,7 @@ import {
 } from '../../../../protocol/messages/share-offsets.ts'
 import { deleteTopics } from '../../../../protocol/messages/topics.ts'
 import { apiVersions } from '../../../../protocol/messages/versions.ts'
+import type { Authorizer } from '../../../../server/authorizer.ts'
 import { eventually } from '../../../support/eventually.ts'
 import { startRelay } from '../../../support/relay.ts'
 import { RelayClient } from '../../../support/relay-client.ts'
@@ -391,6 +392,43 @@ test('[SHR-14] what retention takes away is out of hand, and a topic made anew i
   await a.beat()
   const forgottenTopicsData = [{ topicId, partitions: [0] }]
   expect(await a.fetch(again, { forgottenTopicsData })).toMatchObject([{ offset: 0, value: 'anew' }])
+})
+
+describe('[SHR-17] who may not use a group or a topic learns nothing of it, and takes nothing', () => {
+  const denies = (type: string, name: string): Authorizer => ({
+    allows: (_principal, _operation, resource) =>
+      !(resource.type === type && 'name' in resource && resource.name === name),
+  })
+
+  test('a group', async () => {
+    const { client } = await open({ authorizer: denies('group', 'secret') })
+    await client.createTopic('t')
+    const groupId = 'secret'
+    const topics = [{ topicName: 't', partitions: [{ partitionIndex: 0, startOffset: 0 }] }]
+    const codes = [
+      (await new ShareMember(client, 'a', groupId).beat(['t'])).errorCode,
+      (await new ShareMember(client, 'a', groupId).fetchRaw([])).errorCode,
+      (await client.call(shareAcknowledge, { groupId, memberId: 'a', shareSessionEpoch: 1, topics: [] })).errorCode,
+      (await client.call(shareGroupDescribe, { groupIds: [groupId] })).groups[0]!.errorCode,
+      (await client.call(describeShareGroupOffsets, { groups: [{ groupId, topics: null }] })).groups[0]!.errorCode,
+      (await client.call(alterShareGroupOffsets, { groupId, topics })).errorCode,
+      (await client.call(deleteShareGroupOffsets, { groupId, topics: [{ topicName: 't' }] })).errorCode,
+    ]
+    expect(codes).toEqual(codes.map(() => ErrorCode.GROUP_AUTHORIZATION_FAILED))
+  })
+
+  test('a topic', async () => {
+    const { relay, client, connect } = await open({ authorizer: denies('topic', 'secret') })
+    await client.createTopic('t')
+    const secret = await relay.engine.createTopic({ name: 'secret', partitionCount: 1, configs: {} })
+    const member = new ShareMember(await connect(), 'a')
+    expect((await member.beat(['secret'])).errorCode).toBe(ErrorCode.TOPIC_AUTHORIZATION_FAILED)
+    await member.join('t')
+    const partitions = [{ partitionIndex: 0, acknowledgementBatches: [] }]
+    const { responses } = await member.fetchRaw([{ topicId: secret.id, partitions }])
+    expect(responses).toMatchObject([{ partitions: [{ errorCode: ErrorCode.TOPIC_AUTHORIZATION_FAILED }] }])
+    expect((await member.fetchRaw([])).responses).toEqual([])
+  })
 })
 
 describe('what clients look for', () => {

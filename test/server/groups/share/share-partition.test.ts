@@ -3,12 +3,9 @@ import { describe, expect, test } from 'vitest'
 import { ErrorCode, type KafkaError } from '../../../../protocol/errors.ts'
 import { type Random, randomBelow, seededRandom } from '../../../../protocol/lib/random.ts'
 import { AcknowledgeType } from '../../../../protocol/messages/share-fetch.ts'
-import {
-  checkAcknowledgements,
-  SharePartition,
-  type Span,
-  type Wish,
-} from '../../../../server/coordinator/share/share-partition.ts'
+import { checkAcknowledgements } from '../../../../server/coordinator/share/acknowledgements.ts'
+import { SharePartition, type Span } from '../../../../server/coordinator/share/share-partition.ts'
+import type { Wish } from '../../../../server/coordinator/share/taking.ts'
 
 const LIMITS = { recordLocksMax: 100, deliveriesMax: 3 }
 const { accept, release, reject, renew, gap } = AcknowledgeType
