@@ -106,9 +106,16 @@ export class CoordinatorModel {
     }
   }
 
-  /** Offsets that nobody has committed for a long time. */
-  forgetOffsets(): void {
-    this.#committed.clear()
+  /** Offsets that nobody has committed for a long time, or those of a topic that went. */
+  forgetOffsets(topic?: string): void {
+    for (const key of this.#committed.keys()) {
+      if (topic === undefined || key.split('/').at(-2) === topic) this.#committed.delete(key)
+    }
+  }
+
+  /** Ids that nobody has used for a long time. */
+  forgetIds(): void {
+    this.#states.clear()
   }
 
   #opened(state: TransactionalState) {

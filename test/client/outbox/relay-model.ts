@@ -54,6 +54,12 @@ export class RelayModel {
     return topic
   }
 
+  /** Under another id; a group's offsets for the old one go with it. */
+  recreateTopic(name: string, partitionCount: number): void {
+    this.createTopic(name, partitionCount)
+    this.coordinator.forgetOffsets(name)
+  }
+
   values(name: string): string[][] {
     return this.topics.get(name)!.partitions.map(({ values }) => values)
   }
@@ -246,6 +252,11 @@ export class ModelSession implements Session {
   constructor(relay: RelayModel) {
     this.#relay = relay
     this.metadata = directoryOf(relay, () => this.state.phase === 'live')
+  }
+
+  /** The name of what is delivered next. */
+  get nextRequest(): string | undefined {
+    return this.#requests[0]?.apiName
   }
 
   get requestsWaiting(): number {
