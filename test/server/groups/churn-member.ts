@@ -4,16 +4,12 @@
  * to sleep, or a long collection of garbage) and go on as if nothing had happened, or die.
  */
 import { ErrorCode } from '../../../protocol/errors.ts'
-import type { HandClock, Timer } from '../../../protocol/lib/clock.ts'
+import type { HandClock } from '../../../protocol/lib/clock.ts'
 import type { JoinReply } from '../../../server/coordinator/group-state.ts'
 import type { GroupCoordinator } from '../../../server/coordinator/runtime.ts'
+import { ChurningMember, GROUP, HEARTBEAT_MS, PARTITIONS, SESSION_MS } from './churn.ts'
 import { joinRequest, offsetOf } from './coordinator-fixture.ts'
 import { bytes, text } from './group-driver.ts'
-
-export const GROUP = 'churn'
-export const SESSION_MS = 6000
-export const HEARTBEAT_MS = 500
-export const PARTITIONS = 24
 
 export interface Observer {
   /** The member reads these from now on. */
@@ -22,43 +18,31 @@ export interface Observer {
   committed(member: ChurnMember, partition: number, generationId: number): void
 }
 
-export class ChurnMember {
-  readonly name: string
+export class ChurnMember extends ChurningMember {
   memberId = ''
   generationId = -1
   owned: number[] = []
-  state: 'live' | 'frozen' | 'gone' = 'live'
   readonly #coordinator: GroupCoordinator
   readonly #clock: HandClock
   readonly #observer: Observer
   readonly #hangUps = new Set<() => void>()
-  #timer: Timer | undefined
   #answeredAt = 0
   #beats = 0
-  /** What happens while it is frozen waits. */
-  #missed: Array<() => void> = []
 
   constructor(name: string, coordinator: GroupCoordinator, clock: HandClock, observer: Observer) {
-    this.name = name
+    super(name)
     this.#coordinator = coordinator
     this.#clock = clock
     this.#observer = observer
     void this.#join()
   }
 
-  freeze(): void {
-    if (this.state === 'live') this.state = 'frozen'
+  get partitions(): readonly number[] {
+    return this.owned
   }
 
-  thaw(): void {
-    if (this.state !== 'frozen') return
-    this.state = 'live'
-    for (const happen of this.#missed.splice(0)) happen()
-  }
-
-  die(): void {
-    this.state = 'gone'
-    this.#timer?.cancel()
+  override die(): void {
+    super.die()
     for (const hangUp of [...this.#hangUps]) hangUp()
   }
 
@@ -75,12 +59,6 @@ export class ChurnMember {
     this.die()
   }
 
-  /** Runs now, after the thaw, or never. */
-  #when(happen: () => void): void {
-    if (this.state === 'live') happen()
-    else if (this.state === 'frozen') this.#missed.push(happen)
-  }
-
   readonly #onceClosed = (listener: () => void) => {
     this.#hangUps.add(listener)
     return () => this.#hangUps.delete(listener)
@@ -88,11 +66,11 @@ export class ChurnMember {
 
   async #join(): Promise<void> {
     this.owned = []
-    this.#timer?.cancel()
+    this.timer?.cancel()
     const timeouts = { sessionTimeoutMs: SESSION_MS, rebalanceTimeoutMs: SESSION_MS }
     const request = joinRequest({ ...timeouts, memberId: this.memberId, mustKnowItsId: true, clientId: this.name })
     const reply = await this.#coordinator.join(GROUP, request, this.#onceClosed)
-    this.#when(() => void this.#onJoined(reply))
+    this.when(() => void this.#onJoined(reply))
   }
 
   async #onJoined(reply: JoinReply): Promise<void> {
@@ -109,7 +87,7 @@ export class ChurnMember {
     const protocol = { protocolType: 'consumer', protocolName: 'range' }
     const request = { memberId, generationId, groupInstanceId: null, ...protocol, assignments }
     const synced = await this.#coordinator.sync(GROUP, request, this.#onceClosed)
-    this.#when(() => {
+    this.when(() => {
       if (synced.errorCode !== ErrorCode.NONE) return this.#startAgain(synced.errorCode)
       this.owned = JSON.parse(text(synced.assignment) || '[]')
       this.#answeredAt = this.#clock.monotonic()
@@ -118,8 +96,8 @@ export class ChurnMember {
   }
 
   #beatLater(): void {
-    this.#timer?.cancel()
-    this.#timer = this.#clock.setTimer(HEARTBEAT_MS, () => this.#when(() => this.#beat()))
+    this.timer?.cancel()
+    this.timer = this.#clock.setTimer(HEARTBEAT_MS, () => this.when(() => this.#beat()))
   }
 
   #beat(): void {

@@ -4,17 +4,13 @@
  * commits what it has read. It can leave, freeze (like a tab put to sleep), go on as if nothing had happened, or die.
  */
 import { ErrorCode, type KafkaError } from '../../../../protocol/errors.ts'
-import type { HandClock, Timer } from '../../../../protocol/lib/clock.ts'
+import type { HandClock } from '../../../../protocol/lib/clock.ts'
 import type { HeartbeatReply } from '../../../../server/coordinator/consumer/consumer-group.ts'
 import { eachOf, NO_PARTITIONS, type Partitions } from '../../../../server/coordinator/consumer/partitions.ts'
 import type { GroupCoordinator } from '../../../../server/coordinator/runtime.ts'
+import { ChurningMember, GROUP, HEARTBEAT_MS, SESSION_MS } from '../churn.ts'
 import { offsetOf } from '../coordinator-fixture.ts'
 import { type Beat, consumerBeat } from './consumer-beat.ts'
-
-export const GROUP = 'churn'
-export const SESSION_MS = 6000
-export const HEARTBEAT_MS = 500
-export const PARTITIONS = 24
 
 export interface Surroundings {
   readonly clock: HandClock
@@ -25,40 +21,20 @@ export interface Surroundings {
   committed(member: ChurnMember, partition: number, epoch: number): void
 }
 
-export class ChurnMember {
-  readonly name: string
+export class ChurnMember extends ChurningMember {
   readonly instanceId: string | null
   epoch = 0
   owned: Partitions = NO_PARTITIONS
-  state: 'live' | 'frozen' | 'gone' = 'live'
   readonly #around: Surroundings
-  #timer: Timer | undefined
   #heardAt: number
   #beats = 0
-  /** What happens while it is frozen waits. */
-  #missed: Array<() => void> = []
 
   constructor(name: string, around: Surroundings, instanceId: string | null = null) {
-    this.name = name
+    super(name)
     this.instanceId = instanceId
     this.#around = around
     this.#heardAt = around.clock.monotonic()
     void this.#beat()
-  }
-
-  freeze(): void {
-    if (this.state === 'live') this.state = 'frozen'
-  }
-
-  thaw(): void {
-    if (this.state !== 'frozen') return
-    this.state = 'live'
-    for (const happen of this.#missed.splice(0)) happen()
-  }
-
-  die(): void {
-    this.state = 'gone'
-    this.#timer?.cancel()
   }
 
   leave(memberEpoch = -1): void {
@@ -72,15 +48,9 @@ export class ChurnMember {
     return [...eachOf(this.owned)].map(([, partition]) => partition)
   }
 
-  /** Runs now, after the thaw, or never. */
-  #when(happen: () => void): void {
-    if (this.state === 'live') happen()
-    else if (this.state === 'frozen') this.#missed.push(happen)
-  }
-
   #beatLater(ms: number): void {
-    this.#timer?.cancel()
-    this.#timer = this.#around.clock.setTimer(ms, () => this.#when(() => void this.#beat()))
+    this.timer?.cancel()
+    this.timer = this.#around.clock.setTimer(ms, () => this.when(() => void this.#beat()))
   }
 
   async #beat(): Promise<void> {
@@ -93,7 +63,7 @@ export class ChurnMember {
     // As clients do after a time-out too: everything is said again, so that a lost answer is made up for.
     const answered = consumerBeat(coordinator, this.name, { ...beat, ...joining }, GROUP)
     const outcome = await answered.catch((error: unknown) => error as KafkaError)
-    this.#when(() => this.#onAnswer(outcome))
+    this.when(() => this.#onAnswer(outcome))
   }
 
   #onAnswer(outcome: HeartbeatReply | KafkaError): void {
