@@ -35,6 +35,8 @@ export interface RelayOptions {
   authorizer?: Authorizer
   /** Folder of the built page and client; none when left out. */
   webDir?: string
+  /** How much is written to a partition between two points from which a start after a crash reads. Default: by their number. */
+  checkpointBytes?: number
 }
 
 export interface Relay {
@@ -54,9 +56,11 @@ export interface Relay {
 export async function createRelay(options: RelayOptions = {}): Promise<Relay> {
   const config: RelayConfig = { ...relayConfigDefaults, kafkaPort: 'off', ...options.config }
   const { files = nodeFiles, clock = systemClock, random = systemRandom, logger = silentLogger } = options
-  const { authorizer = allowAll, webDir } = options
+  const { authorizer = allowAll, webDir, checkpointBytes } = options
   const advertised = { http: () => listeners.http.address, kafka: () => listeners.kafka.address }
-  const core = await openRelayCore({ config, files, clock, random, logger, authorizer, advertised })
+  const core = await openRelayCore({
+    ...{ config, files, clock, random, logger, authorizer, advertised, checkpointBytes },
+  })
   const listeners = listenersOf(core, webDir)
   let kafkaMissing: string | undefined
   try {

@@ -7,7 +7,7 @@ import { FaultyFiles } from '../../support/faulty-files.ts'
 import type { Account } from './crash-workload.ts'
 import { CrashWorkload, checkAfterCrash } from './crash-workload.ts'
 
-const SEEDS = Number(process.env.OTTLA_CRASH_SEEDS ?? 3)
+const SEEDS = Number(process.env.OTTLA_CRASH_SEEDS ?? 2)
 const FIRST_SEED = Number(process.env.OTTLA_CRASH_SEED ?? 1)
 const STEPS = 30
 

@@ -54,9 +54,9 @@ function ackedUntilKilled(dir: string, count: number): Promise<Map<number, strin
 
 test('[LOG-50] kill -9 under load, again and again: nothing acknowledged is lost or moved', async () => {
   const acked = new Map<number, string>()
-  const kills = 12
+  const kills = 30
   for (let round = 0; round < kills; round++) {
-    for (const [offset, value] of await ackedUntilKilled(`${root}/killed`, 50 + round * 30)) {
+    for (const [offset, value] of await ackedUntilKilled(`${root}/killed`, 50 + round * 8)) {
       expect(acked.has(offset)).toBe(false)
       acked.set(offset, value)
     }

@@ -10,12 +10,18 @@ import { systemClock } from '../../../protocol/lib/clock.ts'
 import { createLogger } from '../../../server/logger.ts'
 import { createRelay, type RelayOptions } from '../../../server/relay.ts'
 import { MemoryFiles } from '../../../server/storage/memory-files.ts'
+import { nodeFiles } from '../../../server/storage/node-files.ts'
+import { FaultyFiles } from '../../support/faulty-files.ts'
+import type { KillAim } from '../kills/aims.ts'
 import { type Stall, watchStalls } from './stall-watch.ts'
 
 export interface ChildOptions {
   config: NonNullable<RelayOptions['config']>
   /** The disk is in memory: for tests in which only the network matters. */
   inMemory?: boolean
+  /** It kills itself just before this call on its disk. */
+  killAt?: KillAim
+  checkpointBytes?: number
 }
 
 /** Told at once, so that a test knows what was going on. */
@@ -58,7 +64,8 @@ const options = JSON.parse(process.argv[2] ?? '{}') as ChildOptions
 
 const relay = await createRelay({
   config: options.config,
-  files: options.inMemory ? new MemoryFiles() : undefined,
+  files: options.killAt ? deadlyFiles(options.killAt) : options.inMemory ? new MemoryFiles() : undefined,
+  checkpointBytes: options.checkpointBytes,
   logger: createLogger({ format: 'json', level: 'debug', clock: systemClock, write: note }),
 }).catch((error) => {
   process.send!({ failed: String(error) })
@@ -70,6 +77,16 @@ process.on('message', (message: { ask: 'report' | 'stop' }) => {
   if (message.ask === 'report') process.send!({ report: report() })
   else void relay.close().then(() => process.disconnect())
 })
+
+function deadlyFiles(aim: KillAim): FaultyFiles {
+  const files = new FaultyFiles(nodeFiles)
+  const path = new RegExp(aim.path)
+  let count = 0
+  files.onCall = (call, at) => {
+    if (call === aim.call && path.test(at) && ++count === aim.at) process.kill(process.pid, 'SIGKILL')
+  }
+  return files
+}
 
 function note(line: string): void {
   const { event, level, error, stack } = JSON.parse(line)
