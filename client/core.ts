@@ -7,6 +7,7 @@
  * Errors are OttlaErrors; a bridge carries them as ErrorInfo.
  */
 import type { AbortedTransaction } from '../protocol/messages/offset-protocol.ts'
+import type { ChannelAnswer, ChannelAsk } from './channels/ask.ts'
 import type { ErrorInfo } from './errors.ts'
 import type { GroupProgress, ProgressQuery } from './receipts/progress.ts'
 import type { ApiName } from './relay-apis.ts'
@@ -212,6 +213,9 @@ export interface Core {
    * Waits for the connection. Rejects NOT_AUTHORIZED, TOPIC_RECREATED, UNSUPPORTED, CLOSED.
    */
   progress(query: ProgressQuery, waitMs: number): Promise<GroupProgress>
+
+  /** Takes part in a channel; see there. Rejects NOT_AUTHORIZED, UNKNOWN_TOPIC, UNSUPPORTED, CLOSED. */
+  channel(ask: ChannelAsk): Promise<ChannelAnswer>
 
   /** One admin call. Rejects DISCONNECTED at once when offline. Bodies are the message types of protocol/messages. */
   request(name: ApiName, body: unknown, options?: RequestOptions): Promise<unknown>

@@ -76,6 +76,7 @@ export type {
   TransactionDescription,
   TransactionListing,
 } from './admin/transactions.ts'
+export type { Channel, ChannelMember, ChannelOptions } from './channels/channel.ts'
 export { type ConnectOptions, connect } from './connect.ts'
 export { Reader, type ReadOptions } from './consumer/reader.ts'
 export type { Undecodable } from './consumer/record-typer.ts'

@@ -12,6 +12,7 @@ import type { Reader } from '../protocol/bytes/reader.ts'
 import type { Clock, Timer } from '../protocol/lib/clock.ts'
 import { Emitter } from '../protocol/lib/events.ts'
 import type { Random } from '../protocol/lib/random.ts'
+import { type ChannelNews, channelNews } from '../protocol/messages/channels.ts'
 import {
   CloseCode,
   closing,
@@ -26,7 +27,7 @@ import { Connection } from './connection.ts'
 import { asOttlaError, type ErrorInfo, OttlaError } from './errors.ts'
 import { clockOffset, type Handshake, type RelayHandshake, shakeHands } from './handshake.ts'
 import { HeartbeatWatch } from './heartbeat-watch.ts'
-import type { CallOptions, ConnectionState, RelayLimits, Session, SubscribeRequest, Subscription } from './session.ts'
+import type { AnsweredCall, ConnectionState, RelayLimits, Session, SubscribeRequest, Subscription } from './session.ts'
 import { Subscriptions } from './subscriptions.ts'
 import { RelayTopicDirectory } from './topic-directory.ts'
 import type { CloseReason, Transport } from './transport/transport.ts'
@@ -85,6 +86,7 @@ class RelaySession implements Session {
   readonly #states = new Emitter<ConnectionState>()
   readonly #heard = new Emitter<void>()
   readonly #progress = new Emitter<Progress>()
+  readonly #channelNews = new Emitter<ChannelNews>()
   readonly #requestTimeoutMs: number
   #state: ConnectionState = { phase: 'connecting', attempt: 1 }
   #connection: Connection | undefined
@@ -136,16 +138,24 @@ class RelaySession implements Session {
     return this.#progress.on(listener)
   }
 
+  onChannelNews(listener: (news: ChannelNews) => void): () => void {
+    return this.#channelNews.on(listener)
+  }
+
   start(): void {
     this.#stopListening = (this.#options.wakeUps ?? noWakeUps).listen(() => this.retryNow())
     this.#connect()
   }
 
-  async call<Res, ReqIn>(api: Api<unknown, Res, ReqIn, never>, body: ReqIn, options: CallOptions = {}): Promise<Res> {
+  async call<Res, ReqIn>(
+    api: Api<unknown, Res, ReqIn, never>,
+    body: ReqIn,
+    options: AnsweredCall<Res> = {},
+  ): Promise<Res> {
     const live = this.#live
     if (!live) throw notLive(api.name, this.#state)
-    const { timeoutMs = this.#requestTimeoutMs, signal } = options
-    return live.connection.request(api, live.handshake.versions.choose(api), body, { timeoutMs, signal })
+    const { timeoutMs = this.#requestTimeoutMs, signal, onAnswer } = options
+    return live.connection.request(api, live.handshake.versions.choose(api), body, { timeoutMs, signal, onAnswer })
   }
 
   subscribe(request: SubscribeRequest): Subscription {
@@ -279,6 +289,10 @@ class RelaySession implements Session {
     if (key === progress.key) {
       const news = progress.body.read(body, version)
       return () => this.#progress.emit(news)
+    }
+    if (key === channelNews.key) {
+      const news = channelNews.body.read(body, version)
+      return () => this.#channelNews.emit(news)
     }
     if (key === heartbeat.key) heartbeat.body.read(body, version)
     // A kind of push that only newer clients know.

@@ -10,6 +10,8 @@ import type { Clock, Timer } from '../protocol/lib/clock.ts'
 import { Emitter } from '../protocol/lib/events.ts'
 import type { Random } from '../protocol/lib/random.ts'
 import { randomUuid } from '../protocol/lib/uuid.ts'
+import type { ChannelAnswer, ChannelAsk } from './channels/ask.ts'
+import type { ChannelHub } from './channels/channel-hub.ts'
 import type {
   Advanced,
   Outbox as CoreOutbox,
@@ -76,6 +78,7 @@ class StoredCore implements LocalCore {
   readonly #unlisten: () => void
   #outbox: Outbox
   #watcher: ProgressWatcher | undefined
+  #channels: ChannelHub | undefined
   #replicaId: string
   #generation: number
   #trouble: OttlaError | undefined
@@ -218,6 +221,14 @@ class StoredCore implements LocalCore {
     return this.#watcher.progress(query, waitMs)
   }
 
+  async channel(ask: ChannelAsk): Promise<ChannelAnswer> {
+    this.#checkOpen()
+    const { ChannelHub } = await import('./channels/channel-hub.ts')
+    this.#checkOpen()
+    this.#channels ??= new ChannelHub(this.#own, this.#clock)
+    return this.#channels.answer(ask)
+  }
+
   async request(name: ApiName, body: unknown, { broker, timeoutMs }: RequestOptions = {}): Promise<unknown> {
     const { RELAY_APIS } = await import('./relay-apis.ts')
     if (!Object.hasOwn(RELAY_APIS, name)) {
@@ -244,6 +255,7 @@ class StoredCore implements LocalCore {
   async #close(): Promise<void> {
     await this.#recovering
     this.#watcher?.close()
+    this.#channels?.close()
     await this.#outbox.close()
     await this.#replica.close()
     await this.#own.close()

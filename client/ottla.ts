@@ -5,6 +5,7 @@ import type { CodecRegistry } from '../protocol/compression.ts'
 import type { Clock } from '../protocol/lib/clock.ts'
 import type { Random } from '../protocol/lib/random.ts'
 import { type Admin, openAdmin } from './admin/admin.ts'
+import type { Channel, ChannelOptions } from './channels/channel.ts'
 import type { Lanes } from './consumer/lanes.ts'
 import { Sources } from './consumer/sources.ts'
 import type { Core, Outbox, ReplicaPolicy, Status } from './core.ts'
@@ -157,6 +158,25 @@ export class Ottla {
       discard: (entry) => this.outbox.discard(entry),
     }
     return new Group(id, options, { ...letters, clock, random, codecs, lanes: () => this.#sources.lanes(), onClose })
+  }
+
+  /**
+   * A channel of a topic: who is there, and what is said right now. Nothing of it is stored. Resolves at once; the channel
+   * takes part as soon as there is a connection, and again after each reconnect.
+   */
+  async channel<S = unknown, M = unknown>(
+    topic: string,
+    name: string,
+    options: ChannelOptions<S, M> = {},
+  ): Promise<Channel<S, M>> {
+    const { openChannel } = await import('./channels/open-channel.ts')
+    if (this.#closing) throw new OttlaError('CLOSED', { message: 'this client was closed' })
+    const { core, clock, random } = this.#parts
+    const onClose = (close: () => Promise<void>) => {
+      this.#consumers.add(close)
+      return () => this.#consumers.delete(close)
+    }
+    return openChannel({ core, clock, random, onClose }, { topic, name }, options)
   }
 
   /**

@@ -20,6 +20,7 @@ export function beside(session: Session): Session {
     onState: (listener) => session.onState(listener),
     onHeard: (listener) => session.onHeard(listener),
     onProgress: (listener) => session.onProgress(listener),
+    onChannelNews: (listener) => session.onChannelNews(listener),
     call: (api, body, options) => session.call(api, body, options),
     subscribe: (request) => session.subscribe(request),
     isSubscribed: () => true,

@@ -5,6 +5,7 @@
  * (nothing is queued here); subscriptions outlive connections; listeners are never called inside a call to the session.
  */
 import type { Api } from '../protocol/api.ts'
+import type { ChannelNews } from '../protocol/messages/channels.ts'
 import type { Deliver } from '../protocol/messages/offset-protocol.ts'
 import type { Progress } from '../protocol/messages/receipts.ts'
 import type { TopicInfo } from './core.ts'
@@ -22,6 +23,11 @@ export interface CallOptions {
   signal?: AbortSignal
   /** Default: the session's requestTimeoutMs, 15 s. */
   timeoutMs?: number
+}
+
+export interface AnsweredCall<Res> extends CallOptions {
+  /** Called before any push behind the answer is told of, which may be in the turn in which both came. */
+  onAnswer?(answer: Res): void
 }
 
 export interface TopicDirectory {
@@ -112,12 +118,14 @@ export interface Session {
   onHeard(listener: () => void): () => void
   /** A group that is watched (WatchProgress) has come on. */
   onProgress(listener: (news: Progress) => void): () => void
+  /** Something has happened in a channel that was joined on this connection. */
+  onChannelNews(listener: (news: ChannelNews) => void): () => void
   /** What the relay said in its handshake; undefined before the first one. */
   readonly limits: RelayLimits | undefined
   /** Add to the local wall clock to get the relay's; measured at each Hello and Ping. */
   readonly clockOffsetMs: number | undefined
   /** Rejects DISCONNECTED, TIMEOUT, ABORTED, CLOSED, UNSUPPORTED, PROTOCOL. Error codes inside the answer are the caller's. */
-  call<Res, ReqIn>(api: Api<unknown, Res, ReqIn, never>, body: ReqIn, options?: CallOptions): Promise<Res>
+  call<Res, ReqIn>(api: Api<unknown, Res, ReqIn, never>, body: ReqIn, options?: AnsweredCall<Res>): Promise<Res>
   readonly metadata: TopicDirectory
   /** Throws INVALID_ARGUMENT when this session has a subscription to that partition: one each, by protocol. */
   subscribe(request: SubscribeRequest): Subscription

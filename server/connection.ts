@@ -8,6 +8,8 @@
 import { Reader } from '../protocol/bytes/reader.ts'
 import { CloseCode } from '../protocol/messages/offset-protocol.ts'
 import { SaslSession } from './auth/sasl-session.ts'
+import type { Seat } from './channels/channel.ts'
+import type { News } from './channels/news.ts'
 import { answerBareToken, dispatch } from './dispatch.ts'
 import type { Frame } from './fan-out/frame.ts'
 import type { PartitionFanOut } from './fan-out/partition-fan-out.ts'
@@ -42,7 +44,7 @@ function readerOf(message: Uint8Array): Reader {
   return reader
 }
 
-export abstract class Connection implements Peer, ReplicaConnection {
+export abstract class Connection implements Peer, Seat, ReplicaConnection {
   readonly services: Services
   readonly remoteAddress: string
   /** Set by ApiVersions. */
@@ -129,6 +131,10 @@ export abstract class Connection implements Peer, ReplicaConnection {
       this.close(CloseCode.needsAuth, `nobody signed in within ${SIGN_IN_MS_MAX} ms`)
   }
 
+  hearChannel(news: News): void {
+    this.sendFrame(news.frame)
+  }
+
   /** Gives a slot its reply and sends all replies whose turn has come. */
   settle(slot: ReplySlot, reply: Reply | null): void {
     slot.reply = reply
@@ -183,6 +189,7 @@ export abstract class Connection implements Peer, ReplicaConnection {
     this.#onceClosed = undefined
     this.services.hub.onPeerClosed(this)
     this.services.watches.onPeerClosed(this)
+    this.services.channels.onPeerClosed(this)
     this.services.replicas.release(this)
   }
 
@@ -193,6 +200,7 @@ export abstract class Connection implements Peer, ReplicaConnection {
     this.#resumeIfRoom()
     if (this.subscriptions) this.services.hub.onDrain(this)
     this.services.watches.onDrain(this)
+    this.services.channels.onDrain(this)
   }
 
   #sendReplies(): void {

@@ -5,11 +5,13 @@
  * Start: lock the folder, then open the logs; nobody is answered by a relay that does not yet know its topics.
  * Stop: tell clients to come back later, finish what is being written, close the logs cleanly, let go of the folder.
  */
+import { ErrorCode } from '../protocol/errors.ts'
 import type { Clock } from '../protocol/lib/clock.ts'
 import type { Random } from '../protocol/lib/random.ts'
 import { Authentication } from './auth/authentication.ts'
 import type { Authorizer } from './authorizer.ts'
 import { BackupPoints } from './backup/backup-points.ts'
+import { Channels } from './channels/channels.ts'
 import { CompactionTask } from './compaction-task.ts'
 import type { RelayConfig } from './config.ts'
 import { ConnectionLimits } from './connection-limits.ts'
@@ -153,12 +155,14 @@ function assemble(
   })
   const compaction = new CompactionTask({ engine, config, clock, random, logger, commits, space })
   const watches = new ProgressWatches(groups.receipts)
+  const channels = new Channels(clock, random)
   const nextTurn = (run: () => void) => (clock.nextTurn ? clock.nextTurn(run) : setImmediate(run))
   const services: Services = {
     ...{ config, engine, hub, groups, transactions, clock, logger, authentication, authorizer, noise, advertised },
     limits: new ConnectionLimits(config, noise),
     replicas: new ReplicaConnections(),
     watches,
+    channels,
     shareSessions: new ShareSessions(groups.deliveries, config.groupShareMaxShareSessions),
     backups,
     keys: new CompactedKeys(nextTurn),
@@ -170,6 +174,7 @@ function assemble(
   const stopForgetting = engine.onTopicDeleted(({ id }) => {
     groups.forgetTopic(id)
     watches.onTopicDeleted(id)
+    channels.onTopicDeleted(id, ErrorCode.UNKNOWN_TOPIC_ID)
   })
   const retention = new RetentionTask(engine, config.retentionCheckMs, clock, logger)
   backups.start()

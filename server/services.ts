@@ -3,6 +3,7 @@ import type { Clock } from '../protocol/lib/clock.ts'
 import type { Authentication } from './auth/authentication.ts'
 import type { Authorizer } from './authorizer.ts'
 import type { BackupPoints } from './backup/backup-points.ts'
+import type { Channels } from './channels/channels.ts'
 import type { CompactionTask } from './compaction-task.ts'
 import type { RelayConfig } from './config.ts'
 import type { ConnectionLimits } from './connection-limits.ts'
@@ -35,6 +36,7 @@ export interface Services {
   readonly authorizer: Authorizer
   readonly replicas: ReplicaConnections
   readonly watches: ProgressWatches
+  readonly channels: Channels
   readonly shareSessions: ShareSessions
   readonly backups: BackupPoints
   readonly advertised: Advertised

@@ -5,6 +5,7 @@
  * its id, and the outbox ignores one that it knows), else it rejects OUTCOME_UNKNOWN; no call waits for ever; a write's
  * outcome is told although the host that knew it died; closing lets go of the host and leaves it to the other tabs.
  */
+import type { ChannelAnswer, ChannelAsk } from '../client/channels/ask.ts'
 import type {
   Advanced,
   Core,
@@ -129,6 +130,14 @@ export class Bridge implements Core {
   }
 
   progress: Core['progress'] = (query, waitMs) => this.#call('progress', query, waitMs)
+
+  /** What was said may have been heard: it is not said twice. */
+  async channel(ask: ChannelAsk): Promise<ChannelAnswer> {
+    if (ask.act.is !== 'say') return this.#call('channel', ask)
+    this.#throwIfClosed()
+    this.#attach()
+    return this.#calls.once('channel', ask)
+  }
 
   outcomes(ids: string[]): Promise<Settled[]> {
     return this.#call('outcomes', ids)

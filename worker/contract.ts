@@ -90,6 +90,7 @@ type RemoteMethods = Pick<
   | 'withdraw'
   | 'outcomes'
   | 'progress'
+  | 'channel'
   | 'replicate'
   | 'stopReplicating'
   | 'readReplica'

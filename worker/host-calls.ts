@@ -26,6 +26,7 @@ export function hostCalls(core: Core): HostCalls {
     withdraw: (id) => reply(() => core.withdraw(id)),
     outcomes: (ids) => reply(() => core.outcomes(ids)),
     progress: (query, waitMs) => reply(() => core.progress(query, waitMs)),
+    channel: (ask) => reply(() => core.channel(ask)),
     replicate: (topic, policy) => reply(() => core.replicate(topic, policy)),
     stopReplicating: (topic) => reply(() => core.stopReplicating(topic)),
     readReplica: async (topicId, partition, offset, bytesMax) => {

@@ -5,6 +5,7 @@
 import { openCoreOf } from './open-core.ts'
 import { serveWorker } from './serve.ts'
 
+export { openChannel } from '../client/channels/open-channel.ts'
 export { lastRecords } from '../client/consumer/last-records.ts'
 export { openLiveSource } from '../client/consumer/live-source.ts'
 export * from '../client/group/on-demand.ts'

@@ -2,6 +2,7 @@
 import type { HandlerEntry } from '../handler.ts'
 import { createAclsHandler, deleteAclsHandler, describeAclsHandler } from './acls.ts'
 import { closeBackupHandler, openBackupHandler, readBackupHandler } from './backups.ts'
+import { joinChannelHandler, leaveChannelHandler, publishToChannelHandler } from './channels.ts'
 import { alterConfigsHandler, listConfigResourcesHandler } from './config-resources.ts'
 import { describeConfigsHandler, incrementalAlterConfigsHandler } from './configs.ts'
 import { consumerGroupDescribeHandler, consumerGroupHeartbeatHandler } from './consumer-groups.ts'
@@ -112,6 +113,9 @@ export const handlers: readonly HandlerEntry[] = [
   watchProgressHandler,
   unwatchProgressHandler,
   reportFailedHandler,
+  joinChannelHandler,
+  publishToChannelHandler,
+  leaveChannelHandler,
 ]
 
 export const handlerByKey: ReadonlyMap<number, HandlerEntry> = new Map(

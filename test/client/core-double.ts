@@ -1,4 +1,5 @@
 /** A core in memory, moved by hand: what a page sees of a worker. */
+import type { ChannelAnswer, ChannelAsk } from '../../client/channels/ask.ts'
 import type {
   Advanced,
   Core,
@@ -20,6 +21,7 @@ const NOTHING = { pendingEntries: 0, pendingRecords: 0, pendingBytes: 0, parkedE
 
 export class CoreDouble implements Core {
   readonly enqueued: EnqueuedWrite[] = []
+  channelAsks: ChannelAsk[] = []
   readonly advanced = new Emitter<Advanced[]>()
   readonly settled = new Emitter<Settled[]>()
   readonly statuses = new Emitter<Status>()
@@ -51,6 +53,11 @@ export class CoreDouble implements Core {
     replica: 'r',
     storageError: null,
     clockOffsetMs: null,
+  }
+
+  async channel(ask: ChannelAsk): Promise<ChannelAnswer> {
+    this.channelAsks.push(ask)
+    return { sequence: 0, me: null, isWhole: true, present: [], gone: [], messages: [], missed: 0 }
   }
 
   setConnection(connection: Status['connection']): void {

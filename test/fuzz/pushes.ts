@@ -1,4 +1,5 @@
 /** Every kind of message that a relay sends unasked, by its key. */
+import * as channels from '../../protocol/messages/channels.ts'
 import type { Push } from '../../protocol/messages/offset-protocol.ts'
 import * as offsetProtocol from '../../protocol/messages/offset-protocol.ts'
 import * as receipts from '../../protocol/messages/receipts.ts'
@@ -9,7 +10,7 @@ const isPush = (exported: unknown): exported is AnyPush =>
   typeof exported === 'object' && exported !== null && 'key' in exported && 'body' in exported
 
 export const PUSHES: ReadonlyMap<number, AnyPush> = new Map(
-  Object.values<unknown>({ ...offsetProtocol, ...receipts })
+  Object.values<unknown>({ ...offsetProtocol, ...receipts, ...channels })
     .filter(isPush)
     .map((push) => [push.key, push]),
 )

@@ -3,6 +3,7 @@ import { onTestFinished } from 'vitest'
 import { WebSocket } from 'ws'
 import { type Api, decodeResponse, encodeRequest } from '../../protocol/api.ts'
 import { Reader } from '../../protocol/bytes/reader.ts'
+import { type ChannelNews, channelNews } from '../../protocol/messages/channels.ts'
 import { metadata } from '../../protocol/messages/metadata.ts'
 import {
   type Deliver,
@@ -29,6 +30,7 @@ export class RelayClient {
   readonly deliveries: Deliver[] = []
   readonly ended: SubscriptionEnded[] = []
   readonly progress: Progress[] = []
+  readonly news: ChannelNews[] = []
   heartbeats = 0
   /** How many deliveries had come before the latest response: several messages may come in one turn. */
   deliveriesBeforeResponse = 0
@@ -157,6 +159,7 @@ export class RelayClient {
     if (key === deliver.key) this.deliveries.push(deliver.body.read(reader, version))
     else if (key === subscriptionEnded.key) this.ended.push(subscriptionEnded.body.read(reader, version))
     else if (key === progress.key) this.progress.push(progress.body.read(reader, version))
+    else if (key === channelNews.key) this.news.push(channelNews.body.read(reader, version))
     else if (key === heartbeat.key) this.heartbeats++
   }
 }

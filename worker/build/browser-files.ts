@@ -63,6 +63,7 @@ const LAZY_PARTS = [
   'last-records',
   'live-source',
   'on-demand',
+  'open-channel',
   'open-here',
   'page-credentials',
   'page-lanes',

@@ -317,6 +317,10 @@ export class ModelSession implements Session {
     return () => {}
   }
 
+  onChannelNews(): () => void {
+    return () => {}
+  }
+
   onProgress(): () => void {
     return () => {}
   }

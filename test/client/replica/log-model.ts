@@ -171,6 +171,10 @@ export class LogSession implements Session {
     return () => {}
   }
 
+  onChannelNews(): () => void {
+    return () => {}
+  }
+
   onProgress(): () => void {
     return () => {}
   }

@@ -2,6 +2,7 @@
 import { type AnyApi, encodeRequest, type RequestInputOf } from '../../../protocol/api.ts'
 import { createAcls, deleteAcls, describeAcls } from '../../../protocol/messages/acls.ts'
 import { closeBackup, openBackup, readBackup } from '../../../protocol/messages/backup.ts'
+import { joinChannel, leaveChannel, publishToChannel } from '../../../protocol/messages/channels.ts'
 import { alterConfigs, listConfigResources } from '../../../protocol/messages/config-resources.ts'
 import { describeConfigs, incrementalAlterConfigs } from '../../../protocol/messages/configs.ts'
 import { fetch } from '../../../protocol/messages/fetch.ts'
@@ -152,6 +153,9 @@ export function validRequests({ name, topicId }: { name: string; topicId: string
     request(ping, { clientTimeMs: 1 }),
     request(watchProgress, { watches: [{ groupId: 'g', topicId, partition: 0, fromOffset: 0 }] }),
     request(unwatchProgress, { watches: [{ groupId: 'g', topicId, partition: 0 }] }),
+    request(joinChannel, { topicId, channel: 'c', state: new Uint8Array(3) }),
+    request(publishToChannel, { memberId: topicId, kind: 0, payload: new Uint8Array(3) }),
+    request(leaveChannel, { memberId: topicId }),
     request(reportFailed, {
       ...{ groupId: 'g', memberId: 'm', groupInstanceId: null, generationIdOrMemberEpoch: 1 },
       partitions: [{ topicId, partition: 0, failed: [failed] }],
