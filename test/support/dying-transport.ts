@@ -77,3 +77,23 @@ export function dyingTransport({ keys, count, when }: DeathAt): DyingTransport {
     },
   }
 }
+
+/** A WebSocket that tells the API key of each request as soon as it has been sent. */
+export function tappedTransport(sent: (key: number) => void): Transport {
+  const inner = webSocketTransport(WebSocket as unknown as WebSocketConstructor)
+  return {
+    open(url, handlers) {
+      const connection = inner.open(url, handlers)
+      return {
+        get bufferedBytes() {
+          return connection.bufferedBytes
+        },
+        send(message) {
+          connection.send(message)
+          sent(new DataView(message.buffer, message.byteOffset).getInt16(0))
+        },
+        close: (code, reason) => connection.close(code, reason),
+      }
+    },
+  }
+}
