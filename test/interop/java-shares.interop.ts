@@ -4,9 +4,9 @@ import { promisify } from 'node:util'
 import { expect } from 'vitest'
 import { configureGroup, ShareMember } from '../server/groups/share/share-member.ts'
 import { RelayClient } from '../support/relay-client.ts'
-import { relayForClients } from './support/client-scenario.ts'
 import { clientTest } from './support/compatibility.ts'
 import { cacheFolder, fromHere } from './support/driver.ts'
+import { relayForClients } from './support/peer.ts'
 
 const run = promisify(execFile)
 const VERSION = '4.3.1'

@@ -7,9 +7,9 @@ import { expect } from 'vitest'
 import { consumerGroupHeartbeat } from '../../protocol/messages/consumer-groups.ts'
 import { temporaryFolder } from '../support/relay.ts'
 import { RelayClient } from '../support/relay-client.ts'
-import { relayForClients } from './support/client-scenario.ts'
 import { clientTest } from './support/compatibility.ts'
 import { cacheFolder } from './support/driver.ts'
+import { relayForClients } from './support/peer.ts'
 import { RECORDS, readByOttla, writeByOttla } from './support/records.ts'
 
 const run = promisify(execFile)

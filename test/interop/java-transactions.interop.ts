@@ -11,9 +11,9 @@ import { committedValues, TransactionalClient } from '../server/transactions/tra
 import { batchOf } from '../support/batches.ts'
 import { temporaryFolder } from '../support/relay.ts'
 import { RelayClient } from '../support/relay-client.ts'
-import { relayForClients } from './support/client-scenario.ts'
 import { clientTest } from './support/compatibility.ts'
 import { cacheFolder } from './support/driver.ts'
+import { relayForClients } from './support/peer.ts'
 
 const run = promisify(execFile)
 const MESSAGES = 1500

@@ -1,8 +1,10 @@
 /** kcat (librdkafka as Debian has it), unmodified: each codec both ways, keys, headers, nulls, idempotent. */
 import { spawn } from 'node:child_process'
 import { expect } from 'vitest'
-import { codecsStored, relayForClients } from './support/client-scenario.ts'
+import { RelayClient } from '../support/relay-client.ts'
+import { codecsStored } from './support/client-scenario.ts'
 import { clientTest } from './support/compatibility.ts'
+import { relayForClients } from './support/peer.ts'
 import { RECORDS, readByOttla, writeByOttla } from './support/records.ts'
 
 const CODECS = ['gzip', 'snappy', 'lz4', 'zstd'] as const
@@ -49,7 +51,7 @@ clientTest('kcat', 'writes in each codec what Ottla reads, and reads it again', 
       { key: base64('long'), value: base64(long), offset: 3 },
     ])
     for (const record of read) expect(record.headers).toEqual(headers)
-    expect(await codecsStored(relay, topic)).toContain(codec)
+    expect(await codecsStored(await RelayClient.open(url), topic)).toContain(codec)
     const again = await kcat(['-b', address, '-C', '-t', topic, '-e', '-q', '-Z', '-f', '%o %k %s %h\\n'])
     expect(again.split('\n')[2]).toBe('2 k2 NULL h=x,h2=y')
   }

@@ -5,15 +5,14 @@ import { consumerGroupDescribe } from '../../../protocol/messages/consumer-group
 import { fetch } from '../../../protocol/messages/fetch.ts'
 import { listGroups } from '../../../protocol/messages/group-admin.ts'
 import { offsetFetch } from '../../../protocol/messages/group-offsets.ts'
+import { describeProducers } from '../../../protocol/messages/producers.ts'
 import { batchesIn, codecOf } from '../../../protocol/record-batch.ts'
-import type { Relay } from '../../../server/relay.ts'
 import { committedOffset, committedValues } from '../../server/transactions/transactional-client.ts'
 import { eventually } from '../../support/eventually.ts'
-import { startRelay } from '../../support/relay.ts'
-import { RelayClient } from '../../support/relay-client.ts'
 import { clientTest, type Feature } from './compatibility.ts'
 import type { Driver } from './driver.ts'
-import { atOffsets, NULL_HEADER, type PlainRecord, RECORDS, readByOttla, writeByOttla } from './records.ts'
+import { type Peer, peerForClients } from './peer.ts'
+import { atOffsets, NULL_HEADER, type PlainRecord, RECORDS } from './records.ts'
 
 type Codec = Extract<Feature, 'gzip' | 'snappy' | 'lz4' | 'zstd'>
 const CODECS: readonly Codec[] = ['gzip', 'snappy', 'lz4', 'zstd']
@@ -42,7 +41,7 @@ export function testClient(traits: ClientTraits): void {
   const readBack = (all: PlainRecord[]) => atOffsets(all.map(traits.asRead ?? ((record) => record)))
 
   clientTest(client, 'what it writes, in each codec, is what Ottla and it read', async (show) => {
-    const { relay, address, url } = await relayForClients()
+    const peer = await peerForClients()
     const driver = start()
     const version = await driver.version()
     for (const codec of ['none', ...CODECS]) {
@@ -51,48 +50,49 @@ export function testClient(traits: ClientTraits): void {
         show(version, [codec as Codec, reason])
         continue
       }
-      const topic = `written-${codec}`
-      await relay.engine.createTopic({ name: topic, partitionCount: 1, configs: {} })
-      const offsets = await driver.produce(address, topic, codec, false, records)
+      const topic = peer.name(`written-${codec}`)
+      await peer.createTopic(topic)
+      const offsets = await driver.produce(peer.address, topic, codec, false, records)
       expect(offsets, codec).toEqual(records.map((_, index) => index))
-      expect(await readByOttla(url, topic, records.length), codec).toEqual(atOffsets(records))
-      expect(await codecsStored(relay, topic), codec).toContain(codec)
-      expect(await driver.consume(address, topic, records.length), codec).toEqual(readBack(records))
+      expect(await peer.read(topic, records.length), codec).toEqual(atOffsets(records))
+      expect(await codecsStored(peer, topic), codec).toContain(codec)
+      expect(await driver.consume(peer.address, topic, records.length), codec).toEqual(readBack(records))
       if (codec !== 'none') show(version, codec as Codec)
     }
     show(version, 'produce')
   })
 
   clientTest(client, 'reads what Ottla has written', async (show) => {
-    const { relay, address, url } = await relayForClients()
-    await relay.engine.createTopic({ name: 'written', partitionCount: 1, configs: {} })
+    const peer = await peerForClients()
+    const written = peer.name('written')
+    await peer.createTopic(written)
     const all = [...RECORDS, NULL_HEADER]
-    await writeByOttla(url, 'written', all)
+    await peer.write(written, all)
     const driver = start()
-    expect(await driver.consume(address, 'written', all.length)).toEqual(readBack(all))
+    expect(await driver.consume(peer.address, written, all.length)).toEqual(readBack(all))
     show(await driver.version(), 'consume')
   })
 
   clientTest(client, 'idempotent producer, admin', async (show) => {
-    const { relay, address } = await relayForClients()
+    const peer = await peerForClients()
     const driver = start()
     const version = await driver.version()
     if (traits.withoutIdempotence === undefined) {
-      await relay.engine.createTopic({ name: 'once', partitionCount: 1, configs: {} })
-      await driver.produce(address, 'once', 'none', true, records)
-      const [producer] = relay.engine.topicByName('once')!.partitions[0]!.producers()
-      expect(producer).toMatchObject({ producerEpoch: 0, lastSequence: records.length - 1 })
+      const once = peer.name('once')
+      await peer.createTopic(once)
+      await driver.produce(peer.address, once, 'none', true, records)
+      expect(await producerOf(peer, once)).toMatchObject({ producerEpoch: 0, lastSequence: records.length - 1 })
     }
     show(version, traits.withoutIdempotence === undefined ? 'idempotent' : ['idempotent', traits.withoutIdempotence])
     if (traits.withoutAdmin === undefined) {
-      expect(await driver.admin(address, 'administered')).toEqual({
+      expect(await driver.admin(peer.address, peer.name('administered'))).toEqual({
         retention: '60000',
         altered: '120000',
         partitions: 5,
         first: 2,
         last: 3,
         brokers: 1,
-        clusterId: relay.engine.clusterId,
+        clusterId: await peer.clusterId(),
         deleted: true,
       })
     }
@@ -100,35 +100,36 @@ export function testClient(traits: ClientTraits): void {
   })
 
   clientTest(client, 'commits records and offsets in transactions, and aborts', async (show) => {
-    const { relay, address, url } = await relayForClients()
-    for (const name of ['input', 'output']) await relay.engine.createTopic({ name, partitionCount: 1, configs: {} })
-    await writeByOttla(url, 'input', [...RECORDS, ...RECORDS].slice(0, 7))
+    const peer = await peerForClients()
+    const [input, output, group] = ['input', 'output', 'g'].map(peer.name) as [string, string, string]
+    for (const name of [input, output]) await peer.createTopic(name)
+    await peer.write(input, [...RECORDS, ...RECORDS].slice(0, 7))
     const driver = start()
-    await driver.transactions(address, 'output', 'input', 'g')
-    const reader = await RelayClient.open(url)
-    const topicId = await reader.topicId('output')
-    expect(await committedValues(reader, topicId)).toEqual(['first', 'second'])
-    expect(await committedOffset(reader, await reader.topicId('input'), 'g', true)).toBe(7)
-    const [log] = relay.engine.topicById(topicId)!.partitions
-    expect([log!.highWatermark, log!.lastStableOffset]).toEqual([6, 6])
+    await driver.transactions(peer.address, output, input, group)
+    const topicId = await peer.topicId(output)
+    await eventually(async () => (await committedOffset(peer, await peer.topicId(input), group, true)) === 7)
+    expect(await committedValues(peer, topicId)).toEqual(['first', 'second'])
+    const { highWatermark, lastStableOffset } = await fetched(peer, topicId)
+    expect([highWatermark, lastStableOffset]).toEqual([6, 6])
     show(await driver.version(), 'transactions')
   })
 
   for (const protocol of ['classic', 'consumer'] as const) {
     const feature = protocol === 'classic' ? 'classic groups' : 'KIP-848 groups'
     clientTest(client, `goes on from what its group has committed (${protocol} protocol)`, async (show) => {
-      const { relay, address, url } = await relayForClients()
+      const peer = await peerForClients()
       const driver = start()
       const version = await driver.version()
       const reason = protocol === 'consumer' ? traits.withoutConsumerProtocol : undefined
       if (reason !== undefined) return show(version, [feature, reason])
-      await relay.engine.createTopic({ name: 'shared', partitionCount: 1, configs: {} })
-      await writeByOttla(url, 'shared', RECORDS)
+      const [topic, group] = [peer.name('shared'), peer.name('g')]
+      await peer.createTopic(topic)
+      await peer.write(topic, RECORDS)
       const expected = readBack([...RECORDS])
-      expect(await driver.group(address, 'shared', 'g', RECORDS.length, protocol)).toEqual(expected)
-      expect(await typeOfGroup(url, 'g')).toBe(protocol)
-      await writeByOttla(url, 'shared', RECORDS.slice(0, 2))
-      const [first, second] = await driver.group(address, 'shared', 'g', 2, protocol)
+      expect(await driver.group(peer.address, topic, group, RECORDS.length, protocol)).toEqual(expected)
+      expect(await typeOfGroup(peer, group)).toBe(protocol)
+      await peer.write(topic, RECORDS.slice(0, 2))
+      const [first, second] = await driver.group(peer.address, topic, group, 2, protocol)
       expect([first!.offset, second!.offset]).toEqual([RECORDS.length, RECORDS.length + 1])
       show(version, feature)
     })
@@ -148,51 +149,45 @@ export function testClient(traits: ClientTraits): void {
 }
 
 async function readsWhatMatches(driver: Driver): Promise<void> {
-  const { relay, address, url } = await relayForClients()
-  const create = (name: string) => relay.engine.createTopic({ name, partitionCount: 1, configs: {} })
-  await create('matched-1')
-  const reading = driver.group(address, '^matched-.*', 'g', 2 * RECORDS.length, 'consumer')
-  const client = await RelayClient.open(url)
-  const described = async () => (await client.call(consumerGroupDescribe, { groupIds: ['g'] })).groups[0]!
+  const peer = await peerForClients()
+  const [first, second, other] = ['matched-1', 'matched-2', 'other'].map(peer.name) as [string, string, string]
+  const [group, pattern] = [peer.name('g'), `^${peer.name('matched')}-.*`]
+  await peer.createTopic(first)
+  const reading = driver.group(peer.address, pattern, group, 2 * RECORDS.length, 'consumer')
+  const described = async () => (await peer.call(consumerGroupDescribe, { groupIds: [group] })).groups[0]!
   // Some put it in brackets.
-  await eventually(async () => (await described()).members[0]?.subscribedTopicRegex?.includes('^matched-.*'), {
+  await eventually(async () => (await described()).members[0]?.subscribedTopicRegex?.includes(pattern), {
     withinMs: 15_000,
     what: 'the expression has come',
   })
-  await Promise.all([create('matched-2'), create('unmatched')])
-  for (const topic of ['matched-1', 'matched-2', 'unmatched']) await writeByOttla(url, topic, RECORDS)
+  await Promise.all([peer.createTopic(second), peer.createTopic(other)])
+  for (const topic of [first, second, other]) await peer.write(topic, RECORDS)
   expect(await reading).toHaveLength(2 * RECORDS.length)
-  const { groups } = await client.call(offsetFetch, { groups: [{ groupId: 'g', topics: null }] }, 9)
+  const { groups } = await peer.call(offsetFetch, { groups: [{ groupId: group, topics: null }] }, 9)
   const committed = groups[0]!.topics.map(({ name, partitions }) => [name, partitions[0]!.committedOffset])
-  expect(Object.fromEntries(committed)).toEqual({ 'matched-1': RECORDS.length, 'matched-2': RECORDS.length })
+  expect(Object.fromEntries(committed)).toEqual({ [first]: RECORDS.length, [second]: RECORDS.length })
 }
 
 /** Some clients fall back to the classic protocol without a word. */
-async function typeOfGroup(url: string, groupId: string): Promise<string | undefined> {
-  const client = await RelayClient.open(url)
-  const { groups } = await client.call(listGroups, {})
-  return groups.find((group) => group.groupId === groupId)?.groupType
+async function typeOfGroup(peer: Peer, groupId: string): Promise<string | undefined> {
+  const { groups } = await peer.call(listGroups, {})
+  return groups.find((group) => group.groupId === groupId)?.groupType.toLowerCase()
 }
 
-export async function relayForClients(): Promise<{ relay: Relay; address: string; url: string }> {
-  const relay = await startRelay({
-    config: { kafkaPort: 0, groupInitialRebalanceDelayMs: 0, groupConsumerHeartbeatIntervalMs: 500 },
-  })
-  return { relay, address: relay.kafka!.address, url: relay.websocket.url }
+async function producerOf(peer: Peer, name: string) {
+  const { topics } = await peer.call(describeProducers, { topics: [{ name, partitionIndexes: [0] }] })
+  return topics[0]!.partitions[0]!.activeProducers[0]
 }
 
 /** The codecs of the batches in partition 0: they are stored as they came. */
-export async function codecsStored(relay: Relay, topic: string): Promise<string[]> {
-  const client = await RelayClient.open(relay.websocket.url)
-  const { responses } = await client.call(fetch, {
-    maxWaitMs: 0,
-    minBytes: 0,
-    topics: [
-      {
-        topicId: await client.topicId(topic),
-        partitions: [{ partition: 0, fetchOffset: 0, partitionMaxBytes: 2 ** 20 }],
-      },
-    ],
-  })
-  return [...batchesIn(responses[0]!.partitions[0]!.records!)].map(({ header }) => CODEC_NAMES[codecOf(header)]!)
+export async function codecsStored(peer: Pick<Peer, 'call' | 'topicId'>, topic: string): Promise<string[]> {
+  const { records } = await fetched(peer, await peer.topicId(topic))
+  return [...batchesIn(records!)].map(({ header }) => CODEC_NAMES[codecOf(header)]!)
+}
+
+/** The front of partition 0. */
+async function fetched(peer: Pick<Peer, 'call'>, topicId: string) {
+  const partitions = [{ partition: 0, fetchOffset: 0, partitionMaxBytes: 2 ** 20 }]
+  const { responses } = await peer.call(fetch, { maxWaitMs: 0, minBytes: 0, topics: [{ topicId, partitions }] })
+  return responses[0]!.partitions[0]!
 }

@@ -1,5 +1,6 @@
 /** The records that every client writes and reads, bytes as base64 text so that they compare and travel as JSON. */
-import { bytes, connect, type RecordHeader } from '../../../client/index.ts'
+import { bytes, connect, type RecordHeader, type TopicRecord } from '../../../client/index.ts'
+import type { RawRecord } from '../../../protocol/records.ts'
 
 export interface PlainRecord {
   key: string | null
@@ -51,6 +52,31 @@ export const RECORDS: readonly PlainRecord[] = inputs.map((record, index) => ({
 /** One more, for clients that can write a header without a value. */
 export const NULL_HEADER: PlainRecord = { key: null, value: '', headers: [['nothing', null]], timestamp: START_MS }
 
+export function fromPlain({ key, value, headers, timestamp }: PlainRecord) {
+  return {
+    key: key === null ? null : Buffer.from(key, 'base64'),
+    value: value === null ? null : Buffer.from(value, 'base64'),
+    headers: headers.map(
+      ([name, text]): RecordHeader => ({ key: name, value: text === null ? null : Buffer.from(text, 'base64') }),
+    ),
+    timestamp,
+  }
+}
+
+/** Of partition 0. */
+export function toRead({
+  offset,
+  timestamp,
+  key,
+  value,
+  headers,
+}: TopicRecord<Uint8Array, Uint8Array> | RawRecord): ReadRecord {
+  return {
+    ...{ partition: 0, offset, timestamp, key: key && base64(key), value: value && base64(value) },
+    headers: headers.map((header) => [header.key, header.value && base64(header.value)]),
+  }
+}
+
 /** Everything in a topic's partition 0, read by Ottla's own client over WebSocket. */
 export async function readByOttla(url: string, topic: string, count: number): Promise<ReadRecord[]> {
   const ottla = await connect(url)
@@ -58,15 +84,7 @@ export async function readByOttla(url: string, topic: string, count: number): Pr
     const records: ReadRecord[] = []
     if (count === 0) return records
     for await (const record of ottla.topic(topic, { key: bytes, value: bytes }).read({ from: 'beginning' })) {
-      const { partition, offset, timestamp, key, value, headers } = record
-      records.push({
-        partition,
-        offset,
-        timestamp,
-        key: key && base64(key),
-        value: value && base64(value),
-        headers: headers.map((header) => [header.key, header.value && base64(header.value)]),
-      })
+      records.push({ ...toRead(record), partition: record.partition })
       if (records.length === count) break
     }
     return records
@@ -79,17 +97,7 @@ export async function writeByOttla(url: string, topic: string, records: readonly
   const ottla = await connect(url)
   try {
     const out = ottla.topic(topic, { key: bytes, value: bytes })
-    const receipts = records.map(({ key, value, headers, timestamp }) =>
-      out.send({
-        key: key === null ? null : Buffer.from(key, 'base64'),
-        value: value === null ? null : Buffer.from(value, 'base64'),
-        headers: headers.map(
-          ([name, text]): RecordHeader => ({ key: name, value: text === null ? null : Buffer.from(text, 'base64') }),
-        ),
-        timestamp,
-        partition: 0,
-      }),
-    )
+    const receipts = records.map((record) => out.send({ ...fromPlain(record), partition: 0 }))
     await Promise.all(receipts.map(({ committed }) => committed))
   } finally {
     await ottla.close()

@@ -126,7 +126,11 @@ export class TransactionalClient {
 }
 
 /** The values that a reader of committed records sees: the log up to the last stable offset, without aborted ones. */
-export async function committedValues(client: RelayClient, topicId: string, partition = 0): Promise<string[]> {
+export async function committedValues(
+  client: Pick<RelayClient, 'call'>,
+  topicId: string,
+  partition = 0,
+): Promise<string[]> {
   const { responses } = await client.call(fetch, {
     ...{ maxWaitMs: 0, minBytes: 0, isolationLevel: 1 },
     topics: [{ topicId, partitions: [{ partition, fetchOffset: 0, partitionMaxBytes: 2 ** 20 }] }],
@@ -136,7 +140,12 @@ export async function committedValues(client: RelayClient, topicId: string, part
   return committedOf(answer).placed.map(({ value }) => value)
 }
 
-export async function committedOffset(client: RelayClient, topicId: string, groupId: string, requireStable = false) {
+export async function committedOffset(
+  client: Pick<RelayClient, 'call'>,
+  topicId: string,
+  groupId: string,
+  requireStable = false,
+) {
   const topics = [{ topicId, partitionIndexes: [0] }]
   const { groups } = await client.call(offsetFetch, { groups: [{ groupId, topics }], requireStable })
   const { errorCode, committedOffset: offset } = groups[0]!.topics[0]!.partitions[0]!
