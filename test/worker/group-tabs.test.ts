@@ -90,6 +90,23 @@ test('[CON-21] three tabs share a group, one is killed, the others take over and
   for (const page of left) expect((await stateOf(page)).failure).toBeUndefined()
 }, 60_000)
 
+test('[CON-33] a tab that stands still for longer than its session loses its partitions, and joins again when it goes on', async () => {
+  const { tabs, write, settled } = await tabsInGroup(2, 1_500)
+  const [awake, asleep] = tabs as [Page, Page]
+  await settled(tabs, 3)
+  // No timer, no message: as a frozen page, but for tabs that are in front too.
+  const debug = await asleep.context().newCDPSession(asleep)
+  await debug.send('Debugger.enable')
+  await debug.send('Debugger.pause')
+  await settled([awake], 6)
+  await write(0, 60)
+  await eventually(async () => (await stateOf(awake)).seen.length === 60, { withinMs: 10_000 })
+  await debug.send('Debugger.resume')
+  await settled(tabs, 3)
+  await write(60, 60)
+  await eventually(async () => (await Promise.all(tabs.map(stateOf))).map(({ seen }) => seen.length).join() === '90,30')
+}, 60_000)
+
 test('[CON-36] a tab that is closed, or goes to another page, leaves the group at once; one that comes back joins again', async () => {
   const sessionMs = 30_000
   const { tabs, write, settled, elsewhere, url } = await tabsInGroup(3, sessionMs)

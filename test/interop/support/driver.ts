@@ -27,8 +27,11 @@ export interface Driver {
   consume(address: string, topic: string, count: number): Promise<ReadRecord[]>
   /** As a member of `group`: the next `count` records, which are then committed. */
   group(address: string, topic: string, group: string, count: number, protocol: GroupProtocol): Promise<ReadRecord[]>
-  /** Makes, describes, alters, grows, cuts and deletes a topic. */
-  admin(address: string, topic: string): Promise<AdminOutcome>
+  /**
+   * Makes, describes, alters, grows, cuts and deletes a topic. Waits for `settleMs` before it looks at a change: Kafka's
+   * brokers hear of it some time after who made it.
+   */
+  admin(address: string, topic: string, settleMs: number): Promise<AdminOutcome>
   /** Of three transactions `first` is committed, `never` aborted, and `second` committed with offset 7 of the input. */
   transactions(address: string, topic: string, input: string, group: string): Promise<void>
 }
@@ -49,10 +52,12 @@ export function programDriver(command: string, args: readonly string[]): Driver 
       (await program.ask<{ records: ReadRecord[] }>('consume', { address, topic, count })).records,
     group: async (address, topic, group, count, protocol) =>
       (await program.ask<{ records: ReadRecord[] }>('group', { address, topic, group, count, protocol })).records,
-    admin: (address, topic) => program.ask<AdminOutcome>('admin', { address, topic }),
+    admin: (address, topic, settleMs) => program.ask<AdminOutcome>('admin', { address, topic, settleMs }),
     transactions: (address, topic, input, group) => program.ask<void>('transactions', { address, topic, input, group }),
   }
 }
+
+export const settle = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
 class Program {
   readonly #child

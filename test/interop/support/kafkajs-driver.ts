@@ -1,6 +1,6 @@
 /** kafkajs as a client under test. It reads in groups alone, so a group of its own stands for none. */
 import { CompressionTypes, ConfigResourceTypes, type IHeaders, Kafka, type KafkaMessage, logLevel } from 'kafkajs'
-import type { AdminOutcome, Driver } from './driver.ts'
+import { type AdminOutcome, type Driver, settle } from './driver.ts'
 import type { PlainRecord, ReadRecord } from './records.ts'
 
 const base64 = (data: Buffer | string) => Buffer.from(data).toString('base64')
@@ -110,7 +110,7 @@ function recordOf(partition: number, message: KafkaMessage): ReadRecord {
   }
 }
 
-async function administer(address: string, topic: string): Promise<AdminOutcome> {
+async function administer(address: string, topic: string, settleMs: number): Promise<AdminOutcome> {
   const admin = open(address).admin()
   await admin.connect()
   try {
@@ -121,11 +121,14 @@ async function administer(address: string, topic: string): Promise<AdminOutcome>
       const { resources } = await admin.describeConfigs({ includeSynonyms: false, resources: [{ type, name: topic }] })
       return resources[0]!.configEntries.find(({ configName }) => configName === 'retention.ms')!.configValue
     }
+    await settle(settleMs)
     const retention = await setting()
     const changed = [{ name: 'retention.ms', value: '120000' }]
     await admin.alterConfigs({ validateOnly: false, resources: [{ type, name: topic, configEntries: changed }] })
+    await settle(settleMs)
     const altered = await setting()
     await admin.createPartitions({ topicPartitions: [{ topic, count: 5 }] })
+    await settle(settleMs)
     const { topics } = await admin.fetchTopicMetadata({ topics: [topic] })
     const one: PlainRecord = { key: null, value: 'YQ==', headers: [], timestamp: 1 }
     await produce(address, topic, 'none', false, [one, one, one])
@@ -133,6 +136,7 @@ async function administer(address: string, topic: string): Promise<AdminOutcome>
     const offsets = (await admin.fetchTopicOffsets(topic)).find(({ partition }) => partition === 0)!
     const cluster = await admin.describeCluster()
     await admin.deleteTopics({ topics: [topic] })
+    await settle(settleMs)
     return {
       retention,
       altered,

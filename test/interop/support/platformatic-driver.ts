@@ -7,7 +7,7 @@ import {
   type Message,
   Producer,
 } from '@platformatic/kafka'
-import type { AdminOutcome, Driver, GroupProtocol } from './driver.ts'
+import { type AdminOutcome, type Driver, type GroupProtocol, settle } from './driver.ts'
 import type { PlainRecord, ReadRecord } from './records.ts'
 
 const TOPIC = 2
@@ -115,7 +115,7 @@ function recordOf({ partition, offset, timestamp, key, value, headers }: Message
   }
 }
 
-async function administer(address: string, topic: string): Promise<AdminOutcome> {
+async function administer(address: string, topic: string, settleMs: number): Promise<AdminOutcome> {
   const admin = new Admin(baseOf(address))
   try {
     const configs = [{ name: 'retention.ms', value: '60000' }]
@@ -124,14 +124,17 @@ async function administer(address: string, topic: string): Promise<AdminOutcome>
       const [described] = await admin.describeConfigs({ resources: [{ resourceType: TOPIC, resourceName: topic }] })
       return described!.configs.find(({ name }) => name === 'retention.ms')!.value!
     }
+    await settle(settleMs)
     const retention = await setting()
     const changed = [{ name: 'retention.ms', configOperation: SET, value: '120000' } as const]
     await admin.incrementalAlterConfigs({
       resources: [{ resourceType: TOPIC, resourceName: topic, configs: changed }],
     })
+    await settle(settleMs)
     const altered = await setting()
     const toBroker = { brokerIds: [1] }
     await admin.createPartitions({ topics: [{ name: topic, count: 5, assignments: [toBroker, toBroker] }] })
+    await settle(settleMs)
     const metadata = await admin.metadata({ topics: [topic], forceUpdate: true })
     const one: PlainRecord = { key: null, value: 'YQ==', headers: [], timestamp: 1 }
     await produce(address, topic, 'none', false, [one, one, one])
@@ -143,6 +146,7 @@ async function administer(address: string, topic: string): Promise<AdminOutcome>
     }
     const [first, last] = [await offsetAt(ListOffsetTimestamps.EARLIEST), await offsetAt(ListOffsetTimestamps.LATEST)]
     await admin.deleteTopics({ topics: [topic] })
+    await settle(settleMs)
     return {
       retention,
       altered,

@@ -141,17 +141,21 @@ public class JavaClient {
 
   static JsonNode admin(JsonNode a) throws Exception {
     String topic = a.get("topic").asText();
+    long settleMs = a.get("settleMs").asLong();
     TopicPartition first = new TopicPartition(topic, 0);
     ConfigResource resource = new ConfigResource(ConfigResource.Type.TOPIC, topic);
     ObjectNode result = JSON.createObjectNode();
     try (Admin admin = Admin.create(properties(a.get("address").asText()))) {
       admin.createTopics(List.of(new NewTopic(topic, 3, (short) 1).configs(Map.of("retention.ms", "60000")))).all().get();
+      Thread.sleep(settleMs);
       result.put("retention", setting(admin, resource));
       Collection<AlterConfigOp> changes =
           List.of(new AlterConfigOp(new ConfigEntry("retention.ms", "120000"), AlterConfigOp.OpType.SET));
       admin.incrementalAlterConfigs(Map.of(resource, changes)).all().get();
+      Thread.sleep(settleMs);
       result.put("altered", setting(admin, resource));
       admin.createPartitions(Map.of(topic, NewPartitions.increaseTo(5))).all().get();
+      Thread.sleep(settleMs);
       result.put("partitions", admin.describeTopics(List.of(topic)).allTopicNames().get().get(topic).partitions().size());
       try (KafkaProducer<byte[], byte[]> producer = producer(properties(a.get("address").asText()))) {
         for (int count = 0; count < 3; count++) producer.send(new ProducerRecord<>(topic, 0, null, new byte[] {97})).get();
@@ -162,6 +166,7 @@ public class JavaClient {
       result.put("brokers", admin.describeCluster().nodes().get().size());
       result.put("clusterId", admin.describeCluster().clusterId().get());
       admin.deleteTopics(List.of(topic)).all().get();
+      Thread.sleep(settleMs);
       result.put("deleted", !admin.listTopics().names().get().contains(topic));
     }
     return result;

@@ -87,15 +87,18 @@ async def setting(client, topic, name):
     return None
 
 
-async def admin(address, topic):
+async def admin(address, topic, settleMs):
     client = AIOKafkaAdminClient(bootstrap_servers=address)
     await client.start()
     try:
         await client.create_topics([NewTopic(topic, 3, 1, topic_configs={"retention.ms": "60000"})])
+        await asyncio.sleep(settleMs / 1000)
         retention = await setting(client, topic, "retention.ms")
         await client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs={"retention.ms": "120000"})])
+        await asyncio.sleep(settleMs / 1000)
         altered = await setting(client, topic, "retention.ms")
         await client.create_partitions({topic: NewPartitions(5)})
+        await asyncio.sleep(settleMs / 1000)
         (described,) = await client.describe_topics([topic])
         one = {"key": None, "value": "YQ==", "headers": [], "timestamp": 1}
         await produce(address, topic, "none", False, [one] * 3)
@@ -110,6 +113,7 @@ async def admin(address, topic):
         await consumer.stop()
         cluster = await client.describe_cluster()
         await client.delete_topics([topic])
+        await asyncio.sleep(settleMs / 1000)
         deleted = topic not in await client.list_topics()
         return {
             "retention": retention,

@@ -14,7 +14,7 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from lines import headers_of, record_out, serve, to_bytes
+from lines import headers_of, record_out, serve, settle, to_bytes
 
 WAIT_S = 20
 
@@ -95,16 +95,19 @@ def only(futures):
     return future.result(WAIT_S)
 
 
-def admin(address, topic):
+def admin(address, topic, settleMs):
     client = AdminClient({"bootstrap.servers": address})
     only(client.create_topics([NewTopic(topic, num_partitions=3, replication_factor=1, config={"retention.ms": "60000"})]))
+    settle(settleMs)
     resource = ConfigResource(ResourceType.TOPIC, topic)
     config = only(client.describe_configs([resource]))
     retention = config["retention.ms"].value
     changed = ConfigEntry("retention.ms", "120000", incremental_operation=AlterConfigOpType.SET)
     only(client.incremental_alter_configs([ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[changed])]))
+    settle(settleMs)
     altered = only(client.describe_configs([resource]))["retention.ms"].value
     only(client.create_partitions([NewPartitions(topic, 5)]))
+    settle(settleMs)
     partitions = len(client.list_topics(topic, timeout=WAIT_S).topics[topic].partitions)
     produce(address, topic, "none", False, [{"key": None, "value": "YQ==", "headers": [], "timestamp": 1} for _ in range(3)])
     only(client.delete_records([TopicPartition(topic, 0, 2)]))
@@ -112,6 +115,7 @@ def admin(address, topic):
     last = only(client.list_offsets({TopicPartition(topic, 0): OffsetSpec.latest()})).offset
     cluster = client.describe_cluster().result(WAIT_S)
     only(client.delete_topics([topic]))
+    settle(settleMs)
     return {
         "retention": retention,
         "altered": altered,

@@ -4,7 +4,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.structs import OffsetAndMetadata
 from kafka.admin import ConfigResource, ConfigResourceType, NewPartitions, NewTopic
 
-from lines import headers_of, record_out, serve, to_bytes
+from lines import headers_of, record_out, serve, settle, to_bytes
 
 WAIT_MS = 20_000
 
@@ -102,13 +102,16 @@ def find_value(node, name):
     return None
 
 
-def admin(address, topic):
+def admin(address, topic, settleMs):
     client = KafkaAdminClient(bootstrap_servers=address)
     client.create_topics([NewTopic(topic, 3, 1, topic_configs={"retention.ms": "60000"})])
+    settle(settleMs)
     retention = setting(client, topic, "retention.ms")
     client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs={"retention.ms": "120000"})])
+    settle(settleMs)
     altered = setting(client, topic, "retention.ms")
     client.create_partitions({topic: NewPartitions(5)})
+    settle(settleMs)
     partitions = len(client.describe_topics([topic])[0]["partitions"])
     produce(address, topic, "none", False, [{"key": None, "value": "YQ==", "headers": [], "timestamp": 1} for _ in range(3)])
     partition = TopicPartition(topic, 0)
@@ -119,6 +122,7 @@ def admin(address, topic):
     consumer.close()
     cluster = client.describe_cluster()
     client.delete_topics([topic])
+    settle(settleMs)
     deleted = topic not in client.list_topics()
     client.close()
     return {

@@ -6,6 +6,7 @@ and partition when it was read.
 import base64
 import json
 import sys
+import time
 import traceback
 
 
@@ -15,6 +16,11 @@ def to_bytes(text):
 
 def to_text(data):
     return None if data is None else base64.b64encode(bytes(data)).decode()
+
+
+def settle(ms):
+    """Kafka's brokers hear of a change some time after who made it."""
+    time.sleep(ms / 1000)
 
 
 def headers_of(record):

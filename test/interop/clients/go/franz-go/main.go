@@ -22,7 +22,7 @@ const wait = 20 * time.Second
 type arguments struct {
 	Address, Topic, Input, Codec, Group, Protocol string
 	Idempotent                                    bool
-	Count                                         int
+	Count, SettleMs                               int
 	Records                                       []record
 }
 
@@ -168,6 +168,9 @@ func setting(ctx context.Context, client *kadm.Client, topic string) (string, er
 	return "", err
 }
 
+// Kafka's brokers hear of a change some time after who made it.
+func (a arguments) settle() { time.Sleep(time.Duration(a.SettleMs) * time.Millisecond) }
+
 func admin(ctx context.Context, a arguments) (any, error) {
 	inner, err := open(a.Address)
 	if err != nil {
@@ -179,6 +182,7 @@ func admin(ctx context.Context, a arguments) (any, error) {
 	if _, err := client.CreateTopic(ctx, 3, 1, map[string]*string{"retention.ms": &minute}, a.Topic); err != nil {
 		return nil, err
 	}
+	a.settle()
 	retention, err := setting(ctx, client, a.Topic)
 	if err != nil {
 		return nil, err
@@ -187,6 +191,7 @@ func admin(ctx context.Context, a arguments) (any, error) {
 	if err != nil || changed[0].Err != nil {
 		return nil, errors.Join(err, changed[0].Err)
 	}
+	a.settle()
 	altered, err := setting(ctx, client, a.Topic)
 	if err != nil {
 		return nil, err
@@ -194,6 +199,7 @@ func admin(ctx context.Context, a arguments) (any, error) {
 	if grown, err := client.UpdatePartitions(ctx, 5, a.Topic); err != nil || grown.Error() != nil {
 		return nil, errors.Join(err, grown.Error())
 	}
+	a.settle()
 	topics, err := client.ListTopics(ctx, a.Topic)
 	if err != nil {
 		return nil, err
@@ -234,6 +240,7 @@ func admin(ctx context.Context, a arguments) (any, error) {
 	if gone, err := client.DeleteTopic(ctx, a.Topic); err != nil || gone.Err != nil {
 		return nil, errors.Join(err, gone.Err)
 	}
+	a.settle()
 	left, err := client.ListTopics(ctx)
 	return map[string]any{
 		"retention": retention, "altered": altered, "partitions": partitions, "first": first.Offset, "last": last.Offset,

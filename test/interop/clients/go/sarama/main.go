@@ -20,7 +20,7 @@ const wait = 20 * time.Second
 type arguments struct {
 	Address, Topic, Input, Codec, Group, Protocol string
 	Idempotent                                    bool
-	Count                                         int
+	Count, SettleMs                               int
 	Records                                       []record
 }
 type record struct {
@@ -193,6 +193,9 @@ func setting(admin sarama.ClusterAdmin, topic string) (string, error) {
 	return entries[0].Value, nil
 }
 
+// Kafka's brokers hear of a change some time after who made it.
+func (a arguments) settle() { time.Sleep(time.Duration(a.SettleMs) * time.Millisecond) }
+
 func admin(ctx context.Context, a arguments) (any, error) {
 	client, err := sarama.NewClient([]string{a.Address}, config())
 	if err != nil {
@@ -207,6 +210,7 @@ func admin(ctx context.Context, a arguments) (any, error) {
 	if err := admin.CreateTopic(a.Topic, &sarama.TopicDetail{NumPartitions: 3, ReplicationFactor: 1, ConfigEntries: map[string]*string{"retention.ms": &minute}}, false); err != nil {
 		return nil, err
 	}
+	a.settle()
 	retention, err := setting(admin, a.Topic)
 	if err != nil {
 		return nil, err
@@ -214,6 +218,7 @@ func admin(ctx context.Context, a arguments) (any, error) {
 	if err := admin.AlterConfig(sarama.TopicResource, a.Topic, map[string]*string{"retention.ms": &two}, false); err != nil {
 		return nil, err
 	}
+	a.settle()
 	altered, err := setting(admin, a.Topic)
 	if err != nil {
 		return nil, err
@@ -221,6 +226,7 @@ func admin(ctx context.Context, a arguments) (any, error) {
 	if err := admin.CreatePartitions(a.Topic, 5, nil, false); err != nil {
 		return nil, err
 	}
+	a.settle()
 	described, err := admin.DescribeTopics([]string{a.Topic})
 	if err != nil {
 		return nil, err
@@ -259,6 +265,7 @@ func admin(ctx context.Context, a arguments) (any, error) {
 	if err := admin.DeleteTopic(a.Topic); err != nil {
 		return nil, err
 	}
+	a.settle()
 	left, err := admin.ListTopics()
 	_, isLeft := left[a.Topic]
 	return map[string]any{
