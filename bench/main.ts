@@ -15,12 +15,14 @@ import { runScenario } from './harness/rounds.ts'
 import type { Scenario, ScenarioResult } from './harness/scenario.ts'
 import { browserScenarios } from './scenarios/browser.ts'
 import { catchUp } from './scenarios/catch-up.ts'
+import { compactionScenario } from './scenarios/compaction.ts'
 import { durableStream, fanOutScenarios } from './scenarios/fan-out.ts'
 import { idleMemory } from './scenarios/idle.ts'
 import { kafkaScenarios } from './scenarios/kafka.ts'
 import { produceLatency, produceThroughput } from './scenarios/produce.ts'
 import { restartScenario } from './scenarios/restart.ts'
 import { processStart } from './scenarios/start.ts'
+import { transactionScenarios } from './scenarios/transactions.ts'
 
 const scenarios: Scenario[] = [
   ...fanOutScenarios,
@@ -30,8 +32,10 @@ const scenarios: Scenario[] = [
   idleMemory,
   processStart,
   restartScenario,
+  compactionScenario,
   catchUp,
   ...kafkaScenarios,
+  ...transactionScenarios,
   ...browserScenarios,
 ]
 

@@ -11,34 +11,10 @@ import {
   makeTopic,
   measured,
   residentMib,
-  startKafka,
-  startRelayForKafka,
   type ToolRun,
 } from '../harness/kafka.ts'
-import type { Aim, Column, Contender, Metrics, Scenario, Trial } from '../harness/scenario.ts'
-
-const OTTLA = 'Ottla, fsync'
-const KAFKA = 'Kafka'
-const KAFKA_FSYNC = 'Kafka, flush.messages=1'
-
-type Work = (broker: Broker, trial: Trial) => Promise<Metrics>
-
-function contendersOf(work: Work, withFsync: boolean): Contender[] {
-  const on = (start: (trial: Trial) => Promise<Broker>) => async (trial: Trial) => {
-    const broker = await start(trial)
-    try {
-      return await work(broker, trial)
-    } finally {
-      await broker.stop()
-    }
-  }
-  const contenders = [
-    { name: OTTLA, run: on(({ directory }) => startRelayForKafka(directory)) },
-    { name: KAFKA, run: on(() => startKafka()) },
-  ]
-  if (withFsync) contenders.push({ name: KAFKA_FSYNC, run: on(() => startKafka({ 'log.flush.interval.messages': 1 })) })
-  return contenders
-}
+import type { Aim, Column, Metrics, Scenario } from '../harness/scenario.ts'
+import { contendersOf, KAFKA, KAFKA_FSYNC, OTTLA, type Work } from './kafka-contenders.ts'
 
 const cpuColumns: Column[] = [
   { metric: 'brokerCpuSPerM', title: 'broker CPU-s per million', digits: 3 },
