@@ -1,24 +1,37 @@
 /**
- * Sets of characters, as expressions name them. Most are asked about ASCII, for which a set is a table; about any other
- * character the rule itself is asked.
+ * Sets of characters, as expressions name them: a rule, and what it said of the characters that it was asked about. So an
+ * expression costs next to nothing before it is matched, and each character of a name is held against each rule once.
  */
 import { formsOf } from './letter-case.ts'
 
 const TABLE_SIZE = 128
+const IN = 1
+const OUT = 2
 
 export type Predicate = (code: number) => boolean
 
 export class CharacterSet {
+  /** Of ASCII: IN, OUT, or not asked about yet. */
   readonly #table = new Uint8Array(TABLE_SIZE)
   readonly #isIn: Predicate
+  /** The last other character: many states of a repetition ask about the same. */
+  #lastCode = -1
+  #hasLast = false
 
   constructor(isIn: Predicate) {
     this.#isIn = isIn
-    for (let code = 0; code < TABLE_SIZE; code++) if (isIn(code)) this.#table[code] = 1
   }
 
   has(code: number): boolean {
-    return code < TABLE_SIZE ? this.#table[code] === 1 : this.#isIn(code)
+    if (code < TABLE_SIZE) {
+      if (this.#table[code] === 0) this.#table[code] = this.#isIn(code) ? IN : OUT
+      return this.#table[code] === IN
+    }
+    if (code !== this.#lastCode) {
+      this.#lastCode = code
+      this.#hasLast = this.#isIn(code)
+    }
+    return this.#hasLast
   }
 }
 

@@ -1,10 +1,17 @@
 /**
- * Characters that are the same but for their case. Most have one other form; a few have more, such as k, K and the sign for
- * kelvin, which is its own upper case.
+ * Characters that are the same but for their case, as Unicode's simple folding has it. Most have one other form; a few have
+ * more, such as k, K and the sign for kelvin, which is its own upper case.
  */
 const BMP_END = 0x10000
-/** Built when first asked for: a character by what it becomes in another case. */
-let cameFrom: ReadonlyMap<number, readonly number[]> | undefined
+/** A letter of its own, though JavaScript makes an I of it. */
+const DOTLESS_I = 0x131
+/** Those that become another character in another case, which does not become them again. */
+const ONE_WAY = [...'µſǅǈǋǲ\u0345ςϐϑϕϖϰϱϴϵᲀᲁᲂᲃᲄᲅᲆᲇᲈẛẞᾈᾉᾊᾋᾌᾍᾎᾏᾘᾙᾚᾛᾜᾝᾞᾟᾨᾩᾪᾫᾬᾭᾮᾯᾼ\u1fbeῌῼ\u2126\u212a\u212b'].map(
+  (letter) => letter.codePointAt(0)!,
+)
+const cameFrom = new Map<number, number[]>()
+for (const code of ONE_WAY) for (const form of casesOf(code)) cameFrom.set(form, [...(cameFrom.get(form) ?? []), code])
+
 /** The same few characters are asked about over and over. */
 const known = new Map<number, readonly number[]>()
 const KNOWN_MAX = 1_000
@@ -14,7 +21,7 @@ export function formsOf(code: number): readonly number[] {
   const cached = known.get(code)
   if (cached) return cached
   const found = new Set([code])
-  for (const form of found) for (const other of [...casesOf(form), ...originsOf(form)]) found.add(other)
+  for (const form of found) for (const other of [...casesOf(form), ...(cameFrom.get(form) ?? [])]) found.add(other)
   found.delete(code)
   const forms = [...found]
   if (known.size >= KNOWN_MAX) known.clear()
@@ -24,22 +31,10 @@ export function formsOf(code: number): readonly number[] {
 
 /** Upper and lower case, where that is one character. */
 function casesOf(code: number): number[] {
+  if (code === DOTLESS_I) return []
   const text = String.fromCodePoint(code)
   return [text.toLowerCase(), text.toUpperCase()].flatMap((form) => {
     const other = form.codePointAt(0)!
     return other !== code && form.length === (other >= BMP_END ? 2 : 1) ? [other] : []
   })
-}
-
-function originsOf(code: number): readonly number[] {
-  cameFrom ??= findOrigins()
-  return cameFrom.get(code) ?? []
-}
-
-function findOrigins(): Map<number, number[]> {
-  const origins = new Map<number, number[]>()
-  for (let code = 0x80; code < BMP_END; code++) {
-    for (const form of casesOf(code)) origins.set(form, [...(origins.get(form) ?? []), code])
-  }
-  return origins
 }

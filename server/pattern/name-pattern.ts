@@ -31,21 +31,23 @@ export interface Walk {
 export class NamePattern {
   readonly #states: readonly State[]
   readonly #start: number
+  readonly #sourceLength: number
   /** By state: the step in which it was last reached. */
   readonly #reachedIn: Uint32Array
   #step = 0
 
   /** Throws PatternError. */
   constructor(source: string) {
+    this.#sourceLength = source.length
     const builder = new Builder()
     this.#start = builder.build(parsePattern(source), builder.add({ kind: 'end' }))
     this.#states = builder.states
     this.#reachedIn = new Uint32Array(builder.states.length)
   }
 
-  /** How many states a name of one character may pass. */
+  /** What a character of a name may cost: the states that it passes, and the rules that it is held against. */
   get size(): number {
-    return this.#states.length
+    return this.#states.length + this.#sourceLength
   }
 
   /** The whole name. */

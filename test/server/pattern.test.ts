@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { ErrorCode } from '../../protocol/errors.ts'
 import { randomBelow, seededRandom } from '../../protocol/lib/random.ts'
 import { resolvePattern } from '../../server/coordinator/consumer/pattern-resolver.ts'
+import { formsOf } from '../../server/pattern/letter-case.ts'
 import { NamePattern, PatternError } from '../../server/pattern/name-pattern.ts'
 import { NameSelector } from '../../server/pattern/name-selector.ts'
 import { Topics } from './groups/consumer/consumer-driver.ts'
@@ -112,6 +113,17 @@ describe('[GRP-38] what an expression means', () => {
   })
 })
 
+test('[GRP-38] case is what another engine takes for it', () => {
+  for (let code = 1; code < 0x10000; code++) {
+    if (code >= 0xd800 && code < 0xe000) continue
+    for (const form of formsOf(code)) {
+      const isForm = new RegExp(`^\\u{${form.toString(16)}}$`, 'iu')
+      expect(isForm.test(String.fromCodePoint(code)), code.toString(16)).toBe(true)
+      expect(formsOf(form)).toContain(code)
+    }
+  }
+})
+
 describe('[GRP-42] what an expression may cost', () => {
   test('those that make others run for ever take milliseconds', () => {
     const name = `${'a'.repeat(240)}!`
@@ -130,6 +142,22 @@ describe('[GRP-42] what an expression may cost', () => {
     const names = ['é'.repeat(32_000), `${'é'.repeat(32_000)}!`]
     expect(await selector.select('(é?){400}(.*)*é', names)).toEqual([names[0]])
     expect(turns).toBeGreaterThan(100)
+  })
+
+  test('classes of many rules hold up nobody, whatever the characters', async () => {
+    const ranges = Array.from({ length: 600 }, (_, index) => String.fromCodePoint(0x3000 + 2 * index)).join('\\pN')
+    let longestMs = 0
+    let sinceMs = performance.now()
+    const selector = new NameSelector((run) => {
+      longestMs = Math.max(longestMs, performance.now() - sinceMs)
+      setImmediate(() => {
+        sinceMs = performance.now()
+        run()
+      })
+    })
+    const names = ['\u3001'.repeat(300), '\u3002'.repeat(300)]
+    expect(await selector.select(`(?i)[${ranges}]{300}`, names)).toEqual([names[1]])
+    expect(longestMs).toBeLessThan(200)
   })
 
   test('long and large ones are refused', () => {

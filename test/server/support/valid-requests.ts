@@ -116,7 +116,10 @@ export function validRequests({ name, topicId }: { name: string; topicId: string
       ],
     }),
     request(describeTransactions, { transactionalIds: ['tx'] }),
-    request(listTransactions, { stateFilters: ['Ongoing'], producerIdFilters: [1], durationFilter: 1 }),
+    request(listTransactions, {
+      ...{ stateFilters: ['Ongoing'], producerIdFilters: [1], durationFilter: 1 },
+      transactionalIdPattern: '(a|b)*[^c]{2}',
+    }),
     request(describeAcls, { operation: 1, permissionType: 1, resourceTypeFilter: 1 }),
     request(createAcls, {
       creations: [
