@@ -28,7 +28,8 @@ beforeEach(async () => {
       ...{ groupConsumerSessionTimeoutMs: SESSION_MS, groupConsumerHeartbeatIntervalMs: 100 },
     },
   })
-  return () => relay.close()
+  // After the clients, whose consumers would look for it for a while.
+  onTestFinished(() => relay.close())
 })
 
 async function client(url = relay.websocket.url, surroundings: Partial<Freezable> = {}): Promise<Ottla> {

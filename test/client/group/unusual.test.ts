@@ -18,7 +18,8 @@ beforeEach(async () => {
       groupConsumerHeartbeatIntervalMs: 100,
     },
   })
-  return () => relay.close()
+  // After the clients, whose consumers would look for it for a while.
+  onTestFinished(() => relay.close())
 })
 
 async function client(): Promise<Ottla> {
