@@ -57,6 +57,7 @@ export class Drain {
       context: this.#context,
       replicaId: parts.replicaId,
       remove: (rows) => this.#remove(rows),
+      forgetTopic: (name) => this.#forgetTopic(name),
     })
     this.#sender = new Sender(this.#context, (name) => this.#forgetTopic(name))
     this.#stopListening = parts.session.onState((state) => this.#connectionChanged(state.phase === 'live'))

@@ -20,6 +20,7 @@ import { isFenced, isNotAuthorized, reactionTo } from '../transactions/reactions
 import { backOff, type DrainContext, setAside, tellEnded } from './context.ts'
 import type { Lane } from './lane.ts'
 import type { Landing, LedgerRow } from './ledger.ts'
+import { verdictOn } from './settlement.ts'
 import { type StoredTransaction, TransactionSender } from './transaction-sender.ts'
 
 /** What is doubtful each time, and yet not refused, is given up after so many attempts. */
@@ -37,12 +38,15 @@ export interface TransactionQueueParts {
   replicaId: string
   /** Takes rows out of wherever they wait. */
   remove(rows: readonly LedgerRow[]): void
+  /** Makes the next look at the topic ask the relay again. */
+  forgetTopic(name: string): void
 }
 
 export class TransactionQueue {
   readonly #context: DrainContext
   readonly #sender: TransactionSender
   readonly #remove: (rows: readonly LedgerRow[]) => void
+  readonly #forgetTopic: (name: string) => void
   readonly #patience = new Map<string, Patience>()
   readonly #unresolved = new Set<string>()
   /** Where rows of an unresolved one are, should it have been committed. */
@@ -50,10 +54,11 @@ export class TransactionQueue {
   readonly #closed = new AbortController()
   #running: string | undefined
 
-  constructor({ context, replicaId, remove }: TransactionQueueParts) {
+  constructor({ context, replicaId, remove, forgetTopic }: TransactionQueueParts) {
     this.#context = context
     this.#sender = new TransactionSender({ context, replicaId })
     this.#remove = remove
+    this.#forgetTopic = forgetTopic
   }
 
   /** When to look again; infinity when nothing waits for time. */
@@ -174,7 +179,7 @@ export class TransactionQueue {
       const attempts = (this.#patience.get(id)?.failures ?? 0) + 1
       const isHopeless = reaction === 'again' && !isRetriableCode(failure.kafkaCode) && attempts >= ATTEMPTS_MAX
       if (reaction === 'never' || isHopeless) return this.#setAside(rows, 'parked', refusal(failure))
-      this.#forgetTopics(rows)
+      if (verdictOn(failure.kafkaCode) === 'retry-elsewhere') this.#forgetTopics(rows)
       return this.#waitABit(id)
     }
     const error = failure instanceof OttlaError ? failure : undefined
@@ -257,7 +262,7 @@ export class TransactionQueue {
   }
 
   #forgetTopics(rows: readonly LedgerRow[]): void {
-    for (const topic of new Set(rows.map(({ topic }) => topic))) this.#context.session.metadata.forget(topic)
+    for (const topic of new Set(rows.map(({ topic }) => topic))) this.#forgetTopic(topic)
   }
 
   #waitABit(id: string): void {

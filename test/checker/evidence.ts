@@ -72,6 +72,8 @@ export class Evidence {
   readonly operations: readonly Operation[]
   readonly isComplete: boolean
   readonly #keyOf = new Map<string, string>()
+  /** Values that may lie in aborted transactions before the one that brings them. */
+  readonly #attempted = new Set<string>()
   readonly #idsOfName = new Map<string, Set<string>>()
   readonly #deleted = new Set<string>()
   readonly #properties = new Set<string>()
@@ -136,6 +138,12 @@ export class Evidence {
     return send && this.outcomeOf(send) === 'aborted' ? undefined : this.#keyOf.get(value)
   }
 
+  /** No reader of committed records was given the value here: its transaction was aborted, and another one brought it. */
+  isAbortedAttempt(log: Log, value: string, offset: number): boolean {
+    if (!this.#attempted.has(value)) return false
+    return !this.readAt.get(value)?.some((place) => place.log === log && place.offset === offset)
+  }
+
   /** What the client believes of the transaction that a value was sent in. */
   outcomeOf(send: Send): Transaction['outcome'] | undefined {
     if (send.transaction === undefined) return undefined
@@ -172,6 +180,7 @@ export class Evidence {
       this.sendOf.set(value, send)
       const key = send.keys?.[index]
       if (key !== undefined) this.#keyOf.set(value, key)
+      if (send.hasAttempts) this.#attempted.add(value)
     })
   }
 
@@ -183,6 +192,8 @@ export class Evidence {
       log.mayBeginAt = Math.max(log.mayBeginAt, read.from)
     for (const [offset, value] of read.records) {
       this.#see(log, offset, value, onConflict)
+      // What an aborted attempt left is not the record.
+      if (read.isolation === 0 && this.#attempted.has(value)) continue
       const places = this.readAt.get(value)
       if (!places) this.readAt.set(value, [{ log, offset }])
       else if (!places.some((place) => place.log === log && place.offset === offset)) places.push({ log, offset })

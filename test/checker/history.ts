@@ -48,6 +48,8 @@ export interface Send extends Span {
   relaxed?: boolean
   /** Was sent more than once by a producer without sequences, so it may be there more than once. */
   mayRepeat?: boolean
+  /** Sent in one transaction after another until one commits: readers of committed records are given it once. */
+  hasAttempts?: boolean
   /** Its place in the producer's order is open: the client sent it again after a crash, say. */
   unordered?: boolean
   transaction?: string

@@ -45,7 +45,7 @@ function checkComplete(evidence: Evidence, log: Log, read: Read, findings: Findi
   log.forEachIn(read, (offset, isGiven) => {
     if (isGiven) return
     const value = log.valueAt.get(offset)!
-    if (evidence.isSuperseded(log, value, offset)) return
+    if (evidence.isSuperseded(log, value, offset) || evidence.isAbortedAttempt(log, value, offset)) return
     const send = evidence.sendOf.get(value)
     const isUndecided = send?.transaction !== undefined && evidence.outcomeOf(send) !== 'committed'
     // Whether those of an unfinished transaction are there is the business of transactions.ts; compaction takes aborted ones.

@@ -24,7 +24,9 @@ function checkOutcome(evidence: Evidence, send: Send, findings: Findings): void 
 function checkPlaces(evidence: Evidence, send: Send, findings: Findings): void {
   send.places?.forEach(({ partition, offset }, index) => {
     const value = send.values[index]!
-    const [found] = evidence.readAt.get(value) ?? []
+    const all = evidence.readAt.get(value) ?? []
+    const found =
+      (send.mayRepeat && all.find(({ log, offset: at }) => log.partition === partition && at === offset)) || all[0]
     if (!found || (send.topicId && !found.log.id.startsWith(send.topicId))) return
     if (found.log.partition !== partition || (offset >= 0 && found.offset !== offset)) {
       const text = `${value} was said to be at ${offset} of partition ${partition} and is at ${found.offset} of ${found.log.name}`
@@ -35,13 +37,14 @@ function checkPlaces(evidence: Evidence, send: Send, findings: Findings): void {
 
 function checkThere(evidence: Evidence, send: Send, findings: Findings): void {
   const isPromised = send.outcome === 'ok' && send.acks !== 0 && !send.relaxed
-  const isAborted = send.transaction !== undefined && evidence.outcomeOf(send) !== 'committed'
-  if ((!isPromised && !send.isStored) || isAborted || evidence.wasDeleted(send.topic)) return
+  const decision = evidence.outcomeOf(send) ?? 'committed'
+  const isDue = decision === 'committed' ? isPromised || send.isStored : decision === 'unknown' && send.isStored
+  if (!isDue || evidence.wasDeleted(send.topic)) return
   send.values.forEach((value, index) => {
     if (evidence.readAt.has(value)) return
     const place = send.places?.[index]
     if (mayBeCompacted(evidence, send, value, place)) return
-    if (isPromised) {
+    if (isPromised && decision === 'committed') {
       if (!mayBeGone(evidence, send, place?.partition, place?.offset)) {
         findings.found('lost', `${value} was acknowledged at ${place?.offset} of ${send.topic}-${place?.partition}`)
       }

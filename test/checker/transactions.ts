@@ -37,11 +37,14 @@ function seenByCommittedReaders(evidence: Evidence): Set<string> {
   return seen
 }
 
-/** Deleted records are no tear. */
+/** Deleted records are no tear, nor are those that may have been. */
 function wouldBeSeen(evidence: Evidence, value: string): boolean {
-  const { topic, places } = evidence.sendOf.get(value)!
+  const { topic, topicId, places, values } = evidence.sendOf.get(value)!
   if (evidence.wasDeleted(topic) || evidence.has(topic, 'retains') || evidence.has(topic, 'compacts')) return false
-  return !evidence.wasTrimmed(topic) || places === undefined
+  if (!evidence.wasTrimmed(topic)) return true
+  const place = places?.[values.indexOf(value)]
+  if (place === undefined || place.offset < 0) return false
+  return place.offset >= (evidence.log({ topic, topicId, partition: place.partition })?.mayBeginAt ?? 0)
 }
 
 /** One reader that passes the records of one transaction in one partition gets all of them or none. */
@@ -55,8 +58,10 @@ function checkWithinReads(evidence: Evidence, findings: Findings): void {
 function checkRead(evidence: Evidence, log: Log, read: Read, findings: Findings): void {
   const first = new Map<string, { offset: number; isGiven: boolean }>()
   log.forEachIn(read, (offset, isGiven) => {
-    const transaction = evidence.sendOf.get(log.valueAt.get(offset)!)?.transaction
-    if (transaction === undefined || (!isGiven && evidence.isSuperseded(log, log.valueAt.get(offset)!, offset))) return
+    const value = log.valueAt.get(offset)!
+    const transaction = evidence.sendOf.get(value)?.transaction
+    if (transaction === undefined) return
+    if (!isGiven && (evidence.isSuperseded(log, value, offset) || evidence.isAbortedAttempt(log, value, offset))) return
     const before = first.get(transaction)
     if (!before) first.set(transaction, { offset, isGiven })
     else if (before.isGiven !== isGiven) {

@@ -44,6 +44,7 @@ const REQUIRED = [
   'partition given up for another member',
   'member of the next protocol left',
   'member of the next protocol heard: UNKNOWN_MEMBER_ID',
+  'transaction of a browser committed',
   'topic made anew',
   'transaction committed',
   'transaction aborted',

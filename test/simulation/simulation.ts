@@ -193,7 +193,9 @@ class Simulation {
     const dice = this.#world.dice.fork('workload')
     const act = () => {
       if (!this.#isTroubled) return
-      if (dice.chance(0.5)) dice.pick(this.#browsers).write()
+      const browser = dice.pick(this.#browsers)
+      if (dice.chance(0.1)) browser.transact()
+      else if (dice.chance(0.5)) browser.write()
       else {
         const producer = dice.pick(this.#producers)
         if (producer.waiting < 50) this.#go(() => producer.send())

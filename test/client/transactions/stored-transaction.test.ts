@@ -169,4 +169,20 @@ describe('a transaction through the outbox', () => {
     await startRelay()
     await expect(expired.committed).rejects.toMatchObject({ code: 'REJECTED', cause: { code: 'EXPIRED' } })
   })
+
+  test('[TXN-69] a topic that was made anew since it was last written to gets the transaction, at the next attempt', async () => {
+    const ottla = await client({ replica: newReplica() })
+    const other = await client()
+    await other.admin.createTopics([{ name: 'a' }, { name: 'fleeting' }])
+    await ottla.topic('fleeting', { value: string }).send({ value: 'gone with it' }).committed
+    await other.admin.deleteTopics(['fleeting'])
+    await other.admin.createTopics([{ name: 'fleeting' }])
+    const { committed } = await ottla.transaction((tx) => {
+      tx.send('a', { value: 'both' })
+      tx.send('fleeting', { value: 'both' })
+    })
+    await committed
+    expect(await valuesOf(other, 'a')).toEqual(['both'])
+    expect(await valuesOf(other, 'fleeting')).toEqual(['both'])
+  })
 })

@@ -15,9 +15,10 @@ import type { Gap } from '../../../client/record.ts'
 import { string } from '../../../client/serde.ts'
 import { openWallet } from '../../../client/sign-in/wallet.ts'
 import type { Topic } from '../../../client/topic.ts'
+import type { StoredTransaction } from '../../../client/transactions/store-transaction.ts'
 import { webSocketTransport } from '../../../client/transport/websocket.ts'
 import { standardCodecs } from '../../../protocol/codecs/standard.ts'
-import type { Read, Send } from '../../checker/history.ts'
+import type { Read, Send, Transaction } from '../../checker/history.ts'
 import { DeviceStorage } from '../world/device-storage.ts'
 import type { Host } from '../world/network.ts'
 import type { Process } from '../world/process.ts'
@@ -50,7 +51,8 @@ export class Browser {
   readonly storage: DeviceStorage
   readonly name: string
   readonly #options: BrowserOptions
-  readonly #sends: Array<{ send: Send; receipts: Receipt[] }> = []
+  /** With the ids of their outbox entries, which are final once stored. */
+  readonly #sends: Array<{ send: Send; ids: () => string[]; transaction?: Transaction }> = []
   #tabs: Tab[] = []
   #made = 0
   #tabsMade = 0
@@ -144,7 +146,7 @@ export class Browser {
     })
     try {
       const receipts = topic.sendAll(values.map((value) => ({ key, value: padded(value, dice.skewed(1, 3_000)) })))
-      this.#sends.push({ send, receipts })
+      this.#sends.push({ send, ids: () => receipts.map(({ id }) => id) })
       this.#follow(tab, send, receipts)
     } catch (error) {
       this.#options.world.trace.add(tab.process.name, `send: ${error}`)
@@ -152,21 +154,71 @@ export class Browser {
     }
   }
 
+  /** Records in several topics that are to land together. */
+  transact(): void {
+    const tab = this.#tabs.at(-1)
+    if (!tab?.ottla) return
+    const { world, recorder, topics } = this.#options
+    const { process } = tab
+    const { dice, name } = process
+    const transaction = recorder.open<Transaction>({
+      ...{ op: 'transaction', process: name, producer: this.name, transaction: `${name}/t${this.#made}` },
+      outcome: 'unknown',
+    })
+    const sends = Array.from({ length: dice.whole(2, 5) }, () => {
+      const [topic, value] = [dice.pick(topics), `${this.name}.${this.#made++}`]
+      return recorder.open<Send>({
+        ...{ op: 'send', process: name, producer: `${this.name}/${topic}`, topic, partition: null, values: [value] },
+        ...{ keys: [`key-${dice.below(5)}`], acks: -1, outcome: 'unknown', transaction: transaction.transaction },
+        // Other writes may be stored while it is being put together.
+        ...{ unordered: true, hasAttempts: true },
+      })
+    })
+    const sizes = sends.map(() => dice.skewed(1, 2_000))
+    const filled = tab.ottla.transaction((gathering) => {
+      for (const [index, { topic, keys, values }] of sends.entries()) {
+        gathering.send(this.#topic(tab, topic), { key: keys![0]!, value: padded(values[0]!, sizes[index]!) })
+      }
+    })
+    this.#followTransaction(tab, transaction, sends, filled).catch((error: OttlaError) => {
+      world.trace.add(name, `${transaction.transaction}: ${error}`)
+      world.probes.reached(`transaction of a browser: ${error.code}`)
+      const isRefused = error.code === 'REJECTED'
+      recorder.close(transaction, { outcome: isRefused ? 'aborted' : 'unknown' })
+      for (const send of sends) recorder.close(send, { outcome: isRefused ? 'failed' : 'unknown' })
+    })
+  }
+
+  async #followTransaction(tab: Tab, transaction: Transaction, sends: Send[], filled: Promise<StoredTransaction>) {
+    const { recorder, world } = this.#options
+    const stored = await filled
+    for (const send of sends) {
+      send.isStored = true
+      this.#sends.push({ send, ids: () => [stored.id], transaction })
+    }
+    world.trace.add(tab.process.name, `stored ${transaction.transaction}`)
+    const places = await stored.committed
+    world.probes.reached('transaction of a browser committed')
+    recorder.close(transaction, { outcome: 'committed' })
+    for (const [index, send] of sends.entries()) recorder.close(send, { outcome: 'ok', places: [places[index]!] })
+  }
+
   /** What became of every write that was stored, as the outbox tells at the end. */
   async concludeWrites(): Promise<void> {
     const { core } = this
     if (!core) return
     const stored = this.#sends.filter(({ send }) => send.isStored)
-    const ids = [...new Set(stored.flatMap(({ receipts }) => receipts.map(({ id }) => id)))]
+    const ids = [...new Set(stored.flatMap((each) => each.ids()))]
     const outcomes = new Map((await core.outcomes(ids)).map((settled) => [settled.id, settled.outcome]))
     const entries = new Map((await core.outbox.list()).map((entry) => [entry.id, entry.state]))
-    for (const { send, receipts } of stored) {
-      const { id } = receipts[0]!
+    for (const { send, ids, transaction } of stored) {
+      const id = ids()[0]!
       const state = entries.get(id)
       if (state === 'parked' || state === 'unknown') send.end = state
       else if (state) send.end = 'pending'
       else if (outcomes.get(id) === 'committed') send.end = 'committed'
       else if (outcomes.get(id)) send.end = outcomes.get(id) as 'unknown'
+      if (transaction?.outcome === 'unknown') transaction.outcome = OUTCOME_OF_END[send.end ?? 'unknown'] ?? 'unknown'
     }
   }
 
@@ -289,6 +341,12 @@ export class Browser {
 }
 
 const REFUSALS = ['REJECTED', 'ABORTED', 'OUTBOX_FULL', 'QUOTA_EXCEEDED', 'STORAGE_FAILED', 'DISCARDED']
+
+/** What an outbox says at the end about writes whose tab did not live to hear of them. */
+const OUTCOME_OF_END: Partial<Record<NonNullable<Send['end']>, Transaction['outcome']>> = {
+  committed: 'committed',
+  parked: 'aborted',
+}
 
 function isRefusal(reason: unknown): boolean {
   return reason instanceof OttlaError && REFUSALS.includes(reason.code)

@@ -197,7 +197,9 @@ export class KafkaProducer extends KafkaClient {
       }
       this.#view = undefined
     }
-    // What follows has other sequences from now on.
+    // What follows has other sequences from now on; of what was sent before, nobody knows.
+    for (const { send, isStamped } of lane.batches)
+      if (isStamped) Object.assign(send, { mayRepeat: true, unordered: true })
     lane.batches.splice(lane.batches.indexOf(batch), 1)
     lane.producerId = -1
     this.#settle(batch, answer)
