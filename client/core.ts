@@ -13,6 +13,7 @@ import type { GroupProgress, ProgressQuery } from './receipts/progress.ts'
 import type { ApiName } from './relay-apis.ts'
 import type { ConnectionState } from './session.ts'
 import type { Credentials } from './sign-in/credentials.ts'
+import type { TableCalls } from './table/seam.ts'
 
 export interface TopicInfo {
   name: string
@@ -30,6 +31,8 @@ export interface ReplicaPolicy {
   ageMsMax?: number
   /** Where a replica that holds nothing yet begins. Default: 'beginning', or as far back as the limits need. */
   from?: 'beginning' | 'end'
+  /** Kept until the topic's table has taken it in, which holds the newest of each key. */
+  onlyForTable?: true
 }
 
 /** What the replica holds of one partition: the offsets [start, end). */
@@ -221,6 +224,7 @@ export interface Core {
   request(name: ApiName, body: unknown, options?: RequestOptions): Promise<unknown>
 
   readonly outbox: Outbox
+  readonly tables: TableCalls
 
   /** The device woke up (visible again, online again): reconnect without waiting, or probe the connection. */
   wake(): void

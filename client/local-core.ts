@@ -43,6 +43,8 @@ import { toStoredChunk } from './replica/stored-chunk.ts'
 import type { Session } from './session.ts'
 import { beside } from './session-beside.ts'
 import type { Credentials } from './sign-in/credentials.ts'
+import { type LazyTables, lazyTables } from './table/lazy-tables.ts'
+import type { TableSource } from './table/source.ts'
 
 /** A status is made at most so often; a change of the connection is told at once. */
 const STATUS_EVERY_MS = 50
@@ -67,6 +69,7 @@ export async function openLocalCore(options: LocalCoreOptions): Promise<LocalCor
 class StoredCore implements LocalCore {
   readonly session: Session
   readonly outbox: CoreOutbox
+  readonly tables: LazyTables
   readonly #options: LocalCoreOptions
   readonly #clock: Clock
   readonly #random: Random
@@ -105,11 +108,22 @@ class StoredCore implements LocalCore {
       clock,
       onTrouble: (trouble) => this.#noteTrouble(trouble),
     })
-    this.#replica.onAdvanced(() => this.#changed())
-    this.#unlisten = this.#own.onState(() => this.#emitStatus())
+    this.tables = lazyTables(this.#tableSource(), options.replica)
+    this.#replica.onAdvanced(() => {
+      this.#changed()
+      this.tables.wake()
+    })
+    this.#unlisten = this.#own.onState(() => {
+      this.#emitStatus()
+      this.tables.wake()
+    })
+    this.#settled.on((settled) => this.tables.settled(settled))
     this.outbox = {
       list: async (topic) => this.#outbox.list(topic),
-      retry: (id) => this.#outbox.retry(id),
+      retry: async (id) => {
+        await this.#outbox.retry(id)
+        this.tables.retried(id)
+      },
       discard: (id) => this.#outbox.discard(id),
       export: () => this.#outbox.export(),
     }
@@ -159,6 +173,7 @@ class StoredCore implements LocalCore {
   async enqueue(write: EnqueuedWrite): Promise<{ durability: StoredDurability }> {
     if (this.#own.isKafka) throw needsRelay(`writing to ${write.topic}`)
     const stored = await this.#outboxCall((outbox) => outbox.enqueue(write))
+    await this.tables.stored(write.id, [write])
     if (this.#trouble && this.#trouble.code !== 'CORRUPT') this.#noteTrouble(undefined)
     return stored
   }
@@ -166,6 +181,7 @@ class StoredCore implements LocalCore {
   async enqueueTransaction(transaction: EnqueuedTransaction): Promise<{ durability: StoredDurability }> {
     if (this.#own.isKafka) throw needsRelay('a transaction')
     const stored = await this.#outboxCall((outbox) => outbox.enqueueTransaction(transaction))
+    await this.tables.stored(transaction.id, transaction.writes)
     if (this.#trouble && this.#trouble.code !== 'CORRUPT') this.#noteTrouble(undefined)
     return stored
   }
@@ -256,6 +272,7 @@ class StoredCore implements LocalCore {
     await this.#recovering
     this.#watcher?.close()
     this.#channels?.close()
+    await this.tables.close()
     await this.#outbox.close()
     await this.#replica.close()
     await this.#own.close()
@@ -264,6 +281,27 @@ class StoredCore implements LocalCore {
     this.#emitStatus()
     this.#unlisten()
     this.#statusTimer?.cancel()
+  }
+
+  #tableSource(): TableSource {
+    return {
+      clock: this.#clock,
+      follow: async (name, policy) => {
+        this.#checkOpen()
+        if (this.#own.isKafka) throw needsRelay(`the table of ${name}`)
+        const info = this.#replica.known(name) ?? (await this.#own.metadata.lookUp(name))
+        const ranges = await this.#replica.follow(info, policy)
+        this.#changed()
+        return ranges
+      },
+      ranges: (name) => this.#replica.ranges(name),
+      logStart: (topicId, partition) => this.#replica.logStart(topicId, partition),
+      readReplica: (topicId, partition, offset, bytesMax) => this.readReplica(topicId, partition, offset, bytesMax),
+      takenIn: (topicId, partition, offset) => this.#replica.takenIn(topicId, partition, offset),
+      beginAgain: (topicId, partition) => this.#replica.beginAgain(topicId, partition),
+      isLive: () => this.#own.state.phase === 'live',
+      waiting: () => this.#outbox.export(),
+    }
   }
 
   #identity() {

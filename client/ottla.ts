@@ -20,6 +20,8 @@ import type { ReceiptHub } from './receipts/receipt-hub.ts'
 import { bytes, type Serde, string } from './serde.ts'
 import type { Credentials } from './sign-in/credentials.ts'
 import type { Wallet } from './sign-in/wallet.ts'
+import { loadTables } from './table/lazy-tables.ts'
+import type { Table, TableOptions } from './table/table.ts'
 import { type ReceiptOptions, Topic, type TopicOptions } from './topic.ts'
 import type { SendingTransaction } from './transactions/gathering.ts'
 import type { ProducerOptions, TransactionalProducer } from './transactions/producer.ts'
@@ -94,6 +96,17 @@ export class Ottla {
       withProcessed: (receipt, asked) => this.#withProcessed(name, receipt, asked),
       replicate: (topicName, policy) => core.replicate(topicName, policy),
     })
+  }
+
+  /**
+   * A compacted topic as a table: the newest value of each key, live and offline. Default serdes: `string` keys, JSON
+   * values. Waits offline for a topic never heard of. Rejects UNKNOWN_TOPIC, INVALID_ARGUMENT, STORAGE_FAILED, ABORTED.
+   */
+  async table<K = string, V = unknown>(name: string, options: TableOptions<K, V> = {}): Promise<Table<K, V>> {
+    if (this.#closing) throw new OttlaError('CLOSED', { message: 'this client was closed' })
+    const { core, clock, random } = this.#parts
+    const tables = await loadTables()
+    return tables.Table.open(name, options, { core, clock, random, settlements: this.#settlements })
   }
 
   #withProcessed(topic: string, receipt: Receipt, { receipt: groups, ...options }: ReceiptOptions): ProcessedReceipt {

@@ -24,6 +24,7 @@ import type {
 import { OttlaError } from '../client/errors.ts'
 import type { ApiName } from '../client/relay-apis.ts'
 import type { Credentials } from '../client/sign-in/credentials.ts'
+import type { TableCalls, TableDefinition, TableNews } from '../client/table/seam.ts'
 import { Emitter } from '../protocol/lib/events.ts'
 import { Attacher } from './attacher.ts'
 import type { AttacherOptions } from './attacher-options.ts'
@@ -46,12 +47,15 @@ const HEAD_START_MS = 30
 
 export class Bridge implements Core {
   readonly outbox: Outbox
+  readonly tables: TableCalls
   readonly #replica: string
   readonly #attacher: Attacher
   readonly #calls: HostCaller
   readonly #reads: LocalReads
   readonly #unsettled = new Unsettled()
   readonly #policies = new Map<string, ReplicaPolicy>()
+  readonly #tables = new Map<string, TableDefinition>()
+  readonly #tableNews = new Emitter<TableNews>()
   readonly #statusChanged = new Emitter<Status>()
   readonly #advanced = new Emitter<Advanced[]>()
   readonly #settled = new Emitter<Settled[]>()
@@ -76,6 +80,15 @@ export class Bridge implements Core {
       retry: (id) => this.#call('outboxRetry', id),
       discard: (id) => this.#call('outboxDiscard', id),
       export: () => this.#call('outboxExport'),
+    }
+    this.tables = {
+      open: (definition) => {
+        this.#tables.set(definition.topic, definition)
+        return this.#call('tableOpen', definition)
+      },
+      read: (definition, read) => this.#call('tableRead', definition, read),
+      count: (definition, selection) => this.#call('tableCount', definition, selection),
+      onNews: (listener) => this.#tableNews.on(listener),
     }
   }
 
@@ -233,7 +246,17 @@ export class Bridge implements Core {
         () => {},
       )
     }
+    for (const definition of this.#tables.values()) this.#openAgain(definition)
     this.#askOutcomes()
+  }
+
+  /** At a new host, which begins to tell of the table; what happened in between is not known here. */
+  #openAgain(definition: TableDefinition): void {
+    this.#call('tableOpen', definition).then(
+      (state) => this.#tableNews.emit({ topic: definition.topic, changes: [], isReset: true, state }),
+      // As with policies.
+      () => {},
+    )
   }
 
   #heard(note: EventsNote): void {
@@ -244,6 +267,7 @@ export class Bridge implements Core {
       this.#settled.emit(note.settled)
     }
     if (note.settledMissed) this.#askOutcomes()
+    for (const news of note.tables ?? []) this.#tableNews.emit(news)
   }
 
   #askOutcomes(): void {

@@ -10,9 +10,10 @@
  */
 import type { Advanced, Core, Outbox, Settled, Status } from '../client/core.ts'
 import type { ErrorInfo } from '../client/errors.ts'
+import type { TableCalls, TableNews } from '../client/table/seam.ts'
 
 /** Raised when notes or calls change incompatibly; page and host of different versions refuse each other. */
-export const CONTRACT_VERSION = 3
+export const CONTRACT_VERSION = 4
 
 /** What a host needs to open its Core; plain data. */
 export interface CoreConfig {
@@ -60,6 +61,8 @@ export interface EventsNote {
   settled?: Settled[]
   /** Some `settled` were left out because the tab was too far behind: ask `outcomes`. */
   settledMissed?: true
+  /** Each as it was told; where there were too many, one that says so. */
+  tables?: TableNews[]
 }
 
 export type HostNote =
@@ -102,6 +105,9 @@ type RemoteMethods = Pick<
   outboxRetry: Outbox['retry']
   outboxDiscard: Outbox['discard']
   outboxExport: Outbox['export']
+  tableOpen: TableCalls['open']
+  tableRead: TableCalls['read']
+  tableCount: TableCalls['count']
   /** Proves that the host's thread turns. */
   ping(): void
 }

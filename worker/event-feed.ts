@@ -2,12 +2,14 @@
  * News for one tab, coalesced.
  *
  * Invariants: at most one note is under way (a tab acks each), so a frozen tab holds one message and no more; what
- * waits is bounded: the newest status, the newest range of each partition, at most `settledMax` outcomes. When those
- * overflow the oldest go and the tab is told that it must ask. An idle feed sends at once, a busy one every few ms.
+ * waits is bounded: the newest status, the newest range of each partition, at most `settledMax` outcomes, 1 MiB of changes
+ * of tables. When those overflow the oldest go and the tab is told that it must ask. An idle feed sends at once, a busy one every few ms.
  */
 import type { Advanced, Settled, Status } from '../client/core.ts'
+import type { TableNews } from '../client/table/seam.ts'
 import type { Clock, Timer } from '../protocol/lib/clock.ts'
 import type { EventsNote } from './contract.ts'
+import { WaitingNews } from './waiting-news.ts'
 
 export interface EventFeedOptions {
   clock: Clock
@@ -29,6 +31,7 @@ export class EventFeed {
   readonly #toldGenerations = new Map<string, number>()
   #settled: Settled[] = []
   #settledMissed = false
+  readonly #tables = new WaitingNews()
   #sequence = 0
   #isUnderWay = false
   #lastSentAt = Number.NEGATIVE_INFINITY
@@ -70,6 +73,11 @@ export class EventFeed {
     this.#schedule()
   }
 
+  offerTables(news: TableNews): void {
+    this.#tables.offer(news)
+    this.#schedule()
+  }
+
   acknowledge(sequence: number): void {
     if (sequence !== this.#sequence) return
     this.#isUnderWay = false
@@ -82,7 +90,8 @@ export class EventFeed {
   }
 
   get #hasNews(): boolean {
-    return this.#status !== undefined || this.#advanced.size > 0 || this.#settled.length > 0 || this.#settledMissed
+    const hasSettled = this.#settled.length > 0 || this.#settledMissed
+    return this.#status !== undefined || this.#advanced.size > 0 || hasSettled || !this.#tables.isEmpty
   }
 
   #schedule(): void {
@@ -101,6 +110,7 @@ export class EventFeed {
     this.seed(note.advanced ?? [])
     if (this.#settled.length > 0) note.settled = this.#settled
     if (this.#settledMissed) note.settledMissed = true
+    if (!this.#tables.isEmpty) note.tables = this.#tables.take()
     this.#status = undefined
     this.#advanced = new Map()
     this.#settled = []

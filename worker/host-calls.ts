@@ -48,5 +48,8 @@ export function hostCalls(core: Core): HostCalls {
     outboxRetry: (id) => reply(() => core.outbox.retry(id)),
     outboxDiscard: (id) => reply(() => core.outbox.discard(id)),
     outboxExport: () => reply(() => core.outbox.export()),
+    tableOpen: (definition) => reply(() => core.tables.open(definition)),
+    tableRead: (definition, read) => reply(() => core.tables.read(definition, read)),
+    tableCount: (definition, selection) => reply(() => core.tables.count(definition, selection)),
   }
 }

@@ -53,6 +53,7 @@ export class Host {
       core.onStatus((status) => this.#tell((feed) => feed.offerStatus(status))),
       core.onAdvanced((advanced) => this.#tell((feed) => feed.offerAdvanced(advanced))),
       core.onSettled((settled) => this.#tell((feed) => feed.offerSettled(settled))),
+      core.tables.onNews((news) => this.#tell((feed) => feed.offerTables(news))),
     ]
   }
 

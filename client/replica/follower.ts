@@ -57,6 +57,8 @@ export class Follower implements WrittenPartition {
   #isMerging = false
   #isTrimming = false
   #isClosed = false
+  /** How far the topic's table has come, if it has one. */
+  #takenIn: number
 
   constructor(options: FollowerOptions, context: FollowerContext) {
     const { topic, topicId, partition, policy, position, generation } = options
@@ -64,6 +66,8 @@ export class Follower implements WrittenPartition {
     this.topicId = topicId
     this.partition = partition
     this.#context = context
+    // Until the table has said how far it is, nothing of what is kept for it goes.
+    this.#takenIn = policy.onlyForTable ? 0 : Number.POSITIVE_INFINITY
     this.#state = initialSync(position, { ...emptyPosition(topicId, partition), generation }, policy)
     if (!this.position.knowsAborted) this.#change(() => this.#dropUndecided())
   }
@@ -118,6 +122,7 @@ export class Follower implements WrittenPartition {
   }
 
   setPolicy(policy: ReplicaPolicy): void {
+    if (this.policy.onlyForTable && !policy.onlyForTable) this.#takenIn = Number.POSITIVE_INFINITY
     this.#state = { ...this.#state, policy }
     this.upkeep()
   }
@@ -156,7 +161,7 @@ export class Follower implements WrittenPartition {
       writer.run(() => this.#mergeSlice(this.position.mergedUpTo))
     }
     const isAgeDue = checkAge && this.policy.ageMsMax !== undefined
-    if ((isAgeDue || isTrimDue(this.position, this.policy)) && !this.#isTrimming) {
+    if ((isAgeDue || isTrimDue(this.position, this.policy, this.#takenIn)) && !this.#isTrimming) {
       this.#isTrimming = true
       writer.run(() => this.#trimSlice())
     }
@@ -167,11 +172,21 @@ export class Follower implements WrittenPartition {
     const { store, nowMs } = this.#context
     const before = this.position
     const oldest = await store.readChunks(this.topicId, this.partition, before.start, SLICE_BYTES)
-    const plan = planTrim(before, oldest, { policy: this.policy, nowMs: nowMs(), dropBytes })
+    const plan = planTrim(before, oldest, { policy: this.policy, nowMs: nowMs(), dropBytes, takenIn: this.#takenIn })
     if (!plan) return 0
     await store.replaceChunks(plan)
     this.#apply({ type: 'tidied', position: plan.position })
     return before.sizeBytes - plan.position.sizeBytes
+  }
+
+  takenIn(offset: number): void {
+    this.#takenIn = offset
+    this.upkeep()
+  }
+
+  /** Drops what is held and fetches the log from its start, under another generation. */
+  beginAgain(): void {
+    this.#change(() => this.#reset(0, true))
   }
 
   #wanted(): { offset: number; leaderEpoch: number } {
@@ -305,6 +320,7 @@ export class Follower implements WrittenPartition {
     const generation = position.generation + (isOtherLog ? 1 : 0)
     const fresh = { ...empty, start: offset, nextOffset: offset, mergedUpTo: offset, logStart: offset, generation }
     await this.#context.store.replaceChunks({ position: fresh, fromOffset: 0, toOffset: NO_END, chunks: [] })
+    this.#context.writer.forget(this)
     this.#apply({ type: 'changed', position: fresh })
   }
 

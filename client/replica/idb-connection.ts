@@ -6,7 +6,7 @@
  * for ever for somebody else's delete. So a unit of work that failed with the connection is repeated on a new one after
  * growing delays. That is safe because units only put and delete under fixed keys.
  */
-import { type OpenDBCallbacks, openDB } from 'idb'
+import { type OpenDBCallbacks, openDB, unwrap } from 'idb'
 import { type Clock, sleep } from '../../protocol/lib/clock.ts'
 import { createStores, type ReplicaDatabase, type ReplicaSchema } from './idb-format.ts'
 import { StoreError, storeErrorFrom } from './store-error.ts'
@@ -17,14 +17,17 @@ const OPEN_TIMEOUT_MS = 10_000
 export class IdbConnection {
   readonly #name: string
   readonly #clock: Clock
+  readonly #create: (database: IDBDatabase) => void
   #database: Promise<ReplicaDatabase> | undefined
   #isClosed = false
   #busy = 0
   #onIdle: (() => void) | undefined
 
-  constructor(name: string, clock: Clock) {
+  /** `create`: what a new database begins with. */
+  constructor(name: string, clock: Clock, create: (database: IDBDatabase) => void = createStores) {
     this.#name = name
     this.#clock = clock
+    this.#create = create
   }
 
   /** Runs `unit` on an open database; again on another connection when this one turns out to be dead. */
@@ -103,7 +106,7 @@ export class IdbConnection {
 
   #callbacks(): OpenDBCallbacks<ReplicaSchema> {
     return {
-      upgrade: (database) => createStores(database),
+      upgrade: (database) => this.#create(unwrap(database) as IDBDatabase),
       // Somebody deletes the database (a newer format, "clear site data"): never stand in the way.
       blocking: (_current, _wanted, event) => {
         ;(event.target as IDBDatabase).close()

@@ -51,6 +51,6 @@ export const ALL_STORES = [
 
 export const databaseName = (replica: string, format = FORMAT): string => `ottla/${replica}/${format}`
 
-export function createStores(database: ReplicaDatabase): void {
-  for (const name of ALL_STORES) database.createObjectStore(name)
+export function createStores(database: ReplicaDatabase | IDBDatabase): void {
+  for (const name of ALL_STORES) (database as IDBDatabase).createObjectStore(name)
 }

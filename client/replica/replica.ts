@@ -87,9 +87,33 @@ export class Replica {
   async replicate(info: TopicInfo, policy: ReplicaPolicy): Promise<ReplicaRange[]> {
     await this.learn(info)
     const topic = this.#topics.get(info.name)!
+    const isWidened = topic.policy?.onlyForTable && !policy.onlyForTable
     if (JSON.stringify(topic.policy) !== JSON.stringify(policy)) await this.#putTopic({ ...topic, policy })
     this.#keep(this.#topics.get(info.name)!, policy, 0)
+    // What a table had taken in was dropped, and is wanted now.
+    if (isWidened) for (const follower of this.#topics.get(info.name)!.followers.values()) follower.beginAgain()
     return this.ranges(info.name)
+  }
+
+  /** For a topic's table: under this policy only if the topic has none. */
+  async follow(info: TopicInfo, policy: ReplicaPolicy): Promise<ReplicaRange[]> {
+    return this.replicate(info, this.#topics.get(info.name)?.policy ?? policy)
+  }
+
+  /** Where the relay's log begins, as last heard of. */
+  logStart(topicId: string, partition: number): number {
+    return this.#follower(topicId, partition)?.position.logStart ?? 0
+  }
+
+  takenIn(topicId: string, partition: number, offset: number): void {
+    this.#follower(topicId, partition)?.takenIn(offset)
+  }
+
+  /** Fetches the partition's log from its start; readers hear of another generation. */
+  beginAgain(topicId: string, partition: number): void {
+    const follower = this.#follower(topicId, partition)
+    follower?.takenIn(0)
+    follower?.beginAgain()
   }
 
   /** What is stored stays, and goes first when space is needed. */
@@ -215,6 +239,11 @@ export class Replica {
       },
       damaged: (follower, fault) => this.#damaged(follower, fault),
     })
+  }
+
+  #follower(topicId: string, partition: number): Follower | undefined {
+    for (const topic of this.#topics.values()) if (topic.topicId === topicId) return topic.followers.get(partition)
+    return undefined
   }
 
   get #followerCount(): number {

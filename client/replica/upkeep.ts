@@ -53,13 +53,20 @@ export interface TrimLimits {
   nowMs: number
   /** Space is needed: drop at least so much beyond what the policy would, newest chunk excepted. 0 for ordinary upkeep. */
   dropBytes: number
+  /** What a table has not taken in yet is never dropped. */
+  takenIn: number
 }
+
+/** A topic that is kept for its table only keeps so much; more than one merged row. */
+const KEPT_FOR_TABLE_BYTES = 1024 * 1024
 
 /** Whether it may be worth reading the oldest chunks. A little slack saves a read at every delivery. */
 export function isTrimDue(
   { start, nextOffset, sizeBytes }: StoredPosition,
-  { lastRecords, sizeBytesMax }: ReplicaPolicy,
+  { lastRecords, sizeBytesMax, onlyForTable }: ReplicaPolicy,
+  takenIn: number,
 ) {
+  if (onlyForTable) return takenIn > start && sizeBytes > KEPT_FOR_TABLE_BYTES
   if (sizeBytesMax !== undefined && sizeBytes > sizeBytesMax * 1.05) return true
   return lastRecords !== undefined && nextOffset - start > lastRecords * 1.1 + 1_000
 }
@@ -68,16 +75,17 @@ export function isTrimDue(
 export function planTrim(
   position: StoredPosition,
   oldest: readonly ChunkRow[],
-  { policy, nowMs, dropBytes }: TrimLimits,
+  { policy, nowMs, dropBytes, takenIn }: TrimLimits,
 ): ChunkReplacement | null {
   let droppedBytes = 0
   let start = position.start
   for (const chunk of oldest) {
-    if (chunk.nextOffset >= position.nextOffset) break
+    if (chunk.nextOffset >= position.nextOffset || chunk.nextOffset > takenIn) break
     const isTooMuch = policy.sizeBytesMax !== undefined && position.sizeBytes - droppedBytes > policy.sizeBytesMax
     const isTooFar = policy.lastRecords !== undefined && chunk.nextOffset <= position.nextOffset - policy.lastRecords
     const isTooOld = policy.ageMsMax !== undefined && chunk.maxTimestamp < nowMs - policy.ageMsMax
-    if (!isTooMuch && !isTooFar && !isTooOld && droppedBytes >= dropBytes) break
+    const isNeeded = isTooMuch || isTooFar || isTooOld || policy.onlyForTable
+    if (!isNeeded && droppedBytes >= dropBytes) break
     droppedBytes += chunk.bytes.length
     start = chunk.nextOffset
   }

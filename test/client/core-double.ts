@@ -13,6 +13,7 @@ import type {
   StoredDurability,
 } from '../../client/core.ts'
 import { OttlaError } from '../../client/errors.ts'
+import type { TablePage, TableState } from '../../client/table/seam.ts'
 import { Emitter } from '../../protocol/lib/events.ts'
 import { nextOffsetAt, viewOf, writeBaseOffset } from '../../protocol/record-batch.ts'
 import { encodeBatch, type RecordInput } from '../../protocol/records.ts'
@@ -38,6 +39,12 @@ export class CoreDouble implements Core {
     retry: async () => {},
     discard: async () => {},
     export: async (): Promise<ExportedEntry[]> => [],
+  }
+  readonly tables = {
+    open: async (): Promise<TableState> => ({ isReady: false, isUpToDate: false, error: null }),
+    read: async (): Promise<TablePage> => ({ rows: [], next: null }),
+    count: async () => 0,
+    onNews: () => () => {},
   }
   #status: Status = {
     state: 'offline',

@@ -1,4 +1,4 @@
-/** Every program, command and page in README.md and docs/CLIENT.md runs as it stands, beside a real relay. */
+/** Every program, command and page in README.md, docs/CLIENT.md and docs/TABLES.md runs as it stands, beside a real relay. */
 import { execFile } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -29,7 +29,7 @@ function blocksOf(page: string): Block[] {
   return found.map(([, language, code, prints]) => ({ page, language: language!, code: code!, prints }))
 }
 
-const blocks = ['README.md', 'docs/CLIENT.md'].flatMap(blocksOf)
+const blocks = ['README.md', 'docs/CLIENT.md', 'docs/TABLES.md'].flatMap(blocksOf)
 const isServedElsewhere = ({ code }: Block) => /npm ci|npm start|ottla -- serve/.test(code)
 const programs = blocks.filter(({ language, code }) => language === 'js' && !code.includes('http://'))
 const modules = blocks.filter(({ language, code }) => language === 'js' && code.includes('http://'))

@@ -19,6 +19,7 @@ const core = {
   onStatus: (listener: (status: Status) => void) => status.on(listener),
   onAdvanced: () => () => {},
   onSettled: (listener: (settled: Settled[]) => void) => settled.on(listener),
+  tables: { onNews: () => () => {} },
   topic: async (name: string) => ({ name, id: 'A'.repeat(22), partitionCount: 1 }),
   request: () => new Promise(() => {}),
 } as unknown as Core

@@ -21,7 +21,7 @@ export function serviceWorkerPlugin(): Plugin {
       const { count, size, warnings } = await generateSW({
         globDirectory: outDir,
         globPatterns: ['**/*.{html,js,css,json,svg,png,webmanifest}'],
-        globIgnores: ['service-worker.js', 'client.js', 'live.js', 'transactions.js'],
+        globIgnores: ['service-worker.js', 'client.js', 'live.js', 'transactions.js', 'tables.js'],
         swDest: `${outDir}/service-worker.js`,
         navigateFallback: '/index.html',
         navigateFallbackDenylist: [/\.[a-z]+$/],

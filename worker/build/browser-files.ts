@@ -5,6 +5,7 @@
  *   worker.js   connection, replica and outbox; also imported by a page for what it seldom needs itself
  *   admin.js    administration, for both; loaded at its first call
  *   transactions.js  transactions, for pages; loaded at the first, or when a page with a replica has had a second
+ *   tables.js   tables, for pages and for worker.js; loaded at the first
  *   live.js     the live tail alone, for pages that only watch
  *   sign-in.js  what the live tail signs in with
  *   codec-*.js  loaded by client.js when the first batch comes that is compressed that way
@@ -24,6 +25,7 @@ const ENTRIES = {
   'worker.js': '../worker.ts',
   'admin.js': '../admin.ts',
   'transactions.js': '../../client/transactions/apart.ts',
+  'tables.js': '../../client/table/apart.ts',
   'live.js': '../../client/live.ts',
   'sign-in.js': '../../client/signed-in.ts',
   'codec-snappy.js': '../../protocol/codecs/snappy.ts',
@@ -37,6 +39,7 @@ export async function buildBrowserFiles(): Promise<BrowserFile[]> {
     const plugins = [
       adminApart(),
       transactionsApart(),
+      tablesApart(),
       codecsApart(),
       ...(fileName === 'client.js' ? [restFromWorker()] : []),
     ]
@@ -99,6 +102,16 @@ function transactionsApart(): Plugin {
     enforce: 'pre',
     resolveId: (id, importer) =>
       importer && id.endsWith('/transactions/apart.ts') ? { id: './transactions.js', external: true } : null,
+  }
+}
+
+/** Nor do most have a table, nor their workers. */
+function tablesApart(): Plugin {
+  return {
+    name: 'ottla-tables-apart',
+    enforce: 'pre',
+    resolveId: (id, importer) =>
+      id === './apart.ts' && importer?.endsWith('/table/lazy-tables.ts') ? { id: './tables.js', external: true } : null,
   }
 }
 

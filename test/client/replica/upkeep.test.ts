@@ -83,7 +83,8 @@ test('large rows are passed over and never rewritten', () => {
   expect(planMerge(position(22), [])).toBeNull()
 })
 
-const limits = { nowMs: 100_000, dropBytes: 0 }
+const NO_TABLE = Number.POSITIVE_INFINITY
+const limits = { nowMs: 100_000, dropBytes: 0, takenIn: NO_TABLE }
 const tens = () => Array.from({ length: 10 }, (_, index) => chunk(index * 10, index * 10 + 10, 100))
 
 test('[REP-9] a policy drops whole chunks from the front, never the newest', () => {
@@ -96,14 +97,19 @@ test('[REP-9] a policy drops whole chunks from the front, never the newest', () 
   // A chunk's largest timestamp is a second for each offset.
   expect(start({ ageMsMax: 60_000 })).toBe(30)
   expect(start({ lastRecords: 35, sizeBytesMax: 250 })).toBe(80)
-  expect(start({}, { nowMs: 0, dropBytes: 250 })).toBe(30)
+  expect(start({}, { ...limits, nowMs: 0, dropBytes: 250 })).toBe(30)
   expect(planTrim(full, tens(), { policy: { lastRecords: 35 }, ...limits })?.position.sizeBytes).toBe(400)
+  expect(start({ lastRecords: 35 }, { ...limits, takenIn: 45 })).toBe(40)
+  expect(start({ onlyForTable: true }, { ...limits, takenIn: 45 })).toBe(40)
+  expect(start({ onlyForTable: true }, { ...limits, takenIn: 0, dropBytes: 500 })).toBeUndefined()
 })
 
 test('looking for what to drop is put off until it is worth it', () => {
-  expect(isTrimDue(position(1_500), { lastRecords: 500 })).toBe(false)
-  expect(isTrimDue(position(1_600), { lastRecords: 500 })).toBe(true)
-  expect(isTrimDue(position(9, { sizeBytes: 1_040 }), { sizeBytesMax: 1_000 })).toBe(false)
-  expect(isTrimDue(position(9, { sizeBytes: 1_060 }), { sizeBytesMax: 1_000 })).toBe(true)
-  expect(isTrimDue(position(1_000_000), {})).toBe(false)
+  expect(isTrimDue(position(1_500), { lastRecords: 500 }, NO_TABLE)).toBe(false)
+  expect(isTrimDue(position(1_600), { lastRecords: 500 }, NO_TABLE)).toBe(true)
+  expect(isTrimDue(position(9, { sizeBytes: 1_040 }), { sizeBytesMax: 1_000 }, NO_TABLE)).toBe(false)
+  expect(isTrimDue(position(9, { sizeBytes: 1_060 }), { sizeBytesMax: 1_000 }, NO_TABLE)).toBe(true)
+  expect(isTrimDue(position(1_000_000), {}, NO_TABLE)).toBe(false)
+  expect(isTrimDue(position(9, { sizeBytes: 2 ** 21 }), { onlyForTable: true }, 0)).toBe(false)
+  expect(isTrimDue(position(9, { sizeBytes: 2 ** 21 }), { onlyForTable: true }, 5)).toBe(true)
 })

@@ -1,0 +1,12 @@
+/** All of tables, for pages and for what keeps them, as one module: loaded at the first. Built as tables.js. */
+import { IdbTableStore } from './idb-store.ts'
+import { MemoryTableStore } from './memory-store.ts'
+import type { TableSource } from './source.ts'
+import { Tables } from './tables.ts'
+
+export { Table } from './table.ts'
+
+/** Beside the replica of that name; null: in memory. */
+export function openTables(source: TableSource, replica: string | null): Tables {
+  return new Tables(source, replica === null ? new MemoryTableStore() : new IdbTableStore(replica, source.clock))
+}

@@ -1,0 +1,65 @@
+/**
+ * The tables of a core that may never have one: their code is loaded at the first, and until then everything that they are
+ * told is nothing.
+ */
+import { Emitter } from '../../protocol/lib/events.ts'
+import type { Settled } from '../core.ts'
+import { OttlaError } from '../errors.ts'
+import type { TableCalls, TableNews } from './seam.ts'
+import type { TableSource } from './source.ts'
+import type { StoredWrite, Tables } from './tables.ts'
+
+export interface LazyTables extends TableCalls {
+  /** See Tables. */
+  stored(id: string, writes: readonly StoredWrite[]): Promise<void>
+  settled(all: readonly Settled[]): void
+  retried(id: string): void
+  wake(): void
+  close(): Promise<void>
+}
+
+/** `replica`: the name of the replica beside which they are stored; null: in memory. */
+export function lazyTables(source: TableSource, replica: string | null): LazyTables {
+  const news = new Emitter<TableNews>()
+  let tables: Tables | undefined
+  let loading: Promise<Tables> | undefined
+  let isClosed = false
+  const load = async (): Promise<Tables> => {
+    if (isClosed) throw new OttlaError('CLOSED', { message: 'this client is closed' })
+    loading ??= loadTables().then(({ openTables }) => {
+      tables = openTables(source, replica)
+      tables.onNews((each) => news.emit(each))
+      return tables
+    })
+    try {
+      return await loading
+    } catch (failure) {
+      loading = undefined
+      throw failure
+    }
+  }
+  return {
+    open: async (definition) => (await load()).open(definition),
+    read: async (definition, read) => (await load()).read(definition, read),
+    count: async (definition, selection) => (await load()).count(definition, selection),
+    onNews: (listener) => news.on(listener),
+    stored: async (id, writes) => tables?.stored(id, writes),
+    settled: (all) => tables?.settled(all),
+    retried: (id) => tables?.retried(id),
+    wake: () => tables?.wake(),
+    async close() {
+      isClosed = true
+      await tables?.close()
+      news.clear()
+    },
+  }
+}
+
+/** Called early by pages that may go offline before their first table. */
+export async function loadTables() {
+  try {
+    return await import('./apart.ts')
+  } catch (cause) {
+    throw new OttlaError('DISCONNECTED', { message: 'the code for tables could not be loaded', cause })
+  }
+}

@@ -1,0 +1,128 @@
+/** All tables of a core: opened once each, told of the outbox's and the replica's news. */
+import { standardCodecs } from '../../protocol/codecs/standard.ts'
+import { Emitter } from '../../protocol/lib/events.ts'
+import { readBatchHeader, viewOf } from '../../protocol/record-batch.ts'
+import type { RawRecord } from '../../protocol/records.ts'
+import type { Settled } from '../core.ts'
+import type {
+  TableCalls,
+  TableDefinition,
+  TableNews,
+  TablePage,
+  TableRead,
+  TableSelection,
+  TableState,
+} from './seam.ts'
+import type { TableSource } from './source.ts'
+import type { TableStore } from './store.ts'
+import { recordsIn, TableView } from './view.ts'
+
+export interface StoredWrite {
+  topic: string
+  batch: Uint8Array
+}
+
+export class Tables implements TableCalls {
+  readonly #source: TableSource
+  readonly #store: TableStore
+  readonly #codecs = standardCodecs()
+  readonly #views = new Map<string, { view: TableView; opened: Promise<void> }>()
+  readonly #adding = new Map<string, Promise<unknown>>()
+  readonly #news = new Emitter<TableNews>()
+
+  constructor(source: TableSource, store: TableStore) {
+    this.#source = source
+    this.#store = store
+  }
+
+  async open(definition: TableDefinition): Promise<TableState> {
+    const view = await this.#view(definition)
+    await view.addIndexes(definition.indexes)
+    return view.state()
+  }
+
+  async read(definition: TableDefinition, read: TableRead): Promise<TablePage> {
+    return (await this.#view(definition)).read(read)
+  }
+
+  async count(definition: TableDefinition, selection: TableSelection): Promise<number> {
+    return (await this.#view(definition)).count(selection)
+  }
+
+  onNews(listener: (news: TableNews) => void): () => void {
+    return this.#news.on(listener)
+  }
+
+  /** The entry `id` was stored in the outbox. */
+  async stored(id: string, writes: readonly StoredWrite[]): Promise<void> {
+    const views = [...this.#open()].filter((view) => writes.some(({ topic }) => topic === view.topic))
+    if (views.length === 0) return
+    const adding = Promise.all(views.map((view) => this.#add(view, id, writes)))
+    this.#adding.set(id, adding)
+    // A view that fails here tells its readers why; the write is stored all the same.
+    await adding.catch(ignored)
+    this.#adding.delete(id)
+  }
+
+  async #add(view: TableView, id: string, writes: readonly StoredWrite[]): Promise<void> {
+    const records = await Promise.all(
+      writes.map(({ topic, batch }) => (topic === view.topic ? recordsIn(batch, this.#codecs) : othersRecords(batch))),
+    )
+    await view.stored(id, records.flat())
+  }
+
+  settled(all: readonly Settled[]): void {
+    for (const settled of all) {
+      const tell = () => {
+        for (const view of this.#open()) view.settled(settled).catch(ignored)
+      }
+      // The end of a write may come while its beginning is still being taken in.
+      const adding = this.#adding.get(settled.id)
+      if (adding) adding.then(tell, tell)
+      else tell()
+    }
+  }
+
+  retried(id: string): void {
+    for (const view of this.#open()) view.retried(id).catch(ignored)
+  }
+
+  wake(): void {
+    for (const view of this.#open()) view.wake()
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#open()].map((view) => view.close()))
+    this.#news.clear()
+    await this.#store.close()
+  }
+
+  async #view(definition: TableDefinition): Promise<TableView> {
+    const { topic } = definition
+    let known = this.#views.get(topic)
+    if (!known) {
+      const parts = { source: this.#source, store: this.#store, codecs: this.#codecs }
+      const view = new TableView({ ...parts, tell: (news) => this.#news.emit(news) }, definition)
+      known = { view, opened: view.open() }
+      this.#views.set(topic, known)
+    }
+    try {
+      await known.opened
+    } catch (failure) {
+      // Asked again, it may be there.
+      if (this.#views.get(topic) === known) this.#views.delete(topic)
+      throw failure
+    }
+    return known.view
+  }
+
+  *#open(): Generator<TableView> {
+    for (const { view } of this.#views.values()) yield view
+  }
+}
+
+const othersRecords = (batch: Uint8Array): Array<RawRecord | null> =>
+  new Array(readBatchHeader(viewOf(batch)).recordCount).fill(null)
+
+/** What fails here fails for readers too, and they are told. */
+function ignored(): void {}

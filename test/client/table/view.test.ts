@@ -1,0 +1,181 @@
+/** A table over a replica that is moved by hand: what a relay does only when it is hurt. */
+import { expect, test } from 'vitest'
+import type { ReplicaRange } from '../../../client/core.ts'
+import { string } from '../../../client/serde.ts'
+import { MemoryTableStore } from '../../../client/table/memory-store.ts'
+import type { TableNews } from '../../../client/table/seam.ts'
+import type { TableSource } from '../../../client/table/source.ts'
+import { TableView } from '../../../client/table/view.ts'
+import { standardCodecs } from '../../../protocol/codecs/standard.ts'
+import { HandClock } from '../../../protocol/lib/clock.ts'
+import { viewOf, writeBaseOffset } from '../../../protocol/record-batch.ts'
+import { encodeBatch } from '../../../protocol/records.ts'
+import { eventually } from '../../support/eventually.ts'
+
+type Entry = [key: string, value: string | null]
+
+class Log {
+  entries: Entry[] = []
+  start = 0
+  logStart = 0
+  generation = 0
+  beganAgain = 0
+  isLive = true
+  takenIn = 0
+  readonly clock = new HandClock()
+  /** Reads of chunks that fail. */
+  failures = 0
+
+  get range(): ReplicaRange {
+    const end = this.entries.length
+    const { start, generation } = this
+    return { topic: 't', topicId: 'id', partition: 0, start, end, relayEnd: end, upToDate: this.isLive, generation }
+  }
+
+  source(): TableSource {
+    return {
+      clock: this.clock,
+      follow: async () => [this.range],
+      ranges: () => [this.range],
+      logStart: () => this.logStart,
+      readReplica: async (_topicId, _partition, offset) => {
+        if (this.failures-- > 0) throw new Error('the disk is on fire')
+        const records = this.entries.slice(offset)
+        if (records.length === 0) return []
+        const batches = encodeBatch(
+          records.map(([key, value]) => ({
+            key: string.encode(key),
+            value: value === null ? null : string.encode(value),
+            timestamp: 1,
+          })),
+        )
+        writeBaseOffset(viewOf(batches), 0, offset)
+        return [{ baseOffset: offset, nextOffset: this.entries.length, batches }]
+      },
+      takenIn: (_topicId, _partition, offset) => {
+        this.takenIn = offset
+      },
+      beginAgain: () => {
+        this.beganAgain++
+      },
+      isLive: () => this.isLive,
+      waiting: async () => [],
+    }
+  }
+}
+
+async function openOn(log: Log, store = new MemoryTableStore()) {
+  const news: TableNews[] = []
+  const parts = {
+    source: log.source(),
+    store,
+    codecs: standardCodecs(),
+    tell: (each: TableNews) => void news.push(each),
+  }
+  const view = new TableView(parts, { topic: 't', indexes: {}, policy: {}, tombstonesKeptMs: 1_000 })
+  await view.open()
+  const rows = async () => {
+    const all = { index: null, from: null, to: null, after: null, isReverse: false, countMax: 100 }
+    const page = await view.read(all)
+    return page.rows.map(({ key, value }) => `${string.decode(key)}=${value && string.decode(value)}`).join(' ')
+  }
+  await eventually(() => view.state().isUpToDate)
+  return { view, rows, news, store }
+}
+
+test('[TAB-16] a log that was truncated: what is no longer in it goes, what was before comes back', async () => {
+  const log = new Log()
+  log.entries = [
+    ['a', '1'],
+    ['b', '1'],
+    ['a', '2'],
+    ['c', '2'],
+    ['b', null],
+  ]
+  const { view, rows } = await openOn(log)
+  expect(await rows()).toBe('a=2 c=2')
+  log.entries = [
+    ['a', '1'],
+    ['b', '1'],
+    ['d', '3'],
+  ]
+  log.generation++
+  view.wake()
+  expect(view.state().isUpToDate).toBe(false)
+  await eventually(() => view.state().isUpToDate)
+  expect(await rows()).toBe('a=1 b=1 d=3')
+})
+
+test('[TAB-16] chunks that went before they were taken in are asked for again, once', async () => {
+  const log = new Log()
+  log.entries = [
+    ['a', '1'],
+    ['b', '1'],
+  ]
+  const { view, rows, news } = await openOn(log)
+  log.entries.push(['c', '1'], ['d', '1'], ['a', null])
+  log.start = 4
+  view.wake()
+  await eventually(() => log.beganAgain === 1)
+  view.wake()
+  view.wake()
+  expect(await rows()).toBe('a=1 b=1')
+  log.start = 0
+  log.generation++
+  view.wake()
+  await eventually(() => view.state().isUpToDate)
+  expect(log.beganAgain).toBe(1)
+  expect(await rows()).toBe('b=1 c=1 d=1')
+  expect(news.some(({ isReset }) => isReset)).toBe(true)
+})
+
+test('[TAB-12] the time away is counted from when the table last was the log, and only with the relay there', async () => {
+  const log = new Log()
+  log.entries = [['a', '1']]
+  const { view, store } = await openOn(log)
+  await view.close()
+  log.isLive = false
+  log.clock.advance(5_000)
+  const away = new TableView(
+    { source: log.source(), store, codecs: standardCodecs(), tell: () => {} },
+    { topic: 't', indexes: {}, policy: {}, tombstonesKeptMs: 1_000 },
+  )
+  await away.open()
+  expect(away.state().isReady).toBe(true)
+  expect(log.beganAgain).toBe(0)
+  log.isLive = true
+  away.wake()
+  await eventually(() => log.beganAgain === 1)
+})
+
+test('[TAB-16] a table that another worker has moved on is read from where it is now', async () => {
+  const log = new Log()
+  log.entries = [['a', '1']]
+  const one = await openOn(log)
+  const two = await openOn(log, one.store)
+  log.entries.push(['b', '1'])
+  two.view.wake()
+  await eventually(() => two.view.state().isUpToDate)
+  log.entries.push(['c', '1'])
+  one.view.wake()
+  await eventually(() => {
+    log.clock.advance(100)
+    return one.view.state().isUpToDate
+  })
+  expect(await one.rows()).toBe('a=1 b=1 c=1')
+})
+
+test('[TAB-16] a failure is told in the state, and what failed is tried again', async () => {
+  const log = new Log()
+  log.entries = [['a', '1']]
+  const { view, rows, news } = await openOn(log)
+  log.entries.push(['b', '1'])
+  log.failures = 1
+  view.wake()
+  await eventually(() => news.some(({ state }) => state.error?.message.includes('on fire')))
+  await eventually(() => {
+    log.clock.advance(1_000)
+    return view.state().isUpToDate && view.state().error === null
+  })
+  expect(await rows()).toBe('a=1 b=1')
+})
