@@ -1,11 +1,31 @@
 /** Words and flags of the commands about the relay itself: cluster, config, producers, log-dirs, acl. */
 
-import type { Command } from './command.ts'
+import type { Command, Flag } from './command.ts'
 import { connectionFlags } from './relay-url.ts'
 
 const load = () => import('./cluster.ts')
 const loadConfig = () => import('./config.ts')
 const loadAcl = () => import('./acl.ts')
+
+const aclResourceFlags: readonly Flag[] = [
+  { name: 'topic', value: 'TOPIC', doc: 'A topic; * is each.' },
+  { name: 'group', value: 'GROUP', doc: 'A consumer group.' },
+  { name: 'transactional-id', value: 'ID', doc: 'A transactional id.' },
+  { name: 'cluster', doc: 'The cluster: create topics anywhere, describe and alter what belongs to no topic.' },
+]
+
+const aclFlags: readonly Flag[] = [
+  {
+    name: 'operation',
+    value: 'WHAT',
+    repeatable: true,
+    doc: 'read, write, create, delete, alter, describe, describe-configs, alter-configs, cluster-action, idempotent-write or all.',
+  },
+  ...aclResourceFlags,
+  { name: 'prefixed', doc: 'All whose name begins so.' },
+  { name: 'host', value: 'ADDRESS', repeatable: true, doc: 'From this address only.', default: '*' },
+  { name: 'deny', doc: 'Denied rather than allowed.' },
+]
 
 const ENTITY = 'topic:NAME, group:NAME, broker:ID or client-metrics:NAME. A name alone is a topic.'
 
@@ -79,11 +99,41 @@ export const clusterCommands: readonly Command[] = [
     positionals: [],
     flags: [
       ...connectionFlags,
-      { name: 'principal', value: 'WHO', doc: 'Only those of this principal, such as User:ada.' },
-      { name: 'topic', value: 'TOPIC', doc: 'Only those of this topic.' },
-      { name: 'group', value: 'GROUP', doc: 'Only those of this group.' },
+      { name: 'principal', value: 'WHO', doc: 'Only those of this user, such as ada or User:ada.' },
+      ...aclResourceFlags,
     ],
-    examples: ['ottla acl list --principal User:ada'],
+    examples: ['ottla acl list --principal ada', 'ottla acl list --topic orders'],
     load: async () => (await loadAcl()).listAcls,
+  },
+  {
+    name: 'acl add',
+    summary: 'Give a user rights, or take them by a denial that outweighs all others.',
+    detail:
+      'To read, write, delete or alter is to describe as well. A consumer needs read on its topics and its group, a ' +
+      'producer write on its topics.',
+    positionals: [],
+    flags: [
+      ...connectionFlags,
+      { name: 'principal', value: 'WHO', repeatable: true, doc: 'A user, such as ada or User:ada; * is everybody.' },
+      ...aclFlags,
+    ],
+    examples: [
+      'ottla acl add --principal ada --operation read --operation write --topic orders',
+      'ottla acl add --principal ada --operation read --group billing- --prefixed',
+      "ottla acl add --principal '*' --operation all --topic secrets --deny",
+    ],
+    load: async () => (await loadAcl()).addAcls,
+  },
+  {
+    name: 'acl remove',
+    summary: 'Take lines away: all that match what is said.',
+    positionals: [],
+    flags: [
+      ...connectionFlags,
+      { name: 'principal', value: 'WHO', repeatable: true, doc: 'Of this user.' },
+      ...aclFlags,
+    ],
+    examples: ['ottla acl remove --principal ada', 'ottla acl remove --principal ada --operation write --topic orders'],
+    load: async () => (await loadAcl()).removeAcls,
   },
 ]

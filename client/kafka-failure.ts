@@ -30,8 +30,10 @@ export const isTransient = (kafkaCode: number): boolean => TRANSIENT.has(kafkaCo
 
 /** `what` says what was tried, on what: "Subscribe to flights-0". */
 export function kafkaFailure(kafkaCode: number, what: string, relayMessage?: string | null): OttlaError {
-  return new OttlaError(CODES[kafkaCode] ?? 'RELAY', {
-    message: `${what} failed: ${relayMessage || 'the relay answered'} (Kafka error ${kafkaCode})`,
+  const code = CODES[kafkaCode] ?? 'RELAY'
+  const said = relayMessage || (code === 'NOT_AUTHORIZED' ? 'not allowed' : 'the relay answered')
+  return new OttlaError(code, {
+    message: `${what} failed: ${said} (Kafka error ${kafkaCode})`,
     kafkaCode,
     ...(isTransient(kafkaCode) ? { retriable: true } : {}),
   })

@@ -1,8 +1,18 @@
 /**
- * May this principal do this? Every handler asks before it acts. Sessions are anonymous until authentication is built
- * (docs/GAPS.md); an application that embeds the relay can already refuse by passing its own authorizer.
+ * May this principal do this? Every handler asks before it acts. By default everybody may everything; `access-control`
+ * decides by lists (acl/), and an application that embeds the relay may pass its own.
  */
-export type Operation = 'read' | 'write' | 'create' | 'delete' | 'alter' | 'describe'
+export type Operation =
+  | 'read'
+  | 'write'
+  | 'create'
+  | 'delete'
+  | 'alter'
+  | 'describe'
+  | 'describe-configs'
+  | 'alter-configs'
+  | 'cluster-action'
+  | 'idempotent-write'
 
 export type Resource =
   | { type: 'topic'; name: string }
@@ -13,10 +23,14 @@ export type Resource =
 export interface Principal {
   readonly name: string
   readonly clientId: string | null
+  /** The address that the connection comes from. */
+  readonly host: string
 }
 
 export interface Authorizer {
   allows(principal: Principal, operation: Operation, resource: Resource): boolean
+  /** For at least one topic, whichever: who may write somewhere may have a producer id. Left out: yes. */
+  allowsSome?(principal: Principal, operation: Operation, type: 'topic'): boolean
 }
 
 export const allowAll: Authorizer = { allows: () => true }

@@ -82,7 +82,12 @@ class Context implements RequestContext {
   }
 
   allows: RequestContext['allows'] = (operation, resource) =>
-    this.services.authorizer.allows({ name: this.connection.sasl.user, clientId: this.clientId }, operation, resource)
+    this.services.authorizer.allows(this.connection.principal(this.clientId), operation, resource)
+
+  allowsSome: RequestContext['allowsSome'] = (operation, type) => {
+    const { authorizer } = this.services
+    return authorizer.allowsSome?.(this.connection.principal(this.clientId), operation, type) ?? true
+  }
 
   afterReply(run: () => void): void {
     this.slot.afterReply = run

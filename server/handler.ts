@@ -17,6 +17,8 @@ export interface RequestContext {
   readonly apiVersion: number
   readonly clientId: string | null
   allows(operation: Operation, resource: Resource): boolean
+  /** For at least one topic. */
+  allowsSome(operation: Operation, type: 'topic'): boolean
   /** Runs when the reply has been handed to the connection. */
   afterReply(run: () => void): void
   /** Resolves when all earlier requests of the connection have been answered. */

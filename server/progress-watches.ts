@@ -85,6 +85,11 @@ export class ProgressWatches {
     for (const watch of ended) this.#end(watch, ErrorCode.UNKNOWN_TOPIC_ID)
   }
 
+  endWhere(mayNot: (watch: Watch) => boolean, errorCode: number): void {
+    const ended = [...this.#byPeer.values()].flatMap((watches) => [...watches.values()].filter(mayNot))
+    for (const watch of ended) this.#end(watch, errorCode)
+  }
+
   close(): void {
     for (const stop of this.#stop) stop()
   }

@@ -8,12 +8,14 @@
 import { ErrorCode } from '../protocol/errors.ts'
 import type { Clock } from '../protocol/lib/clock.ts'
 import type { Random } from '../protocol/lib/random.ts'
+import { AclAuthorizer } from './acl/acl-authorizer.ts'
+import { AclLists } from './acl/acl-lists.ts'
 import { Authentication } from './auth/authentication.ts'
-import type { Authorizer } from './authorizer.ts'
+import { type Authorizer, allowAll, type Operation } from './authorizer.ts'
 import { BackupPoints } from './backup/backup-points.ts'
 import { Channels } from './channels/channels.ts'
 import { CompactionTask } from './compaction-task.ts'
-import type { RelayConfig } from './config.ts'
+import { ConfigError, type RelayConfig } from './config.ts'
 import { ConnectionLimits } from './connection-limits.ts'
 import type { TopicPartition } from './coordinator/offsets.ts'
 import { type GroupCoordinator, openGroupCoordinator } from './coordinator/runtime.ts'
@@ -32,6 +34,7 @@ import { WebSocketDoor } from './listener/websocket.ts'
 import type { CommitActivity } from './log/compaction/pace.ts'
 import type { Logger } from './logger.ts'
 import { NameSelector } from './pattern/name-selector.ts'
+import type { Peer } from './peer.ts'
 import { ProgressWatches } from './progress-watches.ts'
 import { ReplicaConnections } from './replica-connections.ts'
 import { RetentionTask } from './retention-task.ts'
@@ -46,7 +49,8 @@ export interface RelayCoreOptions {
   clock: Clock
   random: Random
   logger: Logger
-  authorizer: Authorizer
+  /** Default: the relay's own lists, where `access-control` says so, else everybody may everything. */
+  authorizer?: Authorizer
   /** Where clients reach the relay again; asked when one wants to know. */
   advertised: Advertised
   /** Written to a log between two points from which its recovery may start. Default 32 MiB. */
@@ -77,8 +81,9 @@ export async function openRelayCore(options: RelayCoreOptions): Promise<RelayCor
       engine = await openEmbeddedEngine({ ...options, commits, space, dataDir: config.dataDir })
       const noise = new LimitedLog(options.logger, options.clock)
       const authentication = await Authentication.open({ ...options, facts: engine.facts, noise })
+      const access = accessControl(options, engine)
       const coordinators = await openCoordinators(options, engine)
-      return assemble({ ...options, commits, space, noise, authentication }, engine, coordinators, unlock)
+      return assemble({ ...options, commits, space, noise, authentication, ...access }, engine, coordinators, unlock)
     } catch (error) {
       await space.stop()
       await engine?.close()
@@ -90,6 +95,17 @@ export async function openRelayCore(options: RelayCoreOptions): Promise<RelayCor
   }
 }
 
+function accessControl(
+  { config, authorizer }: RelayCoreOptions,
+  { facts }: Engine,
+): Pick<Begun, 'authorizer' | 'acls'> {
+  const { accessControl, superUsers, allowEveryoneIfNoAclFound: allowsWhatNoLineSpeaksOf } = config
+  if (accessControl === 'off') return { authorizer: authorizer ?? allowAll, acls: undefined }
+  if (authorizer) throw new ConfigError('access-control', accessControl, 'off beside an authorizer of your own')
+  const acls = new AclLists(facts)
+  return { acls, authorizer: new AclAuthorizer({ lists: acls, superUsers, allowsWhatNoLineSpeaksOf }) }
+}
+
 async function watchedSpace({ files, clock, config, logger }: RelayCoreOptions): Promise<DiskSpace> {
   const { dataDir: dir, diskLowBytes: lowBytes, diskLowPercent: lowPercent } = config
   const changed = ({ level, status }: DiskSpace) => {
@@ -99,6 +115,19 @@ async function watchedSpace({ files, clock, config, logger }: RelayCoreOptions):
   const space = new DiskSpace({ files, dir, clock, lowBytes, lowPercent, changed })
   await space.start()
   return space
+}
+
+/** What was begun while it was allowed ends when it is not any more; requests are decided one by one anyway. */
+function withdraw({ authorizer, engine, hub, watches }: Services): void {
+  const mayNot = (operation: Operation, { topicId, peer }: { topicId: string; peer: Peer }): boolean => {
+    const name = engine.topicById(topicId)?.name
+    return name !== undefined && !authorizer.allows(peer.principal(), operation, { type: 'topic', name })
+  }
+  hub.endWhere((peer, topicId) => mayNot('read', { topicId, peer }), ErrorCode.TOPIC_AUTHORIZATION_FAILED)
+  watches.endWhere((watch) => {
+    const group = { type: 'group', name: watch.groupId } as const
+    return mayNot('describe', watch) || !authorizer.allows(watch.peer.principal(), 'describe', group)
+  }, ErrorCode.GROUP_AUTHORIZATION_FAILED)
 }
 
 interface Coordinators {
@@ -124,6 +153,8 @@ interface Begun {
   space: DiskSpace
   noise: LimitedLog
   authentication: Authentication
+  authorizer: Authorizer
+  acls: AclLists | undefined
 }
 
 function assemble(
@@ -139,6 +170,7 @@ function assemble(
     space,
     noise,
     authentication,
+    acls,
   }: RelayCoreOptions & Begun,
   engine: Engine,
   { groups, transactions }: Coordinators,
@@ -158,7 +190,8 @@ function assemble(
   const channels = new Channels(clock, random)
   const nextTurn = (run: () => void) => (clock.nextTurn ? clock.nextTurn(run) : setImmediate(run))
   const services: Services = {
-    ...{ config, engine, hub, groups, transactions, clock, logger, authentication, authorizer, noise, advertised },
+    ...{ config, engine, hub, groups, transactions, clock, logger, noise, advertised },
+    ...{ authentication, authorizer, acls },
     limits: new ConnectionLimits(config, noise),
     replicas: new ReplicaConnections(),
     watches,
@@ -176,6 +209,7 @@ function assemble(
     watches.onTopicDeleted(id)
     channels.onTopicDeleted(id, ErrorCode.UNKNOWN_TOPIC_ID)
   })
+  const stopWithdrawing = acls?.onChanged.on(() => withdraw(services))
   const retention = new RetentionTask(engine, config.retentionCheckMs, clock, logger)
   backups.start()
   const closeDoors = () => {
@@ -188,6 +222,7 @@ function assemble(
     closeDoors()
     noise.close()
     stopForgetting()
+    stopWithdrawing?.()
     watches.close()
     try {
       await space.stop()

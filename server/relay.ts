@@ -6,7 +6,7 @@
 import { type Clock, systemClock } from '../protocol/lib/clock.ts'
 import { type Random, systemRandom } from '../protocol/lib/random.ts'
 import { exposureWarnings } from './auth/exposure.ts'
-import { type Authorizer, allowAll } from './authorizer.ts'
+import type { Authorizer } from './authorizer.ts'
 import { DEFAULT_KAFKA_PORT, type RelayConfig, relayConfigDefaults } from './config.ts'
 import type { Engine } from './engine.ts'
 import { HttpListener } from './listener/http.ts'
@@ -56,7 +56,7 @@ export interface Relay {
 export async function createRelay(options: RelayOptions = {}): Promise<Relay> {
   const config: RelayConfig = { ...relayConfigDefaults, kafkaPort: 'off', ...options.config }
   const { files = nodeFiles, clock = systemClock, random = systemRandom, logger = silentLogger } = options
-  const { authorizer = allowAll, webDir, checkpointBytes } = options
+  const { authorizer, webDir, checkpointBytes } = options
   const advertised = { http: () => listeners.http.address, kafka: () => listeners.kafka.address }
   const core = await openRelayCore({
     ...{ config, files, clock, random, logger, authorizer, advertised, checkpointBytes },

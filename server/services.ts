@@ -1,5 +1,6 @@
 /** What every handler and door of one relay shares. */
 import type { Clock } from '../protocol/lib/clock.ts'
+import type { AclLists } from './acl/acl-lists.ts'
 import type { Authentication } from './auth/authentication.ts'
 import type { Authorizer } from './authorizer.ts'
 import type { BackupPoints } from './backup/backup-points.ts'
@@ -34,6 +35,8 @@ export interface Services {
   readonly limits: ConnectionLimits
   readonly authentication: Authentication
   readonly authorizer: Authorizer
+  /** Where the relay decides by lists of its own. */
+  readonly acls: AclLists | undefined
   readonly replicas: ReplicaConnections
   readonly watches: ProgressWatches
   readonly channels: Channels

@@ -37,7 +37,14 @@ export async function sealLane(
   keys: () => number,
   newProducer: () => Promise<number>,
 ): Promise<void> {
-  const identity = lane.identity ?? (await newIdentity(lane, newProducer))
+  let { identity } = lane
+  try {
+    identity ??= await newIdentity(lane, newProducer)
+  } catch (failure) {
+    // Who may write nowhere is given no producer id: the answer that a write would have got.
+    if (!(failure instanceof OttlaError) || failure.code !== 'NOT_AUTHORIZED') throw failure
+    return refuseWaiting(lane, context, failure)
+  }
   const sealing = planSealing(lane, identity, IN_FLIGHT_MAX - lane.sealed.length, keys, context.clock.now())
   const rows = sealing.batches.flatMap((batch) => batch.rows)
   if (rows.length === 0) return
@@ -55,6 +62,18 @@ export async function sealLane(
   for (const row of rows) row.phase = 'sealed'
   lane.sealed.push(...sealing.batches.map((batch) => laneBatch(batch.sealed, batch.rows, false)))
   lane.identity = sealing.identity
+}
+
+async function refuseWaiting(lane: Lane, context: DrainContext, failure: OttlaError): Promise<void> {
+  const rows = lane.waitingAlone.slice()
+  for (const row of rows) row.isBusy = true
+  try {
+    await setAside(context, [{ rows, phase: 'parked', error: failure.toInfo() }])
+  } finally {
+    for (const row of rows) row.isBusy = false
+  }
+  const refused = new Set(rows)
+  lane.waiting = lane.waiting.filter((row) => !refused.has(row))
 }
 
 async function newIdentity(lane: Lane, newProducer: () => Promise<number>): Promise<ProducerIdentity> {

@@ -3,6 +3,7 @@ import { errorName } from '../../protocol/errors.ts'
 import { produce, RELAXED } from '../../protocol/messages/produce.ts'
 import { describeProducers, initProducerId } from '../../protocol/messages/producers.ts'
 import { OttlaError } from '../errors.ts'
+import { kafkaFailure } from '../kafka-failure.ts'
 import type { Session } from '../session.ts'
 import type { KnownProducer } from './recovery.ts'
 
@@ -96,8 +97,5 @@ export async function askProducers(
 export async function newProducerId(session: Session): Promise<number> {
   const answer = await session.call(initProducerId, { transactionalId: null, transactionTimeoutMs: 0 })
   if (answer.errorCode === 0) return answer.producerId
-  throw new OttlaError('RELAY', {
-    message: `the relay gave no producer id: ${errorName(answer.errorCode)}`,
-    kafkaCode: answer.errorCode,
-  })
+  throw kafkaFailure(answer.errorCode, 'asking for a producer id', errorName(answer.errorCode))
 }

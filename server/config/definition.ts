@@ -174,12 +174,14 @@ export function choice<const Word extends string>(about: Choice<Word>): ConfigDe
 }
 
 /** Several texts, comma-separated in text form, an array in JSON. */
-export function list(about: Described<readonly string[]>): ConfigDefinition<readonly string[]> {
+export function list(
+  about: Described<readonly string[]> & { separator?: RegExp },
+): ConfigDefinition<readonly string[]> {
   const range = 'texts separated by commas'
   return {
     ...describe(about, 'list', range),
     parse(raw) {
-      const parts = typeof raw === 'string' ? raw.split(',') : raw
+      const parts = typeof raw === 'string' ? raw.split(about.separator ?? ',') : raw
       if (!Array.isArray(parts)) throw new ConfigError(about.name, raw, range)
       return parts
         .map((part: unknown) => {

@@ -126,6 +126,28 @@ const options = {
     meaning: '0 sets no limit',
     doc: 'How long a client stays signed in; one that does not sign in again on its connection by then is closed.',
   }),
+  accessControl: choice({
+    name: 'access-control',
+    default: 'off',
+    words: ['off', 'lists'],
+    aliases: {
+      '': 'off',
+      'org.apache.kafka.metadata.authorizer.StandardAuthorizer': 'lists',
+      'kafka.security.authorizer.AclAuthorizer': 'lists',
+    },
+    doc: "Who may do what: off, everybody who is let in may everything; lists, by Kafka's access control lists, which begin empty and allow nothing.",
+  }),
+  superUsers: list({
+    name: 'super-users',
+    default: [],
+    separator: /[,;]/,
+    doc: 'Users who may everything, whatever the lists say.',
+  }),
+  allowEveryoneIfNoAclFound: yesOrNo({
+    name: 'allow-everyone-if-no-acl-found',
+    default: false,
+    doc: 'What no line of the lists speaks of, everybody may.',
+  }),
   autoCreateTopics: yesOrNo({
     name: 'auto-create-topics',
     default: false,
@@ -374,6 +396,7 @@ export const relayOptionKeys = Object.keys(options) as RelayOptionKey[]
 
 /** What Kafka's `server.properties` calls these options. */
 export const kafkaNameOfOption: Partial<Record<RelayOptionKey, readonly string[]>> = {
+  accessControl: ['authorizer.class.name'],
   dataDir: ['log.dirs', 'log.dir'],
   advertisedHost: ['advertised.host.name'],
   autoCreateTopics: ['auto.create.topics.enable'],

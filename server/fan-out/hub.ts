@@ -79,6 +79,18 @@ export class Hub {
     if (subscription) this.#remove(peer, subscription)
   }
 
+  /** Ends one, and says why. */
+  end(peer: Peer, topicId: string, partition: number, errorCode: number): void {
+    const subscription = this.#find(peer, topicId, partition)
+    subscription?.fanOut.end(subscription, errorCode)
+  }
+
+  /** Those who may not read any more are told so, and get nothing more. */
+  endWhere(mayNot: (peer: Peer, topicId: string) => boolean, errorCode: number): void {
+    for (const fanOut of [...this.#fanOuts.values()].flat())
+      fanOut?.endWhere((peer) => mayNot(peer, fanOut.topicId), errorCode)
+  }
+
   /** The connection has room again. */
   onDrain(peer: Peer): void {
     for (const subscription of peer.subscriptions?.values() ?? []) subscription.fanOut.resume(subscription)

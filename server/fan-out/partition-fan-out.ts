@@ -15,6 +15,7 @@ import { encodePush, subscriptionEnded } from '../../protocol/messages/offset-pr
 import { damageCode } from '../damage.ts'
 import { WEBSOCKET_HEADER_BYTES_MAX } from '../listener/websocket-frame.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
+import type { Peer } from '../peer.ts'
 import type { CatchUpReader } from './catch-up.ts'
 import { buildFrame, type Frame } from './frame.ts'
 import { canTake, type Subscription } from './subscription.ts'
@@ -145,6 +146,10 @@ export class PartitionFanOut {
     }
     const message = encodePush(subscriptionEnded, body, { headroom: WEBSOCKET_HEADER_BYTES_MAX })
     subscription.peer.sendMessage(message, WEBSOCKET_HEADER_BYTES_MAX)
+  }
+
+  endWhere(mayNot: (peer: Peer) => boolean, errorCode: number): void {
+    for (const subscription of [...this.#all]) if (mayNot(subscription.peer)) this.end(subscription, errorCode)
   }
 
   close(errorCode: number): void {

@@ -8,14 +8,17 @@ const KAFKA_OPERATIONS: Readonly<Record<Operation, readonly number[]>> = {
   write: [4],
   create: [5],
   delete: [6],
-  // Altering settings and describing them are operations of their own in Kafka.
-  alter: [7, 11],
-  describe: [8, 10],
+  alter: [7],
+  describe: [8],
+  'cluster-action': [9],
+  'describe-configs': [10],
+  'alter-configs': [11],
+  'idempotent-write': [12],
 }
 
 const ASKABLE: Readonly<Record<'topic' | 'cluster', readonly Operation[]>> = {
-  topic: ['read', 'write', 'create', 'delete', 'alter', 'describe'],
-  cluster: ['create', 'alter', 'describe'],
+  topic: ['read', 'write', 'create', 'delete', 'alter', 'describe', 'describe-configs', 'alter-configs'],
+  cluster: ['create', 'alter', 'describe', 'cluster-action', 'describe-configs', 'alter-configs', 'idempotent-write'],
 }
 
 /** For an answer to a client that has not asked. */

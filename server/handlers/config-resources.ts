@@ -46,7 +46,7 @@ async function replaceAll(
 const KNOWN_TYPES: ReadonlySet<number> = new Set(Object.values(ResourceType))
 
 export const listConfigResourcesHandler = entry(listConfigResources, 'each', ({ resourceTypes }, context) => {
-  if (!context.allows('describe', { type: 'cluster' }))
+  if (!context.allows('describe-configs', { type: 'cluster' }))
     return { errorCode: ErrorCode.CLUSTER_AUTHORIZATION_FAILED, configResources: [] }
   if (context.apiVersion === 0) return { errorCode: ErrorCode.NONE, configResources: [] }
   if (resourceTypes.some((type) => !KNOWN_TYPES.has(type)))

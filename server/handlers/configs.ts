@@ -59,21 +59,21 @@ function distinct<T extends { resourceType: number; resourceName: string }>(reso
 function describeResource(resourceType: number, name: string, context: RequestContext) {
   const { engine, config } = context.services
   if (resourceType === ResourceType.topic) {
-    if (!context.allows('describe', { type: 'topic', name }))
+    if (!context.allows('describe-configs', { type: 'topic', name }))
       throw new KafkaError('TOPIC_AUTHORIZATION_FAILED', `not allowed to describe ${name}`)
     const topic = engine.topicByName(name)
     if (!topic) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `there is no topic ${name}`)
     return describeEntries(topic)
   }
   if (resourceType === ResourceType.broker) {
-    if (!context.allows('describe', { type: 'cluster' }))
+    if (!context.allows('describe-configs', { type: 'cluster' }))
       throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED', 'not allowed to describe the relay')
     if (name !== String(BROKER_ID))
       throw new KafkaError('INVALID_REQUEST', `there is one broker, ${BROKER_ID}, and no "${name}"`)
     return describeRelay(config)
   }
   if (resourceType === ResourceType.group) {
-    checkGroupAccess(context, 'describe', name)
+    checkGroupAccess(context, 'describe-configs', name)
     return describeGroupConfig(context.services.groups.configs.overrides.get(name) ?? {}, config)
   }
   throw new KafkaError('INVALID_REQUEST', `resources of type ${resourceType} have no configuration here`)

@@ -27,7 +27,7 @@ export function alterable(resourceType: number, name: string, context: RequestCo
 
 function alterableTopic(name: string, context: RequestContext): Configurable {
   const { engine } = context.services
-  if (!context.allows('alter', { type: 'topic', name }))
+  if (!context.allows('alter-configs', { type: 'topic', name }))
     throw new KafkaError('TOPIC_AUTHORIZATION_FAILED', `not allowed to alter ${name}`)
   const topic = engine.topicByName(name)
   if (!topic) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `there is no topic ${name}`)
@@ -45,7 +45,7 @@ function alterableTopic(name: string, context: RequestContext): Configurable {
 /** A group can be configured before it has ever had a member. */
 function alterableGroup(groupId: string, context: RequestContext): Configurable {
   const { groups } = context.services
-  checkGroupAccess(context, 'alter', groupId)
+  checkGroupAccess(context, 'alter-configs', groupId)
   return {
     overrides: groups.configs.overrides.get(groupId) ?? {},
     listValue: () => undefined,

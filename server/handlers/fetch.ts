@@ -22,7 +22,7 @@ import { entry, type RequestContext } from '../handler.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
 import { waitForAdvance } from '../waiting.ts'
 import { asKafkaError } from './error-fields.ts'
-import { findTopic } from './find-topic.ts'
+import { findTopicFor } from './find-topic.ts'
 
 const RESPONSE_BYTES_MAX = 8 * 1024 * 1024
 const WAIT_MS_MAX = 300_000
@@ -65,9 +65,9 @@ interface Wanted {
 
 function resolve(request: Request, context: RequestContext): Wanted[] {
   return request.topics.flatMap(({ topic: name, topicId, partitions }) => {
-    const topic = findTopic(context, { name, topicId, byId: context.apiVersion >= 13 })
+    const topic = findTopicFor('read', context, { name, topicId, byId: context.apiVersion >= 13 })
     return partitions.map((asked): Wanted => {
-      const { log, errorCode } = findLog(context, topic, asked)
+      const { log, errorCode } = findLog(topic, asked)
       const { partition, fetchOffset, lastFetchedEpoch, partitionMaxBytes: bytesMax } = asked
       return { topic, name, topicId, partition, log, errorCode, fetchOffset, lastFetchedEpoch, bytesMax }
     })
@@ -75,13 +75,10 @@ function resolve(request: Request, context: RequestContext): Wanted[] {
 }
 
 function findLog(
-  context: RequestContext,
   topic: Topic | number,
   asked: { partition: number; currentLeaderEpoch: number },
 ): { log?: PartitionLog; errorCode: number } {
   if (typeof topic === 'number') return { errorCode: topic }
-  if (!context.allows('read', { type: 'topic', name: topic.name }))
-    return { errorCode: ErrorCode.TOPIC_AUTHORIZATION_FAILED }
   const log = topic.partitions[asked.partition]
   if (!log) return { errorCode: ErrorCode.UNKNOWN_TOPIC_OR_PARTITION }
   return { log, errorCode: leaderEpochError(log, asked.currentLeaderEpoch) }

@@ -31,9 +31,8 @@ const OPERATION_BITS: ReadonlyArray<[Operation, number]> = [
   ['read', 3],
   ['delete', 6],
   ['describe', 8],
-  // Describing settings and altering them.
-  ['describe', 10],
-  ['alter', 11],
+  ['describe-configs', 10],
+  ['alter-configs', 11],
 ]
 
 /** What the client may do to the group, when it asks. */

@@ -189,12 +189,13 @@ function fetchSome(
   return Promise.all(
     asked.map(async ({ name, topicId, partitionIndexes }) => {
       const topic = findTopic(context, { name, topicId, byId: context.apiVersion >= TOPIC_IDS_FROM })
-      if (typeof topic === 'number') {
+      const isHidden = typeof topic === 'number' && !context.allows('describe', { type: 'topic', name })
+      if (typeof topic === 'number' && (topic === ErrorCode.UNKNOWN_TOPIC_ID || !isHidden)) {
         // A name without a topic has no commits, which is no error; an id without one will not get any.
         const errorCode = topic === ErrorCode.UNKNOWN_TOPIC_ID ? topic : ErrorCode.NONE
         return { name, topicId, partitions: partitionIndexes.map(none(errorCode)) }
       }
-      if (!mayDescribe(context, topic)) {
+      if (typeof topic === 'number' || !mayDescribe(context, topic)) {
         return { name, topicId, partitions: partitionIndexes.map(none(hidden(context))) }
       }
       const partitions = partitionIndexes.map((partition): TopicPartition => ({ topicId: topic.id, partition }))

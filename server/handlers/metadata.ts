@@ -14,6 +14,7 @@ import { entry, type RequestContext } from '../handler.ts'
 import { BROKER_ID } from '../services.ts'
 import { authorizedOperations } from './authorized-operations.ts'
 import { asKafkaError } from './error-fields.ts'
+import { mayCreateTopic } from './find-topic.ts'
 
 type TopicMetadata = ResponseInputOf<typeof metadata>['topics'][number]
 
@@ -64,12 +65,13 @@ async function find(
     return isVisible ? describe(topic) : missing(asked, ErrorCode.UNKNOWN_TOPIC_ID)
   }
   const { name } = asked
-  if (!context.allows('describe', { type: 'topic', name })) return missing(asked, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+  // Whether it is there or not: that is not told.
+  if (!context.allows('describe', { type: 'topic', name })) return missing(asked, ErrorCode.TOPIC_AUTHORIZATION_FAILED)
   const topic = engine.topicByName(name)
   if (topic) return describe(topic)
   if (!isTopicName(name)) return missing(asked, ErrorCode.INVALID_TOPIC_EXCEPTION)
   if (!mayCreate || !config.autoCreateTopics) return missing(asked, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
-  if (!context.allows('create', { type: 'topic', name })) return missing(asked, ErrorCode.TOPIC_AUTHORIZATION_FAILED)
+  if (!mayCreateTopic(context, name)) return missing(asked, ErrorCode.TOPIC_AUTHORIZATION_FAILED)
   try {
     return describe(await engine.createTopic({ name, partitionCount: -1, configs: {} }))
   } catch (error) {

@@ -51,7 +51,10 @@ export const subscribeHandler = entry(subscribe, 'each', (request, context) => {
       return { topicId, partition, errorCode: ErrorCode.TOPIC_AUTHORIZATION_FAILED }
     }
     const { begin, ...outcome } = hub.subscribe(context.connection, topic, { ...asked, isCommitted })
-    if (begin) begins.push(begin)
+    // What is allowed may have changed while the answer waited for its turn.
+    const isStillAllowed = () => context.allows('read', { type: 'topic', name: topic.name })
+    const refuse = () => hub.end(context.connection, topicId, partition, ErrorCode.TOPIC_AUTHORIZATION_FAILED)
+    if (begin) begins.push(() => (isStillAllowed() ? begin() : refuse()))
     return { topicId, partition, ...outcome }
   })
   // Deliveries come behind the answer that says where they begin.

@@ -18,7 +18,7 @@ import { entry, NO_REPLY, type RequestContext } from '../handler.ts'
 import { isCompacted } from '../log/log-config.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
 import { errorFields } from './error-fields.ts'
-import { findTopic } from './find-topic.ts'
+import { findTopicFor } from './find-topic.ts'
 import { type Admission, admit, previousTransaction } from './transactional-writes.ts'
 
 interface Appended {
@@ -44,7 +44,7 @@ export const produceHandler = entry(
     const unsettled = previousTransaction(context, transactionalId)
     if (unsettled) await unsettled
     const targets = request.topicData.flatMap(({ name, topicId, partitionData }) => {
-      const topic = findTopic(context, { name, topicId, byId: context.apiVersion >= 13 })
+      const topic = findTopicFor('write', context, { name, topicId, byId: context.apiVersion >= 13 })
       return partitionData.map(({ index, records }) => targetOf(context, topic, index, records, verdicts))
     })
     const writes = targets.filter((target) => 'log' in target)
@@ -77,9 +77,8 @@ export const produceHandler = entry(
 /** Of what the sender may write. */
 function forCompactedTopics(topicData: RequestOf<typeof produce>['topicData'], context: RequestContext): Uint8Array[] {
   return topicData.flatMap(({ name, topicId, partitionData }) => {
-    const topic = findTopic(context, { name, topicId, byId: context.apiVersion >= 13 })
+    const topic = findTopicFor('write', context, { name, topicId, byId: context.apiVersion >= 13 })
     if (typeof topic === 'number' || !isCompacted(topic.config.cleanupPolicy)) return []
-    if (!context.allows('write', { type: 'topic', name: topic.name })) return []
     return partitionData.flatMap(({ records }) => records ?? [])
   })
 }
@@ -99,10 +98,8 @@ function targetOf(
   records: Uint8Array | null,
   verdicts: ReadonlyMap<Uint8Array, KafkaError | undefined> | undefined,
 ): Target | Appended {
-  if (typeof topic === 'number') return refused(index, topic, null)
-  if (!context.allows('write', { type: 'topic', name: topic.name })) {
-    return refused(index, ErrorCode.TOPIC_AUTHORIZATION_FAILED, `not allowed to write to ${topic.name}`)
-  }
+  if (typeof topic === 'number')
+    return refused(index, topic, topic === ErrorCode.TOPIC_AUTHORIZATION_FAILED ? 'not allowed to write there' : null)
   const log = topic.partitions[index]
   if (!log)
     return refused(

@@ -29,7 +29,11 @@ interface Asked {
 async function identityFor(asked: Asked, context: RequestContext) {
   const { transactionalId, transactionTimeoutMs: timeoutMs, producerId, producerEpoch } = asked
   const { engine, transactions } = context.services
-  if (transactionalId === null) return { producerId: await engine.nextProducerId(), producerEpoch: 0 }
+  if (transactionalId === null) {
+    if (!context.allows('idempotent-write', { type: 'cluster' }) && !context.allowsSome('write', 'topic'))
+      throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED', 'not allowed to write anywhere')
+    return { producerId: await engine.nextProducerId(), producerEpoch: 0 }
+  }
   const errorCode = transactionalIdError(context, 'write', transactionalId)
   if (errorCode !== ErrorCode.NONE)
     throw new KafkaError(errorCode, `not allowed to begin as transactional id ${transactionalId}`)

@@ -4,7 +4,7 @@ import { alterClientQuotas, describeClientQuotas } from '../../protocol/messages
 import { entry } from '../handler.ts'
 
 export const describeClientQuotasHandler = entry(describeClientQuotas, 'each', (_request, context) =>
-  context.allows('describe', { type: 'cluster' })
+  context.allows('describe-configs', { type: 'cluster' })
     ? { errorCode: ErrorCode.NONE, errorMessage: null, entries: [] }
     : {
         errorCode: ErrorCode.CLUSTER_AUTHORIZATION_FAILED,

@@ -17,8 +17,14 @@ const ELECTION_TYPE_MAX = 1
 
 export const electLeadersHandler = entry(electLeaders, 'each', ({ electionType, topicPartitions }, context) => {
   const nothing = { replicaElectionResults: [] }
-  if (!context.allows('alter', { type: 'cluster' }))
-    return { ...nothing, errorCode: ErrorCode.CLUSTER_AUTHORIZATION_FAILED }
+  if (!context.allows('alter', { type: 'cluster' })) {
+    // Version 0 has no word for the whole.
+    const refused = { errorCode: ErrorCode.CLUSTER_AUTHORIZATION_FAILED, errorMessage: 'not allowed to elect leaders' }
+    const replicaElectionResults = (topicPartitions ?? []).map(({ topic, partitions }) => ({
+      ...{ topic, partitionResult: [...new Set(partitions)].map((partitionId) => ({ partitionId, ...refused })) },
+    }))
+    return { errorCode: refused.errorCode, replicaElectionResults }
+  }
   if (electionType < 0 || electionType > ELECTION_TYPE_MAX) return { ...nothing, errorCode: ErrorCode.INVALID_REQUEST }
   // Asked for all, only those are named for which there was something to elect.
   if (topicPartitions === null) return { ...nothing, errorCode: ErrorCode.NONE }

@@ -24,10 +24,11 @@ export const describeTopicPartitionsHandler = entry(describeTopicPartitions, 'ea
   let room = Math.max(1, Math.min(request.responsePartitionLimit, PARTITIONS_MAX))
   const topics: Described[] = []
   for (const name of namesFrom(request, context)) {
-    const topic = context.services.engine.topicByName(name)
-    if (!topic || !context.allows('describe', { type: 'topic', name })) {
+    const isVisible = context.allows('describe', { type: 'topic', name })
+    const topic = isVisible ? context.services.engine.topicByName(name) : undefined
+    if (!topic) {
       // Topics that nobody asked for by name, and that may not be seen, are not there.
-      if (request.topics.length > 0) topics.push(missing(name))
+      if (request.topics.length > 0) topics.push(missing(name, isVisible))
       continue
     }
     const from = name === cursor?.topicName ? Math.max(0, cursor.partitionIndex) : 0
@@ -72,6 +73,7 @@ function describe(topic: Topic, from: number, to: number, context: RequestContex
   }
 }
 
-function missing(name: string): Described {
-  return { errorCode: ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, name, topicId: NULL_UUID, partitions: [] }
+function missing(name: string, isVisible: boolean): Described {
+  const errorCode = isVisible ? ErrorCode.UNKNOWN_TOPIC_OR_PARTITION : ErrorCode.TOPIC_AUTHORIZATION_FAILED
+  return { errorCode, name, topicId: NULL_UUID, partitions: [] }
 }

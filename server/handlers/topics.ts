@@ -12,6 +12,7 @@ import { entry, type RequestContext } from '../handler.ts'
 import { BROKER_ID } from '../services.ts'
 import { describeEntries } from './configs.ts'
 import { errorFields } from './error-fields.ts'
+import { mayCreateTopic } from './find-topic.ts'
 
 interface AskedTopic {
   name: string
@@ -39,7 +40,7 @@ export const createTopicsHandler = entry(createTopics, 'each', async (request, c
 
 async function create(asked: AskedTopic, validateOnly: boolean, context: RequestContext): Promise<CheckedTopic> {
   const { name, replicationFactor } = asked
-  if (!context.allows('create', { type: 'topic', name }))
+  if (!mayCreateTopic(context, name))
     throw new KafkaError('TOPIC_AUTHORIZATION_FAILED', `not allowed to create ${name}`)
   if (replicationFactor !== -1 && replicationFactor !== 1) {
     throw new KafkaError(
@@ -110,6 +111,8 @@ export const deleteTopicsHandler = entry(deleteTopics, 'each', async (request, c
 
 async function remove(name: string | null, topicId: string, context: RequestContext): Promise<Topic> {
   const { engine } = context.services
+  if (name !== null && !context.allows('describe', { type: 'topic', name }))
+    throw new KafkaError('TOPIC_AUTHORIZATION_FAILED', `not allowed to delete ${name}`)
   const topic = name === null ? engine.topicById(topicId) : engine.topicByName(name)
   if (!topic) {
     throw name === null

@@ -119,7 +119,8 @@ async function write(
   partition: number,
   { services, allows }: RequestContext,
 ): Promise<number> {
-  if (!allows('alter', { type: 'cluster' })) return ErrorCode.CLUSTER_AUTHORIZATION_FAILED
+  if (!allows('alter', { type: 'cluster' }) && !allows('cluster-action', { type: 'cluster' }))
+    return ErrorCode.CLUSTER_AUTHORIZATION_FAILED
   try {
     const log = services.engine.topicByName(name)?.partitions[partition]
     if (!log) return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION

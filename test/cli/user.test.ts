@@ -83,3 +83,51 @@ describe('[CLI-16] commands sign in', () => {
     })
   })
 })
+
+test('[CLI-17] what is said of rights too little or too much is told', async () => {
+  const calls = [
+    [['add', '--principal', 'ada', '--operation', 'read'], /on what\?/],
+    [['add', '--topic', 'a', '--operation', 'read'], /who\?/],
+    [['add', '--topic', 'a', '--principal', 'ada'], /what\?/],
+    [['add', '--topic', 'a', '--group', 'b'], /one of --topic, --group/],
+    [['add', '--topic', 'a', '--principal', 'ada', '--operation', 'fly'], /'fly' is not allowed; use all, read/],
+    [['remove'], /which\?/],
+  ] as const
+  for (const [args, message] of calls)
+    expect(await runOttla(['acl', ...args])).toMatchObject({ code: 2, stderr: expect.stringMatching(message) })
+})
+
+test('[CLI-17] rights are given, listed and taken away', { timeout: 90_000 }, async () => {
+  const relay = await startRelay([
+    ...[...SASL, '--users-file', secretFile('root:pass:word\nada:a\n')],
+    ...['--access-control', 'lists', '--super-users', 'User:root;User:other'],
+  ])
+  const asRoot = ['--url', relay.url, '--user', 'root', '--password-file', secretFile('pass:word')]
+  const run = (...args: string[]) => runOttla([...args, ...asRoot])
+  const asAda = (...args: string[]) =>
+    runOttla([...args, '--url', relay.url], { input: 'x\n', environment: { OTTLA_USER: 'ada', OTTLA_PASSWORD: 'a' } })
+  await run('topic', 'create', 'orders')
+  expect(await asAda('produce', 'orders')).toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(/not allowed|authori/i),
+  })
+  const may = ['--principal', 'ada', '--topic', 'ord', '--prefixed']
+  expect(await run('acl', 'add', ...may, '--operation', 'write', '--operation', 'READ')).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(/User:ada +allow +write +topic +ord +prefixed +\*/),
+  })
+  expect(await asAda('produce', 'orders')).toMatchObject({ code: 0 })
+  expect(await asAda('consume', 'orders', '--from', 'beginning', '--count', '1')).toMatchObject({
+    code: 0,
+    stdout: 'x\n',
+  })
+  expect(await asAda('acl', 'list')).toMatchObject({ code: 1 })
+  const listed = JSON.parse((await run('acl', 'list', '--topic', 'orders', '--json')).stdout)
+  expect(listed).toHaveLength(2)
+  expect(await run('acl', 'remove', ...may, '--operation', 'write')).toMatchObject({ code: 0 })
+  expect(await asAda('produce', 'orders')).toMatchObject({ code: 1 })
+  expect(await run('acl', 'remove', '--principal', 'nobody')).toMatchObject({
+    code: 1,
+    stderr: 'No access rights match; nothing was removed.\n',
+  })
+})

@@ -76,13 +76,20 @@ class Attack {
 
   static async begin(): Promise<Attack> {
     const dataDir = await temporaryFolder()
-    const usersFile = `${dataDir}.users`
+    const [usersFile, saslOauthbearerSecretFile] = [`${dataDir}.users`, `${dataDir}.secret`]
     await writeFile(usersFile, 'alice:secret\n')
-    onTestFinished(() => rm(usersFile))
+    await writeFile(saslOauthbearerSecretFile, 'of both sides, and of more than thirty-two bytes')
+    onTestFinished(async () => {
+      for (const file of [usersFile, saslOauthbearerSecretFile]) await rm(file)
+    })
     const relay = await startChildRelay({
       config: {
         ...{ httpPort: 0, kafkaPort: 0, dataDir, usersFile, groupInitialRebalanceDelayMs: 0 },
-        saslEnabledMechanisms: ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512'],
+        ...{
+          saslEnabledMechanisms: ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512', 'OAUTHBEARER'],
+          saslOauthbearerSecretFile,
+        },
+        ...{ accessControl: 'lists', superUsers: ['alice'] },
       },
     })
     // One each: answers come in order, and a ping would wait behind the topics that are made.

@@ -5,8 +5,16 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { Admin } from '@platformatic/kafka'
 import { SignJWT } from 'jose'
-import { Kafka, logLevel, type SASLOptions } from 'kafkajs'
-import { expect, test } from 'vitest'
+import {
+  AclOperationTypes,
+  AclPermissionTypes,
+  AclResourceTypes,
+  Kafka,
+  logLevel,
+  ResourcePatternTypes,
+  type SASLOptions,
+} from 'kafkajs'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { startRelay, temporaryFolder } from '../support/relay.ts'
 import { cacheFolder } from './support/driver.ts'
 
@@ -240,3 +248,92 @@ test.each(TOKEN_CLIENTS)(
     await expect(list(address, await tokenFor('billing'))).rejects.toThrow()
   },
 )
+
+describe('[ACL-10] Kafka’s clients keep the lists, unmodified', () => {
+  async function relayWithLists() {
+    const usersFile = join(await temporaryFolder(), 'users')
+    await writeFile(usersFile, 'root:pw\nalice:pw\n')
+    const relay = await startRelay({
+      config: {
+        ...{ kafkaPort: 0, saslEnabledMechanisms: ['PLAIN'], usersFile },
+        ...{ accessControl: 'lists', superUsers: ['User:root'] },
+      },
+    })
+    await relay.engine.createTopic({ name: 'seen', partitionCount: 1, configs: {} })
+    return relay.kafka!.address
+  }
+
+  test('kafkajs gives and takes a right; who has it sees the topic, who has not is told so', async () => {
+    const address = await relayWithLists()
+    const adminOf = async (username: string) => {
+      const sasl: SASLOptions = { mechanism: 'plain', username, password: 'pw' }
+      const kafka = new Kafka({
+        brokers: [address],
+        sasl,
+        ssl: false,
+        logLevel: logLevel.NOTHING,
+        retry: { retries: 0 },
+      })
+      const admin = kafka.admin()
+      await admin.connect()
+      onTestFinished(() => admin.disconnect())
+      return admin
+    }
+    const [root, alice] = [await adminOf('root'), await adminOf('alice')]
+    const resource = { resourceType: AclResourceTypes.TOPIC, resourceName: 'se' }
+    const pattern = { ...resource, resourcePatternType: ResourcePatternTypes.PREFIXED }
+    const entry = { principal: 'User:alice', host: '*', operation: AclOperationTypes.DESCRIBE }
+    const acl = [{ ...pattern, ...entry, permissionType: AclPermissionTypes.ALLOW }]
+    expect(await alice.listTopics()).toEqual([])
+    await expect(alice.fetchTopicMetadata({ topics: ['seen'] })).rejects.toMatchObject({
+      type: 'TOPIC_AUTHORIZATION_FAILED',
+    })
+    await root.createAcls({ acl })
+    expect(await alice.listTopics()).toEqual(['seen'])
+    await expect(
+      alice.describeAcls({ ...pattern, ...entry, permissionType: AclPermissionTypes.ALLOW }),
+    ).rejects.toMatchObject({
+      type: 'CLUSTER_AUTHORIZATION_FAILED',
+    })
+    const { filterResponses } = await root.deleteAcls({ filters: acl })
+    expect(filterResponses[0]!.matchingAcls).toHaveLength(1)
+    expect(await alice.listTopics()).toEqual([])
+  })
+
+  test('confluent-kafka-python makes, lists and removes lines, and its producer is told what it may not', async () => {
+    const address = await relayWithLists()
+    const output = await python(
+      `import sys
+from confluent_kafka import Producer
+from confluent_kafka.admin import *
+def config(user):
+    return {"bootstrap.servers": sys.argv[1], "security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN",
+            "sasl.username": user, "sasl.password": "pw"}
+root = AdminClient(config("root"))
+def binding(operation, permission=AclPermissionType.ALLOW):
+    return AclBinding(ResourceType.TOPIC, "seen", ResourcePatternType.LITERAL, "User:alice", "*", operation, permission)
+def write():
+    said = []
+    producer = Producer({**config("alice"), "message.timeout.ms": 5000})
+    producer.produce("seen", b"x", callback=lambda error, message: said.append(error.name() if error else "written"))
+    producer.flush(6)
+    return said[0]
+print(write())
+for future in root.create_acls([binding(AclOperation.WRITE), binding(AclOperation.READ)]).values():
+    future.result()
+print(write())
+everything = AclBindingFilter(ResourceType.ANY, None, ResourcePatternType.ANY, None, None, AclOperation.ANY, AclPermissionType.ANY)
+print(len(root.describe_acls(everything).result()))
+print([len(future.result()) for future in root.delete_acls([everything]).values()])
+print(write())`,
+      [address],
+    )
+    expect(output.trim().split('\n')).toEqual([
+      'TOPIC_AUTHORIZATION_FAILED',
+      'written',
+      '2',
+      '[2]',
+      'TOPIC_AUTHORIZATION_FAILED',
+    ])
+  })
+})

@@ -68,7 +68,6 @@ const NOT_SERVED = [
   '',
   '| feature | what a client sees | why |',
   '| --- | --- | --- |',
-  '| access control lists | SECURITY_DISABLED | an application that embeds the relay decides by its authorizer |',
   '| quotas | none are listed; setting one is refused with UNSUPPORTED_VERSION | not built |',
   '| SASL by GSSAPI | UNSUPPORTED_SASL_MECHANISM | PLAIN, SCRAM and OAUTHBEARER are served |',
   '| TLS | the connection is closed, and the relay logs why | put a proxy in front that ends TLS |',

@@ -20,6 +20,7 @@ class CountingPeer implements Peer {
     this.frames.push(frame)
   }
   sendMessage(): void {}
+  principal = () => ({ name: 'ANONYMOUS', clientId: null, host: '127.0.0.1' })
   close(): void {}
 }
 

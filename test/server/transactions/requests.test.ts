@@ -391,7 +391,7 @@ describe('[TXN-15] whoever may not use a transactional id, a group or a topic do
     expect((await client.call(listTransactions, all)).transactionStates).toEqual([])
     forbidden.clear()
     expect(await tx.phase()).toBe('Empty')
-    forbidden.add('write t').add('read t').add('read g').add('alter cluster')
+    forbidden.add('write t').add('read t').add('read g').add('alter cluster').add('cluster-action cluster')
     expect(await tx.write(t, ['x'])).toBe(TOPIC_AUTHORIZATION_FAILED)
     expect(await tx.addPartitions([{ name: 't', partitions: [0] }])).toEqual([TOPIC_AUTHORIZATION_FAILED])
     expect(await tx.addOffsets('g')).toBe(GROUP_AUTHORIZATION_FAILED)

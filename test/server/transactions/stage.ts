@@ -72,6 +72,7 @@ export class Stage {
       ...{ services: this.services, apiVersion, clientId: 'stage' },
       connection: connection as unknown as RequestContext['connection'],
       allows: () => true,
+      allowsSome: () => true,
       afterReply: () => {},
       turn: () => undefined,
     }
