@@ -7,18 +7,18 @@ import type { BatchHeader } from '../../protocol/record-batch.ts'
 import { isControl, lastSequenceOf, nextOffsetOf, sequenceAfter } from '../../protocol/record-batch.ts'
 import type { Files } from '../storage/files.ts'
 import { readWholeFile } from '../storage/files.ts'
+import { type DurablePoint, durablePoint } from './durable-point.ts'
 import { Gaps } from './gaps.ts'
 import type { SegmentFile } from './log-names.ts'
 import { indexNameOf, segmentFiles, segmentNameOf, snapshotName, snapshotOffsets } from './log-names.ts'
 import type { Manifest, SealedSegment } from './manifest.ts'
-import { readCleanMarker, readManifest } from './manifest.ts'
+import { readManifest } from './manifest.ts'
 import { OpenFileLimit } from './open-file-limit.ts'
 import { decodeProducerSnapshot } from './producer-snapshot.ts'
 import { Segment } from './segment.ts'
 import { chainOf, chainWithoutManifest } from './segment-chain.ts'
 import { scanSegment } from './segment-scan.ts'
 import { SparseIndex } from './sparse-index.ts'
-import { readSyncPoint } from './sync-point.ts'
 import { judgeTail } from './torn-tail.ts'
 import { TransactionCheck } from './verify-transactions.ts'
 
@@ -67,8 +67,7 @@ class Verification {
   readonly #gaps = new Gaps()
   #transactions!: TransactionCheck
   #names: string[] = []
-  #knownEnd = 0
-  #knownPosition = { baseOffset: -1, position: 0 }
+  #durable!: DurablePoint
 
   constructor(files: Files, dir: string) {
     this.#files = files
@@ -78,7 +77,7 @@ class Verification {
   async *run(): AsyncGenerator<Finding, VerifiedLog> {
     this.#names = await this.#files.list(this.#dir)
     const manifest = yield* this.#checkManifest()
-    await this.#learnWhatIsDurable(manifest)
+    this.#durable = await durablePoint(this.#files, this.#dir, manifest)
     const chain = manifest ? chainOf(this.#names, manifest) : undefined
     const files: SegmentFile[] = chain ? [...manifest!.sealed, ...chain.written] : chainWithoutManifest(this.#names)
     let expected = files[0]?.baseOffset ?? 0
@@ -96,8 +95,8 @@ class Verification {
       expected = yield* this.#checkSegment(file, sealed, index === present.length - 1, manifest)
     }
     this.#total.endOffset = expected
-    if (expected < this.#knownEnd) {
-      const message = `the log ends at offset ${expected}, but was durable up to ${this.#knownEnd}`
+    if (expected < this.#durable.endOffset) {
+      const message = `the log ends at offset ${expected}, but was durable up to ${this.#durable.endOffset}`
       yield { severity: 'error', file: this.#dir, offset: expected, message }
     }
     yield* this.#checkSnapshots(expected)
@@ -121,17 +120,6 @@ class Verification {
       yield { severity: 'warning', file: 'manifest', message: `${found.state}; the next start makes it anew` }
     }
     return undefined
-  }
-
-  async #learnWhatIsDurable(manifest: Manifest | undefined): Promise<void> {
-    const marker = await readCleanMarker(this.#files, this.#dir)
-    const point = await readSyncPoint(this.#files, this.#dir)
-    const ends = [manifest?.sealed.at(-1), manifest?.checkpoint, marker, point].map((known) => known?.endOffset ?? 0)
-    this.#knownEnd = Math.max(...ends)
-    if (point) this.#knownPosition = { baseOffset: point.baseOffset, position: point.position }
-    if (marker && marker.active !== null && marker.endOffset >= (point?.endOffset ?? 0)) {
-      this.#knownPosition = { baseOffset: marker.active, position: marker.sizeBytes }
-    }
   }
 
   async *#checkNames(manifest: Manifest | undefined, leftOver: readonly string[]): AsyncGenerator<Finding> {
@@ -178,7 +166,7 @@ class Verification {
       yield* findings
       Object.assign(segment, { sizeBytes: result.position, endOffset: result.endOffset })
       if (result.stop) {
-        const known = this.#knownPosition.baseOffset === baseOffset ? this.#knownPosition.position : 0
+        const known = this.#durable.baseOffset === baseOffset ? this.#durable.position : 0
         const { stop } = result
         const facts = { sizeBytes, knownPosition: known, isLast: isLast && !sealed && !compacted }
         const verdict = await segment.use((file) => judgeTail(file, segment, stop, facts))

@@ -128,7 +128,7 @@ test('[RPR-7] wounds anywhere in a data folder: repaired it verifies clean, ever
     }
     expect(await findingsIn(dir), context).toEqual([])
   }
-}, 120_000)
+}, 600_000)
 
 test('[RPR-8] with its metadata gone, topics are known again by their folders, and ids are not given out twice', async () => {
   const image = await makeImage()

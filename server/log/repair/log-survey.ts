@@ -5,6 +5,7 @@
  * offset, it does not end before that again.
  */
 import { type Files, readWholeFile } from '../../storage/files.ts'
+import { type DurablePoint, durablePoint } from '../durable-point.ts'
 import { EpochTable } from '../epoch-table.ts'
 import {
   CLEAN_MARKER_NAME,
@@ -16,21 +17,16 @@ import {
   snapshotName,
   snapshotOffsets,
 } from '../log-names.ts'
-import { type Manifest, readCleanMarker, readManifest, type SealedSegment } from '../manifest.ts'
+import { type Manifest, readManifest, type SealedSegment } from '../manifest.ts'
 import { OpenFileLimit } from '../open-file-limit.ts'
 import { decodeProducerSnapshot } from '../producer-snapshot.ts'
 import { Segment } from '../segment.ts'
 import { chainOf, chainWithoutManifest } from '../segment-chain.ts'
-import { readSyncPoint, SYNC_POINT_NAME } from '../sync-point.ts'
+import { SYNC_POINT_NAME } from '../sync-point.ts'
 import { judgeTail } from '../torn-tail.ts'
 import { type Finding, verifyLog } from '../verify.ts'
+import { type LostOffsets, lostIn, textOf } from './lost-offsets.ts'
 import { type SegmentPart, surveySegment } from './segment-survey.ts'
-
-/** Offsets from `fromOffset` to before `toOffset` have no records any more. */
-export interface LostOffsets {
-  fromOffset: number
-  toOffset: number
-}
 
 export interface RepairStep {
   file: string
@@ -80,8 +76,7 @@ class Survey {
   readonly #findings: Finding[] = []
   #names: string[] = []
   #manifest: Manifest | undefined
-  #knownEnd = 0
-  #knownPosition = { baseOffset: -1, position: 0 }
+  #durable!: DurablePoint
   #tail: LogSurvey['tail']
   #producerIdMax = -1
 
@@ -95,7 +90,7 @@ class Survey {
     this.#names = await this.#files.list(this.#dir)
     const found = await readManifest(this.#files, this.#dir)
     this.#manifest = found.state === 'read' ? found.manifest : undefined
-    await this.#learnWhatIsDurable()
+    this.#durable = await durablePoint(this.#files, this.#dir, this.#manifest)
     const leftOver = await this.#surveyChain()
     this.#planManifest(found.state)
     const message = 'left over from a deletion, a compaction or a repair; it goes'
@@ -108,28 +103,6 @@ class Survey {
       startOffset: manifest?.startOffset ?? this.#segments[0]?.baseOffset ?? 0,
       ...{ tail: this.#tail, leftOver, toTake: this.#toTake, producerIdMax: this.#producerIdMax },
       indexesMissing: this.#findings.some(({ file }) => file.endsWith('.index')),
-    }
-  }
-
-  async #learnWhatIsDurable(): Promise<void> {
-    const marker = await readCleanMarker(this.#files, this.#dir)
-    const point = await readSyncPoint(this.#files, this.#dir)
-    const manifest = this.#manifest
-    const ends = [manifest?.sealed.at(-1), manifest?.checkpoint, marker, point].map((known) => known?.endOffset ?? 0)
-    this.#knownEnd = Math.max(...ends)
-    if (manifest && manifest.active !== null && manifest.checkpoint) {
-      this.#knownPosition = { baseOffset: manifest.active, position: manifest.checkpoint.position }
-    }
-    const later = [
-      marker && marker.active !== null && { ...marker, baseOffset: marker.active, position: marker.sizeBytes },
-      point,
-    ]
-    for (const known of later) {
-      const { baseOffset, position } = this.#knownPosition
-      if (!known || known.baseOffset < baseOffset) continue
-      if (known.baseOffset > baseOffset || known.position > position) {
-        this.#knownPosition = { baseOffset: known.baseOffset, position: known.position }
-      }
     }
   }
 
@@ -150,7 +123,11 @@ class Survey {
       else this.#addHole(file, belowOffset)
       expected = this.#segments.at(-1)!.endOffset
     }
-    if (active !== null && !files.some(({ baseOffset }) => baseOffset === active) && this.#knownEnd <= expected) {
+    if (
+      active !== null &&
+      !files.some(({ baseOffset }) => baseOffset === active) &&
+      this.#durable.endOffset <= expected
+    ) {
       const message = 'the file that was to be written to is missing, nothing was in it yet; a new one is begun'
       this.#steps.push({ file: segmentName(active), message, lost: [] })
     }
@@ -190,7 +167,7 @@ class Survey {
     const isWrittenTo = isLast && !sealed && !compacted
     try {
       const surveyed = await segment.use(async (open) => {
-        const range = { baseOffset, belowOffset, knownEnd: this.#knownEnd, sizeBytes }
+        const range = { baseOffset, belowOffset, knownEnd: this.#durable.endOffset, sizeBytes }
         const survey = await surveySegment(open, range, (header) => {
           this.#epochs.begin(header.leaderEpoch, header.baseOffset)
           this.#producerIdMax = Math.max(this.#producerIdMax, header.producerId)
@@ -198,7 +175,7 @@ class Survey {
         const { firstStop, parts } = survey
         if (!firstStop || !isWrittenTo) return survey
         segment.endOffset = endBefore(parts, baseOffset)
-        const known = this.#knownPosition.baseOffset === baseOffset ? this.#knownPosition.position : 0
+        const known = this.#durable.baseOffset === baseOffset ? this.#durable.position : 0
         const verdict = await judgeTail(open, segment, firstStop, { sizeBytes, knownPosition: known, isLast })
         if (verdict.fault) return survey
         const { position } = firstStop
@@ -229,7 +206,7 @@ class Survey {
     const { parts } = surveyed
     let { endOffset } = surveyed
     // A log that is written to ends where it ends; all others must reach the next.
-    const mustReach = isWrittenTo ? this.#knownEnd : belowOffset
+    const mustReach = isWrittenTo ? this.#durable.endOffset : belowOffset
     if (endOffset < mustReach && mustReach !== Number.POSITIVE_INFINITY) {
       parts.push({ kind: 'lost', position: sizeBytes, end: sizeBytes, fromOffset: endOffset, toOffset: mustReach })
       endOffset = mustReach
@@ -241,7 +218,7 @@ class Survey {
   }
 
   #planMending(file: string, parts: readonly SegmentPart[]): void {
-    const lost = joined(parts.filter((part) => part.kind === 'lost'))
+    const lost = lostIn(parts)
     const moved = parts.filter(({ kind }) => kind === 'moved').length
     const said = [
       ...(lost.length > 0
@@ -255,8 +232,8 @@ class Survey {
 
   /** The log was durable beyond what is left of it, and no file says so. */
   #closeEnd(expected: number): void {
-    if (this.#knownEnd <= expected) return
-    this.#addHole({ baseOffset: expected }, this.#knownEnd)
+    if (this.#durable.endOffset <= expected) return
+    this.#addHole({ baseOffset: expected }, this.#durable.endOffset)
   }
 
   #planManifest(state: 'absent' | 'damaged' | 'read'): void {
@@ -304,24 +281,4 @@ function endBefore(parts: readonly SegmentPart[], baseOffset: number): number {
   const first = parts.find((part) => part.kind !== 'kept')
   if (!first) return baseOffset
   return first.kind === 'lost' ? first.fromOffset : first.baseOffset
-}
-
-function joined(parts: readonly SegmentPart[]): LostOffsets[] {
-  const lost: LostOffsets[] = []
-  for (const part of parts) {
-    if (part.kind !== 'lost' || part.toOffset === part.fromOffset) continue
-    const last = lost.at(-1)
-    if (last?.toOffset === part.fromOffset) last.toOffset = part.toOffset
-    else lost.push({ fromOffset: part.fromOffset, toOffset: part.toOffset })
-  }
-  return lost
-}
-
-const textOf = (lost: readonly LostOffsets[]): string => {
-  const count = lost.reduce((sum, { fromOffset, toOffset }) => sum + toOffset - fromOffset, 0)
-  const ranges = lost.map(({ fromOffset, toOffset }) =>
-    toOffset === fromOffset + 1 ? `${fromOffset}` : `${fromOffset} to ${toOffset - 1}`,
-  )
-  const shown = ranges.length > 20 ? [...ranges.slice(0, 20), `${ranges.length - 20} more ranges`] : ranges
-  return `offsets ${shown.join(', ')} (${count === 1 ? '1 record' : `up to ${count} records`})`
 }

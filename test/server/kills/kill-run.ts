@@ -62,6 +62,7 @@ export async function runKills(dataDir: string, kills: number, seed: number): Pr
   const hit = (what: string) => hits.set(what, (hits.get(what) ?? 0) + 1)
   await relay!.kill()
   for (let kill = 0; kill < kills; kill++) {
+    if (kill > 0 && kill % 100 === 0) console.log(`kills: ${kill} done`)
     const name = kill % 2 === 0 ? ANYTIME : AIM_NAMES[(kill >> 1) % AIM_NAMES.length]!
     const aim = AIMS[name]
     relay = await start(aim && { ...aim, at: 1 + randomBelow(random, 6) })
