@@ -129,19 +129,8 @@ export class Ottla {
     options?: TransactionOptions,
   ): Promise<StoredTransaction> {
     if (this.#closing) throw new OttlaError('CLOSED', { message: 'this client was closed' })
-    const { core, clock, random } = this.#parts
     const { storeTransaction } = await loadTransactions()
-    return storeTransaction(
-      {
-        ...{ core, clock, random, settlements: this.#settlements },
-        storedSoFar: async (topics) => {
-          const buffers = [...this.#buffers].filter(({ topic }) => topics.has(topic))
-          await Promise.all(buffers.map((buffer) => buffer.storedSoFar()))
-        },
-      },
-      fill,
-      options,
-    )
+    return storeTransaction({ ...this.#parts, settlements: this.#settlements, buffers: this.#buffers }, fill, options)
   }
 
   /**

@@ -52,7 +52,6 @@ export interface OutgoingRecord extends RecordInput {
 }
 
 interface Outgoing {
-  entry: Entry
   record: OutgoingRecord
   receipt: OpenReceipt
   sizeBytes: number
@@ -65,14 +64,6 @@ interface Entry {
   outgoing: Outgoing[]
   sizeBytes: number
   isClosed: boolean
-  /** Records of it that are neither stored nor have failed. */
-  unstored: number
-}
-
-/** Somebody waits for these entries. */
-interface Waiter {
-  entries: Set<Entry>
-  resolve(): void
 }
 
 const ENQUEUES_MAX = 8
@@ -88,8 +79,8 @@ export class SendBuffer {
   #linger: Timer | undefined
   #roomWaiters: Array<() => void> = []
   #idleWaiters: Array<() => void> = []
-  readonly #unstoredEntries = new Set<Entry>()
-  #entryWaiters: Waiter[] = []
+  /** Of records that are neither stored nor have failed. */
+  readonly #unstored = new Set<OpenReceipt>()
   #isClosed = false
 
   constructor(parts: SendBufferParts, options: SendBufferOptions) {
@@ -123,9 +114,8 @@ export class SendBuffer {
     const receipt = new OpenReceipt()
     const entry = this.#entryFor(record.partition, sizeBytes)
     receipt.id = entry.id
-    entry.unstored++
-    this.#unstoredEntries.add(entry)
-    entry.outgoing.push({ entry, record, receipt, sizeBytes, signal })
+    this.#unstored.add(receipt)
+    entry.outgoing.push({ record, receipt, sizeBytes, signal })
     entry.sizeBytes += sizeBytes
     this.#unstoredBytes += sizeBytes
     return receipt
@@ -148,14 +138,11 @@ export class SendBuffer {
 
   /** Resolves when what was sent until now is stored or has failed. Cuts a linger short. */
   async storedSoFar(): Promise<void> {
-    const entries = new Set(this.#unstoredEntries)
-    if (entries.size === 0) return
-    // What is sent meanwhile is not waited for.
-    for (const entry of entries) entry.isClosed = true
+    for (const entry of this.#queue) entry.isClosed = true
     this.#linger?.cancel()
     this.#linger = undefined
     void this.#pump()
-    await new Promise<void>((resolve) => this.#entryWaiters.push({ entries, resolve }))
+    await Promise.allSettled([...this.#unstored].map(({ stored }) => stored))
   }
 
   async close(): Promise<void> {
@@ -179,7 +166,7 @@ export class SendBuffer {
     if (open && !open.isClosed && open.sizeBytes + sizeBytes <= batchBytesMax) return open
     if (open) open.isClosed = true
     const id = randomUuid(this.#parts.random)
-    const entry: Entry = { id, partition, outgoing: [], sizeBytes: BATCH_HEADER_BYTES, isClosed: false, unstored: 0 }
+    const entry: Entry = { id, partition, outgoing: [], sizeBytes: BATCH_HEADER_BYTES, isClosed: false }
     this.#queue.push(entry)
     return entry
   }
@@ -287,17 +274,11 @@ export class SendBuffer {
     void core.enqueue({ id, topic, partition, batch }).then(onStored, onFailed).then(onDone)
   }
 
-  #leave({ entry, sizeBytes }: Outgoing): void {
-    if (--entry.unstored === 0) this.#entryStored(entry)
+  #leave({ receipt, sizeBytes }: Outgoing): void {
+    this.#unstored.delete(receipt)
     this.#unstoredBytes -= sizeBytes
     if (this.#unstoredBytes < this.#options.bufferBytesMax) wakeAll(this.#roomWaiters.splice(0))
     if (this.#unstoredBytes === 0) wakeAll(this.#idleWaiters.splice(0))
-  }
-
-  #entryStored(entry: Entry): void {
-    this.#unstoredEntries.delete(entry)
-    for (const { entries, resolve } of this.#entryWaiters) if (entries.delete(entry) && entries.size === 0) resolve()
-    this.#entryWaiters = this.#entryWaiters.filter(({ entries }) => entries.size > 0)
   }
 }
 

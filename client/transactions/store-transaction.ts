@@ -10,6 +10,7 @@ import type { Core, Settled, StoredDurability } from '../core.ts'
 import { asOttlaError, OttlaError } from '../errors.ts'
 import { outcomeError } from '../producer/outcome.ts'
 import type { Committed } from '../producer/receipt.ts'
+import type { SendBuffer } from '../producer/send-buffer.ts'
 import type { Settlements } from '../producer/settlements.ts'
 import { Gathering, type SendingTransaction } from './gathering.ts'
 
@@ -37,8 +38,8 @@ export interface TransactionClient {
   settlements: Settlements
   clock: Clock
   random: Random
-  /** Resolves when what was sent to these topics until now is stored. */
-  storedSoFar(topics: ReadonlySet<string>): Promise<void>
+  /** Of other writes, which it comes behind. */
+  buffers: ReadonlySet<Pick<SendBuffer, 'topic' | 'storedSoFar'>>
 }
 
 /** Resolves when it is stored. Rejects with what the callback throws: then nothing of it is. */
@@ -57,7 +58,8 @@ export async function storeTransaction(
   } finally {
     gathering.end()
   }
-  await client.storedSoFar(gathering.topics)
+  const { topics } = gathering
+  await Promise.all([...client.buffers].map((buffer) => topics.has(buffer.topic) && buffer.storedSoFar()))
   if (signal?.aborted) throw abortError('a transaction', signal)
   const id = randomUuid(random)
   const writes = gathering.writes()
