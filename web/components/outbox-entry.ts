@@ -23,7 +23,8 @@ export function outboxEntry(entry: OutboxEntry, actions: EntryActions): HTMLElem
     h(
       'div',
       { class: 'entry-head' },
-      h('strong', {}, entry.topic),
+      h('strong', {}, entry.transaction?.topics.join(' + ') ?? entry.topic),
+      entry.transaction && h('span', { class: 'pill' }, 'together or not at all'),
       h('span', { class: 'pill' }, STATES[entry.state]),
       h('span', { class: 'soft num' }, `${plural(entry.recordCount, 'record')}, ${bytes(entry.sizeBytes)}`),
       h('span', { class: 'soft num', title: dateTime(entry.storedAtMs) }, ago(Date.now() - entry.storedAtMs)),
