@@ -21,9 +21,9 @@ export async function listGroups(invocation: Invocation): Promise<number> {
   return EXIT_OK
 }
 
-/** Consumers and sharers; not Kafka Connect's and the like. A group that only has commits is one of consumers. */
+/** Consumers, sharers and Kafka Streams; not Kafka Connect's and the like. A group that only has commits is one of consumers. */
 const isOfReaders = ({ type, protocolType }: { type: string; protocolType: string }) =>
-  type === 'share' || protocolType === 'consumer' || protocolType === ''
+  type === 'share' || type === 'streams' || protocolType === 'consumer' || protocolType === ''
 
 /** Its offsets are of another kind than those of consumers. */
 export async function isShareGroup(admin: Admin, group: string): Promise<boolean> {

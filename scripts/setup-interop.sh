@@ -37,6 +37,17 @@ for version in 3.9.1 4.3.1; do
   touch "$cache/kafka-$version/complete"
 done
 
+# Kafka Streams, and what its own classes ask for when they are loaded.
+streams="$cache/kafka-streams-4.3.1"
+if [ ! -e "$streams/complete" ]; then
+  echo "Installing Kafka Streams 4.3.1 ..." >&2
+  for artifact in org.apache.kafka:kafka-streams:4.3.1 org.rocksdb:rocksdbjni:10.1.3; do
+    mvn -q -B -f scripts/interop/pom.xml -Dkafka.version=4.3.1 \
+      org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy "-Dartifact=$artifact" "-DoutputDirectory=$streams" >&2
+  done
+  touch "$streams/complete"
+fi
+
 command -v go >/dev/null || { echo "The Go interop tests need go." >&2; exit 1; }
 for client in franz-go sarama; do
   (cd "test/interop/clients/go/$client" && go build -o "$cache/$client" .) >&2

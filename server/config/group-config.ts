@@ -1,5 +1,5 @@
 /**
- * Configuration of one group, of consumers or of sharers: Kafka's names, the relay's options as defaults.
+ * Configuration of one group, of any kind: Kafka's names, the relay's options as defaults.
  *
  * A group has only what was set for it (its overrides, as text), whether there are members or not. It counts from a
  * member's next heartbeat on.
@@ -8,6 +8,7 @@ import { type ConfigDefinition, ConfigError, type ConfigValues, wholeNumber } fr
 import { nearestName } from './nearest-name.ts'
 import { type RelayOptionKey, type RelayOptionValues, relayOptionTable } from './relay-options.ts'
 import { relayOptionOfShareGroup, shareGroupDefinitions } from './share-options.ts'
+import { relayOptionOfStreamsGroup, streamsGroupDefinitions } from './streams-options.ts'
 
 const INT32_MAX = 2 ** 31 - 1
 
@@ -31,6 +32,7 @@ const definitions = {
     doc: 'How often members of the next consumer group protocol are asked to be heard.',
   }),
   ...shareGroupDefinitions,
+  ...streamsGroupDefinitions,
 } as const
 
 export type GroupConfig = ConfigValues<typeof definitions>
@@ -41,6 +43,7 @@ const inherited = {
   consumerSessionTimeoutMs: 'groupConsumerSessionTimeoutMs',
   consumerHeartbeatIntervalMs: 'groupConsumerHeartbeatIntervalMs',
   ...relayOptionOfShareGroup,
+  ...relayOptionOfStreamsGroup,
 } as const satisfies Partial<Record<GroupConfigKey, RelayOptionKey>>
 
 export const relayOptionOfGroup: { readonly [Key in GroupConfigKey]?: (typeof inherited)[keyof typeof inherited] } =
@@ -72,6 +75,9 @@ export function checkGroupConfig(overrides: Readonly<Record<string, string>>, de
   })
   checkHeartbeat(definitions.shareHeartbeatIntervalMs.name, {
     ...{ intervalMs: config.shareHeartbeatIntervalMs, sessionTimeoutMs: config.shareSessionTimeoutMs },
+  })
+  checkHeartbeat(definitions.streamsHeartbeatIntervalMs.name, {
+    ...{ intervalMs: config.streamsHeartbeatIntervalMs, sessionTimeoutMs: config.streamsSessionTimeoutMs },
   })
 }
 

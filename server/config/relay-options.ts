@@ -17,6 +17,7 @@ import {
   yesOrNo,
 } from './definition.ts'
 import { shareRelayOptions } from './share-options.ts'
+import { streamsRelayOptions } from './streams-options.ts'
 
 const KIB = 1024
 const MIB = 1024 * KIB
@@ -335,6 +336,7 @@ const options = {
     doc: 'Whether a consumer group with members goes on with the next protocol when the first member of that joins (upgrade), and with the classic one when the last of them leaves (downgrade).',
   }),
   ...shareRelayOptions,
+  ...streamsRelayOptions,
   offsetsRetentionMinutes: wholeNumber({
     name: 'offsets-retention-minutes',
     default: 10_080,

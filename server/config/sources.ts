@@ -190,6 +190,10 @@ function checkTogether(config: RelayConfig): void {
     intervalMs: config.groupShareHeartbeatIntervalMs,
     sessionTimeoutMs: config.groupShareSessionTimeoutMs,
   })
+  checkHeartbeat(relayOptionTable.groupStreamsHeartbeatIntervalMs.name, {
+    intervalMs: config.groupStreamsHeartbeatIntervalMs,
+    sessionTimeoutMs: config.groupStreamsSessionTimeoutMs,
+  })
   if (config.topicDefaults.maxMessageBytes >= config.maxRequestBytes) {
     throw new ConfigError(
       topicDefaultName('maxMessageBytes'),

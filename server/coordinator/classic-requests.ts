@@ -55,7 +55,7 @@ export class ClassicRequests {
     const command = { ...request, newMemberId: newMemberId(request) }
     if (known?.machine.type === 'consumer' && !known.machine.isEmpty)
       return consumers.joinClassic(known.machine, command)
-    if (known?.machine.type === 'share')
+    if (known?.machine.type === 'share' || (known?.machine.type === 'streams' && !known.machine.isEmpty))
       return Promise.resolve(joinRefusal(request.memberId, ErrorCode.INCONSISTENT_GROUP_PROTOCOL))
     const machine = known?.machine.type === 'classic' ? known.machine : store.newClassicGroup(groupId)
     const group = store.put(machine)
@@ -71,7 +71,7 @@ export class ClassicRequests {
     if (!group) return Promise.resolve(syncRefusal(store.refusal || ErrorCode.UNKNOWN_MEMBER_ID))
     const { machine } = group
     if (machine.type === 'consumer') return consumers.syncClassic(machine, request)
-    if (machine.type === 'share') return Promise.resolve(syncRefusal(ErrorCode.UNKNOWN_MEMBER_ID))
+    if (machine.type !== 'classic') return Promise.resolve(syncRefusal(ErrorCode.UNKNOWN_MEMBER_ID))
     const { ticket, answered } = this.#waiting.sync(onceClosed)
     this.#carryOut(group, machine, machine.sync({ ...request, ticket }, now()))
     return answered
@@ -81,7 +81,8 @@ export class ClassicRequests {
   heartbeat(groupId: string, claim: MemberClaim): number {
     const { store, consumers, now } = this.#options
     const machine = store.groups.get(groupId)?.machine
-    if (!machine || machine.type === 'share') return store.refusal || ErrorCode.UNKNOWN_MEMBER_ID
+    if (!machine || machine.type === 'share' || machine.type === 'streams')
+      return store.refusal || ErrorCode.UNKNOWN_MEMBER_ID
     return machine.type === 'classic' ? machine.heartbeat(claim, now()) : consumers.heartbeatClassic(machine, claim)
   }
 
@@ -90,7 +91,7 @@ export class ClassicRequests {
     const { store, consumers, now } = this.#options
     store.checkReady()
     const group = store.groups.get(groupId)
-    if (!group || group.machine.type === 'share')
+    if (!group || group.machine.type === 'share' || group.machine.type === 'streams')
       throw new KafkaError('UNKNOWN_MEMBER_ID', `there is no consumer group ${groupId}`)
     const { machine } = group
     if (machine.type === 'consumer') return consumers.leaveClassic(machine, leavers)

@@ -8,6 +8,7 @@ import type { GroupLimits } from './group-state.ts'
 import type { GroupStore } from './group-store.ts'
 import type { ShareConfig } from './share/share-deliveries.ts'
 import type { ShareGroupLimits } from './share/share-group.ts'
+import type { StreamsLimits } from './streams/streams-group.ts'
 
 /** Groups with settings of their own. */
 const CONFIGURED_GROUPS_MAX = 10_000
@@ -29,6 +30,9 @@ export type CoordinatorConfig = Pick<
   | 'groupShareDeliveryCountLimit'
   | 'groupSharePartitionMaxRecordLocks'
   | 'groupShareMaxSize'
+  | 'groupStreamsSessionTimeoutMs'
+  | 'groupStreamsHeartbeatIntervalMs'
+  | 'groupStreamsMaxSize'
   | 'offsetsRetentionMinutes'
   | 'offsetsRetentionCheckIntervalMs'
 >
@@ -96,6 +100,15 @@ export function shareLimits(config: CoordinatorConfig, overrides: GroupOverrides
     sessionTimeoutMs: shareSessionTimeoutMs,
     heartbeatIntervalMs: shareHeartbeatIntervalMs,
     membersMax: config.groupShareMaxSize,
+  }
+}
+
+export function streamsLimits(config: CoordinatorConfig, overrides: GroupOverrides = {}): StreamsLimits {
+  const { streamsSessionTimeoutMs, streamsHeartbeatIntervalMs } = groupConfigOf(overrides, config)
+  return {
+    sessionTimeoutMs: streamsSessionTimeoutMs,
+    heartbeatIntervalMs: streamsHeartbeatIntervalMs,
+    membersMax: config.groupStreamsMaxSize,
   }
 }
 

@@ -13,7 +13,7 @@ import { StorageError } from '../storage/files.ts'
 import { ClassicGroup, type GroupSnapshot } from './classic-group.ts'
 import { ConsumerGroup } from './consumer/consumer-group.ts'
 import { type ConsumerRecord, typeOfRecord } from './consumer/consumer-records.ts'
-import type { ConsumerLimits } from './consumer/consumer-state.ts'
+import type { AssignedType, ConsumerLimits } from './consumer/consumer-state.ts'
 import type { TopicCatalog } from './consumer/topics.ts'
 import { decodeRecord, encodeRecord, type GroupOverrides, type GroupRecord } from './group-records.ts'
 import type { GroupLimits, Instant } from './group-state.ts'
@@ -21,6 +21,7 @@ import { type GroupMachine, type HeldGroup, holdGroup, liveRecords, newTotals } 
 import type { KeyedLog, KeyedRecord } from './keyed-log.ts'
 import { ShareGroup, type ShareGroupLimits } from './share/share-group.ts'
 import { SharePartition } from './share/share-partition.ts'
+import { StreamsGroup, type StreamsLimits } from './streams/streams-group.ts'
 
 /** After a failed append, until the log is read again. */
 const RELOAD_DELAY_MS = 100
@@ -34,6 +35,7 @@ export interface GroupStoreOptions {
   limits: () => GroupLimits
   consumerLimits: (groupId: string) => ConsumerLimits
   shareLimits: (groupId: string) => ShareGroupLimits
+  streamsLimits: (groupId: string) => StreamsLimits
   topics: TopicCatalog
   /** The state is that of the log; called after each loading. */
   onLoaded: () => void
@@ -42,6 +44,8 @@ export interface GroupStoreOptions {
   /** These records are on disk. */
   onStored: (records: readonly GroupRecord[]) => void
 }
+
+type AssignedMachine = ConsumerGroup | ShareGroup | StreamsGroup
 
 export class GroupStore {
   readonly #options: GroupStoreOptions
@@ -158,6 +162,11 @@ export class GroupStore {
   newShareGroup(groupId: string): ShareGroup {
     const { shareLimits, topics } = this.#options
     return new ShareGroup(groupId, () => shareLimits(groupId), topics, this.#now())
+  }
+
+  newStreamsGroup(groupId: string): StreamsGroup {
+    const { streamsLimits, topics } = this.#options
+    return new StreamsGroup(groupId, () => streamsLimits(groupId), topics, this.#now())
   }
 
   /** A group that nothing is known of yet, or one without members that goes on with others. It lasts from its first record on. */
@@ -279,14 +288,19 @@ export class GroupStore {
     return ClassicGroup.restore(groupId, snapshot, this.#options.limits, this.#now())
   }
 
-  #assignedGroup(groups: Map<string, HeldGroup>, record: ConsumerRecord): ConsumerGroup | ShareGroup {
+  #assignedGroup(groups: Map<string, HeldGroup>, record: ConsumerRecord): AssignedMachine {
     const { groupId } = record
     const type = typeOfRecord(record)
     const known = groups.get(groupId)?.machine
     if (known?.type === type) return known
-    const machine = type === 'share' ? this.newShareGroup(groupId) : this.newConsumerGroup(groupId)
+    const machine = this.#newAssignedGroup(type, groupId)
     this.#hold(groups, machine)
     return machine
+  }
+
+  #newAssignedGroup(type: AssignedType, groupId: string): AssignedMachine {
+    if (type === 'share') return this.newShareGroup(groupId)
+    return type === 'streams' ? this.newStreamsGroup(groupId) : this.newConsumerGroup(groupId)
   }
 
   #restoreShare(

@@ -9,12 +9,14 @@ import { GroupOffsets, type TopicPartition } from './offsets.ts'
 import { type PendingBytes, PendingOffsets } from './pending-offsets.ts'
 import type { ShareGroup } from './share/share-group.ts'
 import { type ShareCount, SharePartitions } from './share/share-partitions.ts'
+import type { StreamsGroup } from './streams/streams-group.ts'
 
 /**
- * Members by the classic protocol, or by the next one (KIP-848): a group without members can become one of the other. Or
+ * Members by the classic protocol, by the next one (KIP-848), or of Kafka Streams (KIP-1071): a group without members can
+ * become one of another. Or
  * members that share partitions (KIP-932), in a group that stays so.
  */
-export type GroupMachine = ClassicGroup | ConsumerGroup | ShareGroup
+export type GroupMachine = ClassicGroup | ConsumerGroup | StreamsGroup | ShareGroup
 
 /** For those who only look. */
 export interface Group {

@@ -151,7 +151,7 @@ export class OffsetRequests {
   checkFetch(groupId: string, claim: EpochClaim | undefined): void {
     this.#options.store.checkReady()
     const machine = this.#options.store.groups.get(groupId)?.machine
-    if (!claim || machine?.type !== 'consumer') return
+    if (!claim || (machine?.type !== 'consumer' && machine?.type !== 'streams')) return
     const errorCode = machine.fetchError(claim)
     if (errorCode !== ErrorCode.NONE)
       throw new KafkaError(errorCode, `group ${groupId} tells nothing to member ${claim.memberId}`)

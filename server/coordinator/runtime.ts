@@ -26,6 +26,7 @@ import {
   GroupConfigs,
   shareConfig,
   shareLimits,
+  streamsLimits,
   upgradedMembersMax,
 } from './group-configs.ts'
 import { expiredRecords } from './group-expiry.ts'
@@ -43,6 +44,8 @@ import type { ShareHeartbeat } from './share/share-group.ts'
 import { ShareOffsets } from './share/share-offsets.ts'
 import { ShareRequests } from './share/share-requests.ts'
 import type { SharedLog } from './share/share-start.ts'
+import type { StreamsHeartbeat, StreamsReply } from './streams/streams-group.ts'
+import { type MakeTopic, StreamsRequests } from './streams/streams-requests.ts'
 import type { MemberClaim } from './sync.ts'
 import type { OnceClosed } from './waiting-replies.ts'
 
@@ -88,6 +91,7 @@ export class GroupCoordinator {
   readonly #consumers: ConsumerRequests
   readonly #classic: ClassicRequests
   readonly #shares: ShareRequests
+  readonly #streams: StreamsRequests
   #memberBytes = 0
   #cleanUpTimer: Timer | undefined
   #closing: Promise<void> | undefined
@@ -102,6 +106,7 @@ export class GroupCoordinator {
       limits: () => classicLimits(config),
       consumerLimits: (groupId) => consumerLimits(config, this.#store.configs.get(groupId)),
       shareLimits: (groupId) => shareLimits(config, this.#store.configs.get(groupId)),
+      streamsLimits: (groupId) => streamsLimits(config, this.#store.configs.get(groupId)),
       onLoaded: () => this.#onLoaded(),
       onDropping: () => this.#onDropping(),
       onStored: (records) => this.receipts.stored(records),
@@ -137,6 +142,10 @@ export class GroupCoordinator {
       ...shared,
       checkRoom: (group, command) => this.#checkRoom(group, command),
       begin: (...partitions) => this.deliveries.begin(...partitions),
+    })
+    this.#streams = new StreamsRequests({
+      ...{ ...shared, topics },
+      checkRoom: (group, command) => this.#checkRoom(group, command),
     })
     this.#classic = new ClassicRequests({
       ...shared,
@@ -225,6 +234,19 @@ export class GroupCoordinator {
     return this.#shares.leave(groupId, memberId)
   }
 
+  /** Joins a streams group, stays, hears its tasks. Rejects with KafkaError. */
+  streamsHeartbeat(groupId: string, command: StreamsHeartbeat, makeTopic: MakeTopic): Promise<StreamsReply> {
+    return this.#streams.heartbeat(groupId, command, makeTopic)
+  }
+
+  /** Rejects with KafkaError. */
+  streamsLeave(
+    groupId: string,
+    command: Pick<HeartbeatCommand, 'memberId' | 'memberEpoch' | 'instanceId'>,
+  ): Promise<void> {
+    return this.#streams.leave(groupId, command)
+  }
+
   // --- offsets ---------------------------------------------------------------------------------------------------
 
   /**
@@ -302,6 +324,7 @@ export class GroupCoordinator {
     const { machine } = group
     if (machine.type === 'classic') this.#classic.expire(group, machine)
     else if (machine.type === 'share') this.#shares.expire(machine)
+    else if (machine.type === 'streams') this.#streams.expire(machine)
     else this.#consumers.expire(machine)
   }
 

@@ -18,7 +18,7 @@ import type { ConsumerGroup, HeartbeatReply } from '../coordinator/consumer/cons
 import { listsOf, partitionsOf } from '../coordinator/consumer/partitions.ts'
 import { entry, type RequestContext } from '../handler.ts'
 import { checkGroupAccess } from './group-access.ts'
-import { describeGroups, hasHidden, TopicNames } from './group-descriptions.ts'
+import { describeGroups, hasHidden, sizeOfDescribed, TopicNames } from './group-descriptions.ts'
 
 type HeartbeatRequest = RequestOf<typeof consumerGroupHeartbeat>
 type HeartbeatResponse = ResponseInputOf<typeof consumerGroupHeartbeat>
@@ -110,7 +110,7 @@ function refusal({ code, message }: KafkaError): HeartbeatResponse {
 type Described = ResponseInputOf<typeof consumerGroupDescribe>['groups'][number]
 
 export const consumerGroupDescribeHandler = entry(consumerGroupDescribe, 'each', (request, context) => ({
-  groups: describeGroups(request, context, { describe: describeOne, undescribed }),
+  groups: describeGroups(request, context, { describe: describeOne, undescribed, sizeOf: sizeOfDescribed }),
 }))
 
 function describeOne(groupId: string, context: RequestContext): Described {

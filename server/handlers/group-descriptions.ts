@@ -12,8 +12,7 @@ interface NamedPartitions {
   topicPartitions: ReadonlyArray<{ topicName: string; partitions: readonly number[] }>
 }
 
-interface Described {
-  errorCode: number
+interface OfPartitions {
   members: ReadonlyArray<{
     subscribedTopicNames: readonly string[]
     assignment: NamedPartitions
@@ -22,12 +21,14 @@ interface Described {
 }
 
 export interface Describer<D> {
+  /** About what a description takes. */
+  sizeOf: (described: D) => number
   /** Throws KafkaError while nothing can be said. */
   describe: (groupId: string, context: RequestContext) => D
   undescribed: (groupId: string, errorCode: number, errorMessage: string | null) => D
 }
 
-export function describeGroups<D extends Described>(
+export function describeGroups<D extends { errorCode: number }>(
   request: { groupIds: readonly string[]; includeAuthorizedOperations: boolean },
   context: RequestContext,
   describer: Describer<D>,
@@ -39,7 +40,7 @@ export function describeGroups<D extends Described>(
       bytesLeft <= 0
         ? describer.undescribed(groupId, ErrorCode.POLICY_VIOLATION, 'too much for one answer: ask for fewer')
         : describeOne(groupId, context, describer)
-    bytesLeft -= sizeOf(described)
+    bytesLeft -= describer.sizeOf(described)
     const isAsked = request.includeAuthorizedOperations && described.errorCode === ErrorCode.NONE
     return { ...described, authorizedOperations: allowedOperations(groupId, context, isAsked) }
   })
@@ -56,7 +57,8 @@ function describeOne<D>(groupId: string, context: RequestContext, { describe, un
   }
 }
 
-function sizeOf({ members }: Described): number {
+/** Of a group whose members read partitions. */
+export function sizeOfDescribed({ members }: OfPartitions): number {
   let bytes = 0
   for (const { subscribedTopicNames, assignment, targetAssignment } of members) {
     bytes += BYTES_PER_MEMBER

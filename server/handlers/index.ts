@@ -35,6 +35,7 @@ import {
   deleteShareGroupOffsetsHandler,
   describeShareGroupOffsetsHandler,
 } from './share-offsets.ts'
+import { streamsGroupDescribeHandler, streamsGroupHeartbeatHandler } from './streams-groups.ts'
 import { describeTopicPartitionsHandler } from './topic-partitions.ts'
 import { createPartitionsHandler, createTopicsHandler, deleteTopicsHandler } from './topics.ts'
 import { describeTransactionsHandler, listTransactionsHandler, writeTxnMarkersHandler } from './transaction-admin.ts'
@@ -99,6 +100,8 @@ export const handlers: readonly HandlerEntry[] = [
   shareGroupDescribeHandler,
   shareFetchHandler,
   shareAcknowledgeHandler,
+  streamsGroupHeartbeatHandler,
+  streamsGroupDescribeHandler,
   describeShareGroupOffsetsHandler,
   alterShareGroupOffsetsHandler,
   deleteShareGroupOffsetsHandler,

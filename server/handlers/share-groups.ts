@@ -13,7 +13,7 @@ import { listsOf } from '../coordinator/consumer/partitions.ts'
 import { type ShareGroup, SIMPLE_ASSIGNOR } from '../coordinator/share/share-group.ts'
 import { entry, type RequestContext } from '../handler.ts'
 import { checkGroupAccess } from './group-access.ts'
-import { describeGroups, hasHidden, TopicNames } from './group-descriptions.ts'
+import { describeGroups, hasHidden, sizeOfDescribed, TopicNames } from './group-descriptions.ts'
 
 type HeartbeatRequest = RequestOf<typeof shareGroupHeartbeat>
 type HeartbeatResponse = ResponseInputOf<typeof shareGroupHeartbeat>
@@ -76,7 +76,7 @@ function refusal({ code, message }: KafkaError): HeartbeatResponse {
 type Described = ResponseInputOf<typeof shareGroupDescribe>['groups'][number]
 
 export const shareGroupDescribeHandler = entry(shareGroupDescribe, 'each', (request, context) => ({
-  groups: describeGroups(request, context, { describe: describeOne, undescribed }),
+  groups: describeGroups(request, context, { describe: describeOne, undescribed, sizeOf: sizeOfDescribed }),
 }))
 
 function describeOne(groupId: string, context: RequestContext): Described {

@@ -6,7 +6,7 @@
  *
  * `transaction.version` 2 tells clients that a write adds its partition to the transaction, and that each end changes the
  * epoch (KIP-890). Those that do not look go on with version 1, beside the others. `share.version` 1: there are share
- * groups (KIP-932).
+ * groups (KIP-932); `streams.version` 1: groups of Kafka Streams (KIP-1071).
  */
 import type { ResponseInputOf } from '../../protocol/api.ts'
 import { ErrorCode } from '../../protocol/errors.ts'
@@ -17,6 +17,7 @@ const OTTLA_KEYS_FROM = 20_000
 const FEATURES = [
   { name: 'transaction.version', max: 2 },
   { name: 'share.version', max: 1 },
+  { name: 'streams.version', max: 1 },
 ]
 /** Features whose lowest version is 0 would stop older clients (KAFKA-17011). */
 const FEATURES_FROM_ZERO_FROM = 4

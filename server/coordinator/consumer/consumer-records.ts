@@ -6,10 +6,13 @@
  *     ["consumer-target", GROUP, MEMBER]    what it shall read
  *     ["consumer-current", GROUP, MEMBER]   what it may read, and must let go of
  *
- * Those of a share group are called `share-...`.
+ * Those of a share group are called `share-...`, those of a streams group `streams-...`; the latter has one more:
+ *
+ *     ["streams-topology", GROUP]           what it runs
  */
 import { base64, bytesOf } from '../base64.ts'
 import type { KeyedRecord } from '../keyed-log.ts'
+import type { Topology } from '../streams/topology.ts'
 import type { AssignedType, Changes, ConsumerState } from './consumer-state.ts'
 import type { Profile, Standing } from './member.ts'
 import { type Partitions, partitionsOf } from './partitions.ts'
@@ -28,12 +31,17 @@ type RecordOf<Type extends AssignedType> = Type extends AssignedType
       | { kind: `${Type}-current`; memberId: string; value: Standing }
   : never
 
-export type ConsumerRecord = { groupId: string } & RecordOf<AssignedType>
+export type ConsumerRecord = { groupId: string } & (
+  | RecordOf<AssignedType>
+  | { kind: 'streams-topology'; value: Topology }
+)
 
-type MemberRecord = Exclude<ConsumerRecord, { kind: `${AssignedType}-group` }>
+type MemberRecord = Extract<ConsumerRecord, { memberId: string }>
 
-export const typeOfRecord = ({ kind }: ConsumerRecord): AssignedType =>
-  kind.startsWith('share-') ? 'share' : 'consumer'
+export function typeOfRecord({ kind }: ConsumerRecord): AssignedType {
+  if (kind.startsWith('share-')) return 'share'
+  return kind.startsWith('streams-') ? 'streams' : 'consumer'
+}
 
 /** Bytes as base64. */
 interface StoredProfile extends Omit<Profile, 'classic'> {
@@ -50,7 +58,7 @@ interface StoredStanding {
 }
 
 export function encodeConsumerRecord(record: ConsumerRecord): KeyedRecord {
-  if (record.kind === 'consumer-group' || record.kind === 'share-group')
+  if (!('memberId' in record))
     return { key: JSON.stringify([record.kind, record.groupId]), value: JSON.stringify(record.value) }
   const { kind, groupId, memberId } = record
   return { key: JSON.stringify([kind, groupId, memberId]), value: storedValue(record) }
@@ -60,12 +68,15 @@ function storedValue(record: MemberRecord): string | null {
   switch (record.kind) {
     case 'consumer-member':
     case 'share-member':
+    case 'streams-member':
       return record.value && JSON.stringify(storedProfile(record.value))
     case 'consumer-target':
     case 'share-target':
+    case 'streams-target':
       return JSON.stringify(stored(record.value))
     case 'consumer-current':
-    case 'share-current': {
+    case 'share-current':
+    case 'streams-current': {
       const { epoch, previousEpoch, assigned, revoking } = record.value
       return JSON.stringify({ epoch, previousEpoch, assigned: stored(assigned), revoking: stored(revoking) })
     }
@@ -79,12 +90,14 @@ export function decodeConsumerRecord(
   memberId: string,
   value: unknown,
 ): ConsumerRecord | undefined {
-  if (kind === 'consumer-group' || kind === 'share-group') return { kind, groupId, value: value as GroupEpochs }
-  if (kind === 'consumer-member' || kind === 'share-member')
+  if (kind === 'streams-topology') return { kind, groupId, value: value as Topology }
+  if (kind === 'consumer-group' || kind === 'share-group' || kind === 'streams-group')
+    return { kind, groupId, value: value as GroupEpochs }
+  if (kind === 'consumer-member' || kind === 'share-member' || kind === 'streams-member')
     return { kind, groupId, memberId, value: value === null ? null : profileIn(value as StoredProfile) }
-  if (kind === 'consumer-target' || kind === 'share-target')
+  if (kind === 'consumer-target' || kind === 'share-target' || kind === 'streams-target')
     return { kind, groupId, memberId, value: partitionsIn(value as StoredPartitions) }
-  if (kind !== 'consumer-current' && kind !== 'share-current') return undefined
+  if (kind !== 'consumer-current' && kind !== 'share-current' && kind !== 'streams-current') return undefined
   const { epoch, previousEpoch, assigned, revoking } = value as StoredStanding
   const standing = { epoch, previousEpoch, assigned: partitionsIn(assigned), revoking: partitionsIn(revoking) }
   return { kind, groupId, memberId, value: standing }
@@ -113,6 +126,7 @@ export function changedRecords(group: ConsumerState, changes: Changes): Consumer
   const { type, groupId } = group
   const records: ConsumerRecord[] = []
   if (changes.hasGroup) records.push(groupRecord(group))
+  if (changes.hasTopology) records.push(...topologyRecords(group))
   for (const memberId of changes.removed) records.push({ kind: `${type}-member`, groupId, memberId, value: null })
   for (const memberId of changes.profiles) {
     records.push({ kind: `${type}-member`, groupId, memberId, value: group.members.get(memberId)!.profile })
@@ -134,9 +148,13 @@ export function allRecords(group: ConsumerState): ConsumerRecord[] {
     { kind: `${type}-target`, groupId, memberId, value: target },
     { kind: `${type}-current`, groupId, memberId, value: standing },
   ])
-  return [groupRecord(group), ...ofMembers]
+  return [groupRecord(group), ...topologyRecords(group), ...ofMembers]
 }
 
 function groupRecord({ type, groupId, epoch, assignmentEpoch, sinceMs }: ConsumerState): ConsumerRecord {
   return { kind: `${type}-group`, groupId, value: { epoch, assignmentEpoch, sinceMs } }
+}
+
+function topologyRecords({ groupId, topology }: ConsumerState): ConsumerRecord[] {
+  return topology ? [{ kind: 'streams-topology', groupId, value: topology }] : []
 }

@@ -130,10 +130,11 @@ export class ConsumerRequests {
     if (command.memberEpoch !== JOIN_EPOCH && !known) throw unknownMember(groupId, command.memberId)
     checkRoom(known, command)
     if (known?.machine.type === 'consumer') return { machine: known.machine, records: [] }
-    if (known?.machine.type === 'share') throw new KafkaError('GROUP_ID_NOT_FOUND', `${groupId} is a share group`)
+    if (known?.machine.type === 'share' || (known?.machine.type === 'streams' && !known.machine.isEmpty))
+      throw new KafkaError('GROUP_ID_NOT_FOUND', `${groupId} is a ${known.machine.type} group`)
     if (known && command.memberEpoch !== JOIN_EPOCH)
       throw new KafkaError('GROUP_ID_NOT_FOUND', `${groupId} is a group of the classic protocol`)
-    if (known && !known.machine.isEmpty) return this.#upgrade(known.machine)
+    if (known?.machine.type === 'classic' && !known.machine.isEmpty) return this.#upgrade(known.machine)
     return { machine: store.newConsumerGroup(groupId), records: [] }
   }
 

@@ -11,6 +11,8 @@
  * two are equal.
  */
 import type { Instant } from '../group-state.ts'
+import type { ConfiguredTopology } from '../streams/configured.ts'
+import type { Topology } from '../streams/topology.ts'
 import { type ConsumerMember, sizeOfProfile } from './member.ts'
 import { PartitionOwners } from './owners.ts'
 import { together } from './partitions.ts'
@@ -43,8 +45,8 @@ export interface ResolvedPattern {
   readonly topicsVersion: number
 }
 
-/** In share groups partitions have any number of readers, and nothing is let go of before others get it. */
-export type AssignedType = 'consumer' | 'share'
+/** Streams groups share out tasks (KIP-1071), by parts of a topology in the place of topics. In share groups partitions have any number of readers, and nothing is let go of before others get it. */
+export type AssignedType = 'consumer' | 'share' | 'streams'
 
 export interface ConsumerState {
   readonly type: AssignedType
@@ -66,6 +68,11 @@ export interface ConsumerState {
   /** A large group is not assigned anew with each of many changes. */
   assignNotBefore: number
   profileBytes: number
+  /** Of a streams group: what it runs, and how far there are topics for it. */
+  topology: Topology | null
+  configured: ConfiguredTopology | undefined
+  /** Another number after what can be queried where has changed. */
+  endpointEpoch: number
   /** Nothing happens by itself before. */
   wakeAt: number
 }
@@ -77,6 +84,7 @@ export type AssignmentLimits = Pick<ConsumerLimits, 'assignors'>
 export class Changes {
   hasGroup = false
   hasNewEpoch = false
+  hasTopology = false
   readonly removed = new Set<string>()
   readonly profiles = new Set<string>()
   readonly targets = new Set<string>()
@@ -99,6 +107,9 @@ export function newConsumerState(groupId: string, at: Instant, type: AssignedTyp
     topicsVersion: -1,
     assignNotBefore: Number.NEGATIVE_INFINITY,
     profileBytes: 0,
+    topology: null,
+    configured: undefined,
+    endpointEpoch: 0,
     wakeAt: Number.POSITIVE_INFINITY,
   }
 }

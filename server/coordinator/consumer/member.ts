@@ -23,6 +23,17 @@ export interface Profile {
   readonly serverAssignor: string | null
   /** Of a member that speaks the classic protocol. */
   readonly classic: ClassicSide | null
+  /** Of a member of a streams group. */
+  readonly streams?: StreamsSide
+}
+
+export interface StreamsSide {
+  readonly topologyEpoch: number
+  /** Members of one process say the same. */
+  readonly processId: string
+  /** Where its state can be queried. */
+  readonly userEndpoint: { host: string; port: number } | null
+  readonly clientTags: ReadonlyArray<{ key: string; value: string }>
 }
 
 export interface ClassicSide {
@@ -94,7 +105,8 @@ export function isSameProfile(a: Profile, b: Profile): boolean {
     a.clientHost === b.clientHost &&
     a.rebalanceTimeoutMs === b.rebalanceTimeoutMs &&
     a.serverAssignor === b.serverAssignor &&
-    isSameSide(a.classic, b.classic)
+    isSameSide(a.classic, b.classic) &&
+    JSON.stringify(a.streams) === JSON.stringify(b.streams)
   )
 }
 
@@ -119,6 +131,7 @@ export function sizeOfProfile(memberId: string, profile: Profile): number {
     characters += name.length
     bytes += metadata.length * 2
   }
+  if (profile.streams) bytes += JSON.stringify(profile.streams).length * 2
   return sizeOfSubscription(memberId, subscribedNames, subscribedRegex) + characters * BYTES_PER_CHARACTER_MAX + bytes
 }
 

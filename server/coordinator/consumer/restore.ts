@@ -7,22 +7,29 @@ import { isSame, together } from './partitions.ts'
 
 /** The newest record of each key holds. */
 export function restore(group: ConsumerState, record: ConsumerRecord): void {
-  if (record.kind === 'consumer-group' || record.kind === 'share-group') return void Object.assign(group, record.value)
+  if (record.kind === 'streams-topology') {
+    group.topology = record.value
+    return
+  }
+  if (!('memberId' in record)) return void Object.assign(group, record.value)
   const { memberId } = record
   const member = group.members.get(memberId)
   switch (record.kind) {
     case 'consumer-member':
     case 'share-member':
+    case 'streams-member':
       if (!record.value) group.members.delete(memberId)
       else if (member) member.profile = record.value
       else group.members.set(memberId, newMember(memberId, record.value))
       return
     case 'consumer-target':
     case 'share-target':
+    case 'streams-target':
       if (member) member.target = record.value
       return
     case 'consumer-current':
     case 'share-current':
+    case 'streams-current':
       if (member) member.standing = record.value
   }
 }

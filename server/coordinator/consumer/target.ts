@@ -68,16 +68,46 @@ function countPartitions(subscriptions: readonly Subscribers[], topics: TopicCat
   return counts
 }
 
+/** What is to be divided, among whom. */
+interface Work {
+  subscriptions: readonly Subscribers[]
+  counts: ReadonlyMap<string, number>
+}
+
+/** undefined as long as it is not known what there is to do. */
+function workOf(group: ConsumerState, topics: TopicCatalog): Work | undefined {
+  if (group.type === 'streams') return tasksOf(group)
+  const subscriptions = subscriptionsOf(group, topics)
+  return subscriptions && { subscriptions, counts: countPartitions(subscriptions, topics) }
+}
+
+/** Tasks of the group's topology, by its parts; a member that runs an older one has none of them. */
+function tasksOf({ members, configured }: ConsumerState): Work | undefined {
+  if (!configured) return undefined
+  const { topology, tasks } = configured
+  const able = [...members.values()]
+    .filter(({ profile }) => (profile.streams?.topologyEpoch ?? -1) >= topology.epoch)
+    .map(({ memberId, profile, target }) => ({ memberId, instanceId: profile.instanceId, target }))
+  if (able.length === 0) return { subscriptions: [], counts: new Map() }
+  return { subscriptions: [{ topicIds: new Set(tasks.keys()), members: able }], counts: tasks }
+}
+
+/** Topics may have come, grown or gone since the target was made, so that there are other tasks. */
+export function noticeTasks(group: ConsumerState, changes: Changes): void {
+  const work = group.epoch === group.assignmentEpoch ? tasksOf(group) : undefined
+  if (work && !isTargeted(group, work.counts)) bumpEpoch(group, changes)
+}
+
+const isTargeted = ({ targeted }: ConsumerState, counts: ReadonlyMap<string, number>): boolean =>
+  counts.size === targeted.size && [...counts].every(([id, count]) => targeted.get(id) === count)
+
 /** Topics may have come, grown or gone since the target was made. */
 export function noticeTopics(group: ConsumerState, topics: TopicCatalog, changes: Changes): void {
   if (group.topicsVersion === topics.topicsVersion || group.epoch > group.assignmentEpoch) return
   const subscriptions = subscriptionsOf(group, topics)
   if (!subscriptions) return
   group.topicsVersion = topics.topicsVersion
-  const counts = countPartitions(subscriptions, topics)
-  const isUnchanged =
-    counts.size === group.targeted.size && [...counts].every(([id, count]) => group.targeted.get(id) === count)
-  if (!isUnchanged) bumpEpoch(group, changes)
+  if (!isTargeted(group, countPartitions(subscriptions, topics))) bumpEpoch(group, changes)
 }
 
 /** Makes the target of the newest epoch, if that is due and it is known what everybody reads. */
@@ -91,9 +121,9 @@ export function assign(
   if (group.epoch === group.assignmentEpoch) return
   if (group.members.size === 0) return assigned(group, new Map(), changes)
   if (group.assignNotBefore > at.monotonicMs) return wakeBy(group, group.assignNotBefore)
-  const subscriptions = subscriptionsOf(group, topics)
-  if (!subscriptions) return
-  const counts = countPartitions(subscriptions, topics)
+  const work = workOf(group, topics)
+  if (!work) return
+  const { subscriptions, counts } = work
   group.topicsVersion = topics.topicsVersion
   const assignor = group.type === 'share' ? simple : ASSIGNORS.get(assignorOf(group, limits))!
   const shares = assignor(subscriptions, counts)

@@ -72,7 +72,7 @@ const NOT_SERVED = [
   '| SASL by GSSAPI | UNSUPPORTED_SASL_MECHANISM | PLAIN, SCRAM and OAUTHBEARER are served |',
   '| TLS | the connection is closed, and the relay logs why | put a proxy in front that ends TLS |',
   '| fetch sessions | session 0, so each fetch names its partitions | clients go on without; nothing is lost but a few bytes |',
-  '| streams groups, client telemetry | not announced; clients do without | not built |',
+  '| client telemetry | not announced; clients do without | not built |',
   '| message formats 0 and 1 | INVALID_RECORD | every client since Kafka 0.11 writes format 2 |',
   '',
 ]

@@ -14,6 +14,7 @@ export const FEATURES = [
   'classic groups',
   'KIP-848 groups',
   'share groups',
+  'streams groups',
 ] as const
 export type Feature = (typeof FEATURES)[number]
 
