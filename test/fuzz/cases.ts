@@ -3,9 +3,10 @@
  * from the descriptions, and changed in one to four places, or in none. A case is the same each time it is made, but for
  * the ids that the relay under test has given out.
  */
-import type { AnyApi } from '../../protocol/api.ts'
+import type { AnyApi, RequestOf } from '../../protocol/api.ts'
 import { Reader } from '../../protocol/bytes/reader.ts'
 import { saslAuthenticate, saslHandshake } from '../../protocol/messages/sasl.ts'
+import { streamsGroupHeartbeat } from '../../protocol/messages/streams-groups.ts'
 import { createPartitions, createTopics } from '../../protocol/messages/topics.ts'
 import { apiVersions } from '../../protocol/messages/versions.ts'
 import { Draw } from './draw.ts'
@@ -141,9 +142,13 @@ function partitionsMade(bytes: Uint8Array): number {
   const reader = new Reader(bytes)
   try {
     const [key, version] = [reader.int16(), reader.int16()]
-    if (key !== createTopics.key && key !== createPartitions.key) return 0
+    if (key !== createTopics.key && key !== createPartitions.key && key !== streamsGroupHeartbeat.key) return 0
     reader.skip(4)
     reader.skip(Math.max(0, reader.int16()))
+    if (key === streamsGroupHeartbeat.key) {
+      reader.skip(1)
+      return partitionsOfTopology(streamsGroupHeartbeat.request.read(reader, version))
+    }
     const api = key === createTopics.key ? createTopics : createPartitions
     if (version >= api.flexibleFrom) reader.skip(1)
     const body = api.request.read(reader, version)
@@ -155,6 +160,16 @@ function partitionsMade(bytes: Uint8Array): number {
   } catch {
     return 0
   }
+}
+
+function partitionsOfTopology({ topology }: RequestOf<typeof streamsGroupHeartbeat>): number {
+  const topics = (topology?.subtopologies ?? []).flatMap((part) => [
+    ...part.repartitionSourceTopics,
+    ...part.stateChangelogTopics,
+  ])
+  const most = Math.max(1, ...topics.map(({ partitions }) => partitions))
+  // Other heartbeats of the group make what this one left to be made.
+  return topics.length * most * 8
 }
 
 /** Sizes, opcodes and lengths of the door's own framing. */

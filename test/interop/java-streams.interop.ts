@@ -7,9 +7,9 @@ import { streamsGroupDescribe } from '../../protocol/messages/streams-groups.ts'
 import { eventually } from '../support/eventually.ts'
 import { temporaryFolder } from '../support/relay.ts'
 import { RelayClient } from '../support/relay-client.ts'
-import { relayForClients } from './support/client-scenario.ts'
 import { clientTest } from './support/compatibility.ts'
 import { cacheFolder, fromHere } from './support/driver.ts'
+import { relayForClients } from './support/peer.ts'
 import { readByOttla } from './support/records.ts'
 
 const run = promisify(execFile)

@@ -25,7 +25,8 @@ export interface ConfiguredTopology {
   readonly counts: ReadonlyMap<string, number>
 }
 
-const TASKS_MAX = 100_000
+/** Also of partitions that one group's heartbeat makes. */
+const TASKS_MAX = 20_000
 
 /** Throws KafkaError STREAMS_INVALID_TOPOLOGY when it could never run. */
 export function configure(topology: Topology, topics: TopicCatalog): ConfiguredTopology {
@@ -51,6 +52,8 @@ export function configure(topology: Topology, topics: TopicCatalog): ConfiguredT
   if ([...tasks.values()].reduce((sum, count) => sum + count, 0) > TASKS_MAX)
     throw invalid(`the topology has more than ${TASKS_MAX} tasks`)
   const own = ownTopics(subtopologies, counts, tasks)
+  if ([...own.values()].reduce((sum, { partitions }) => sum + partitions, 0) > TASKS_MAX)
+    throw invalid(`the application's own topics have more than ${TASKS_MAX} partitions`)
   const wrong = [...own.values()].find(({ name, partitions }) => {
     const topic = topics.topicByName(name)
     return topic && topic.partitions.length !== partitions
