@@ -155,6 +155,9 @@ async function readsWhatMatches(driver: Driver): Promise<void> {
   const [first, second, other] = ['matched-1', 'matched-2', 'other'].map(peer.name) as [string, string, string]
   const [group, pattern] = [peer.name('g'), `^${peer.name('matched')}-.*`]
   await peer.createTopic(first)
+  // Kafka looks for later ones at most each ten seconds, and some clients then for their names in minutes. How it finds them
+  // is compared in test/oracle/consumer-groups.oracle.ts.
+  if (isOracleRun) await peer.createTopic(second)
   const reading = driver.group(peer.address, pattern, group, 2 * RECORDS.length, 'consumer')
   const described = async () => (await peer.call(consumerGroupDescribe, { groupIds: [group] })).groups[0]!
   // Some put it in brackets.
@@ -162,7 +165,8 @@ async function readsWhatMatches(driver: Driver): Promise<void> {
     withinMs: 15_000,
     what: 'the expression has come',
   })
-  await Promise.all([peer.createTopic(second), peer.createTopic(other)])
+  if (!isOracleRun) await peer.createTopic(second)
+  await peer.createTopic(other)
   for (const topic of [first, second, other]) await peer.write(topic, RECORDS)
   expect(await reading).toHaveLength(2 * RECORDS.length)
   const { groups } = await peer.call(offsetFetch, { groups: [{ groupId: group, topics: null }] }, 9)
