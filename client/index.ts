@@ -1,5 +1,6 @@
 /** What applications use of the client. In browsers with a worker: worker/index.ts, which has the same names. */
 export { type Codec, CodecRegistry } from '../protocol/compression.ts'
+export { murmur2, partitionForKey } from '../protocol/lib/partitioner.ts'
 export type { RawRecord } from '../protocol/records.ts'
 export type { AclBinding, AclFilter, DeletedAcls } from './admin/acls.ts'
 export type { Admin } from './admin/admin.ts'
@@ -99,7 +100,6 @@ export type {
 export { type ErrorInfo, OttlaError, type OttlaErrorCode } from './errors.ts'
 export type { DeadLetter, DeadLetters, ReplayOptions } from './group/dead-letters.ts'
 export { Ottla } from './ottla.ts'
-export { murmur2, partitionForKey } from './outbox/partitioner.ts'
 export type { Committed, ProcessedReceipt, Receipt } from './producer/receipt.ts'
 export type { Gap, OutgoingMessage, RecordHeader, TopicRecord } from './record.ts'
 export { bytes, json, type Serde, type StandardSchema, schema, string } from './serde.ts'

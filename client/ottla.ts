@@ -1,9 +1,11 @@
 /**
  * What `connect` gives: topics, admin, status and outbox over one core, wherever that core lives. No I/O of its own.
  */
+import type { RequestOf, ResponseOf } from '../protocol/api.ts'
 import type { CodecRegistry } from '../protocol/compression.ts'
 import type { Clock } from '../protocol/lib/clock.ts'
 import type { Random } from '../protocol/lib/random.ts'
+import type { openDocument } from '../protocol/messages/documents.ts'
 import { type Admin, openAdmin } from './admin/admin.ts'
 import type { Channel, ChannelOptions } from './channels/channel.ts'
 import type { Lanes } from './consumer/lanes.ts'
@@ -160,6 +162,11 @@ export class Ottla {
       discard: (entry) => this.outbox.discard(entry),
     }
     return new Group(id, options, { ...letters, clock, random, codecs, lanes: () => this.#sources.lanes(), onClose })
+  }
+
+  /** What the log has of one document, in parts; for what edits documents together (ottla/yjs). */
+  async openDocument(ask: RequestOf<typeof openDocument>): Promise<ResponseOf<typeof openDocument>> {
+    return (await this.#parts.core.request('OpenDocument', ask)) as ResponseOf<typeof openDocument>
   }
 
   /**

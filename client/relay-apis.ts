@@ -9,6 +9,7 @@ import { alterConfigs, listConfigResources } from '../protocol/messages/config-r
 import { describeConfigs, incrementalAlterConfigs } from '../protocol/messages/configs.ts'
 import { consumerGroupDescribe } from '../protocol/messages/consumer-groups.ts'
 import { findCoordinator } from '../protocol/messages/coordinators.ts'
+import { openDocument } from '../protocol/messages/documents.ts'
 import { deleteGroups, describeGroups, listGroups } from '../protocol/messages/group-admin.ts'
 import { offsetCommit, offsetDelete, offsetFetch } from '../protocol/messages/group-offsets.ts'
 import { leaveGroup } from '../protocol/messages/groups.ts'
@@ -85,6 +86,7 @@ export const RELAY_APIS = {
   OffsetDelete: offsetDelete,
   OffsetFetch: only(offsetFetch, [2, 9]),
   OpenBackup: openBackup,
+  OpenDocument: openDocument,
   ReadBackup: readBackup,
   OffsetForLeaderEpoch: offsetForLeaderEpoch,
   ShareGroupDescribe: shareGroupDescribe,

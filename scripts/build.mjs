@@ -20,6 +20,8 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const { version } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'))
 const CODECS = /^\.\/(snappy|lz4|zstd)\.ts$/
 const ADMINISTRATION = /^\.\/(requests|relay-apis)\.ts$/
+/** One copy for a program and for what it imports of ours: Yjs refuses to be there twice. */
+const YJS = ['yjs', 'y-protocols/awareness', 'lib0/decoding', 'lib0/encoding']
 const NATIVE = ['ws', '@node-rs/crc32', 'bufferutil', 'utf-8-validate']
 
 // Node reads an ES module's file on libuv's thread pool, whose size is fixed from then on. A CommonJS file is read
@@ -45,7 +47,8 @@ async function buildDemo() {
 }
 
 async function buildLib() {
-  await bundleForNode({ index: 'client/node.ts', server: 'server/index.ts' }, 'dist/lib')
+  const entries = { index: 'client/node.ts', server: 'server/index.ts', yjs: 'client/yjs/index.ts' }
+  await bundleForNode(entries, 'dist/lib', [...NATIVE, ...YJS])
 }
 
 async function buildForNode(entries, outDir, launcherName) {
@@ -55,13 +58,13 @@ async function buildForNode(entries, outDir, launcherName) {
   chmodSync(`${root}${outDir}/${launcherName}`, 0o755)
 }
 
-async function bundleForNode(entries, outDir) {
+async function bundleForNode(entries, outDir, external = NATIVE) {
   await build({
     configFile: false,
     root,
     logLevel: 'warn',
     define: { __OTTLA_VERSION__: JSON.stringify(version) },
-    ssr: { noExternal: true, external: NATIVE },
+    ssr: { noExternal: true, external },
     build: {
       ssr: true,
       outDir,
@@ -70,7 +73,7 @@ async function bundleForNode(entries, outDir) {
       sourcemap: true,
       rolldownOptions: {
         input: entries,
-        external: NATIVE,
+        external,
         // Chunks lie beside the program, so that paths relative to `import.meta.url` hold in all of them.
         output: { entryFileNames: '[name].mjs', chunkFileNames: '[name]-[hash].mjs' },
       },

@@ -23,6 +23,8 @@ import {
   openTransactionCoordinator,
   type TransactionCoordinator,
 } from './coordinator/transactions/transaction-coordinator.ts'
+import { Documents } from './documents/documents.ts'
+import { DocumentsDoor } from './documents/door/documents-door.ts'
 import { claimFormat } from './engine/data-format.ts'
 import { openEmbeddedEngine } from './engine/embedded.ts'
 import type { Engine } from './engine.ts'
@@ -61,6 +63,7 @@ export interface RelayCore {
   readonly services: Services
   readonly webSocketDoor: WebSocketDoor
   readonly kafkaDoor: KafkaDoor
+  readonly documentsDoor: DocumentsDoor
   /** Ends every connection; those that come later are not looked for. */
   closeDoors(): void
   /** Idempotent. */
@@ -188,6 +191,7 @@ function assemble(
   const compaction = new CompactionTask({ engine, config, clock, random, logger, commits, space })
   const watches = new ProgressWatches(groups.receipts)
   const channels = new Channels(clock, random)
+  const documents = new Documents({ engine, config, clock, logger })
   const nextTurn = (run: () => void) => (clock.nextTurn ? clock.nextTurn(run) : setImmediate(run))
   const services: Services = {
     ...{ config, engine, hub, groups, transactions, clock, logger, noise, advertised },
@@ -196,6 +200,7 @@ function assemble(
     replicas: new ReplicaConnections(),
     watches,
     channels,
+    documents,
     shareSessions: new ShareSessions(groups.deliveries, config.groupShareMaxShareSessions),
     backups,
     keys: new CompactedKeys(nextTurn),
@@ -204,7 +209,10 @@ function assemble(
   }
   const webSocketDoor = new WebSocketDoor(services)
   const kafkaDoor = new KafkaDoor(services)
-  const stopForgetting = engine.onTopicDeleted(({ id }) => {
+  const documentsDoor = new DocumentsDoor(services)
+  const stopForgetting = engine.onTopicDeleted((topic) => {
+    const { id } = topic
+    documents.onTopicDeleted(topic)
     groups.forgetTopic(id)
     watches.onTopicDeleted(id)
     channels.onTopicDeleted(id, ErrorCode.UNKNOWN_TOPIC_ID)
@@ -215,6 +223,7 @@ function assemble(
   const closeDoors = () => {
     webSocketDoor.closeAll()
     kafkaDoor.closeAll()
+    documentsDoor.closeAll()
   }
   const close = async () => {
     retention.stop()
@@ -225,6 +234,7 @@ function assemble(
     stopWithdrawing?.()
     watches.close()
     try {
+      await documents.close()
       await space.stop()
       await compaction.stop()
       await transactions.close()
@@ -236,7 +246,7 @@ function assemble(
   }
   let closing: Promise<void> | undefined
   return {
-    ...{ services, webSocketDoor, kafkaDoor, closeDoors },
+    ...{ services, webSocketDoor, kafkaDoor, documentsDoor, closeDoors },
     close: () => {
       closing ??= close()
       return closing

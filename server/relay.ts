@@ -113,10 +113,16 @@ interface Listeners {
   kafka: KafkaListener
 }
 
-function listenersOf({ services, webSocketDoor, kafkaDoor }: RelayCore, webDir: string | undefined): Listeners {
+function listenersOf(
+  { services, webSocketDoor, kafkaDoor, documentsDoor }: RelayCore,
+  webDir: string | undefined,
+): Listeners {
   const { logger } = services
   const pages = webDir === undefined ? undefined : new StaticPages(webDir, logger)
-  return { http: new HttpListener(services, webSocketDoor, pages), kafka: new KafkaListener(kafkaDoor, logger) }
+  return {
+    http: new HttpListener(services, { webSocketDoor, documentsDoor }, pages),
+    kafka: new KafkaListener(kafkaDoor, logger),
+  }
 }
 
 async function stop(core: RelayCore, { http, kafka }: Listeners): Promise<void> {

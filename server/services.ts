@@ -10,6 +10,7 @@ import type { RelayConfig } from './config.ts'
 import type { ConnectionLimits } from './connection-limits.ts'
 import type { GroupCoordinator } from './coordinator/runtime.ts'
 import type { TransactionCoordinator } from './coordinator/transactions/transaction-coordinator.ts'
+import type { Documents } from './documents/documents.ts'
 import type { Engine } from './engine.ts'
 import type { Hub } from './fan-out/hub.ts'
 import type { CompactedKeys } from './handlers/compacted-keys.ts'
@@ -40,6 +41,7 @@ export interface Services {
   readonly replicas: ReplicaConnections
   readonly watches: ProgressWatches
   readonly channels: Channels
+  readonly documents: Documents
   readonly shareSessions: ShareSessions
   readonly backups: BackupPoints
   readonly advertised: Advertised

@@ -4,6 +4,8 @@
  * Invariant: rows leave in the order in which they came, so those of one partition keep their order. A row whose records
  * belong to several partitions is replaced in the store by one row for each, in one step, before any later row moves on.
  */
+
+import { partitionForKey } from '../../protocol/lib/partitioner.ts'
 import { randomBelow } from '../../protocol/lib/random.ts'
 import { type EncodedRecord, joinRecords, splitBatch } from '../../protocol/records.ts'
 import type { TopicInfo } from '../core.ts'
@@ -11,7 +13,6 @@ import { type ErrorInfo, OttlaError } from '../errors.ts'
 import { type OutboxRow, partKey } from '../replica/store-outbox.ts'
 import { type DrainContext, setAside } from './context.ts'
 import type { LedgerRow } from './ledger.ts'
-import { partitionForKey } from './partitioner.ts'
 import { faultOf, SEALED_BYTES_MAX } from './sealer.ts'
 
 const READ_ROWS_MAX = 64

@@ -9,6 +9,7 @@
  */
 import { gzip } from '../../protocol/compression.ts'
 import type { Clock, Timer } from '../../protocol/lib/clock.ts'
+import { partitionForKey } from '../../protocol/lib/partitioner.ts'
 import type { Random } from '../../protocol/lib/random.ts'
 import { randomBelow } from '../../protocol/lib/random.ts'
 import { randomUuid } from '../../protocol/lib/uuid.ts'
@@ -17,7 +18,6 @@ import { compressBatch, encodeBatch, type RecordInput, recordSizeBound } from '.
 import { abortError } from '../abort-error.ts'
 import type { Core, StoredDurability } from '../core.ts'
 import { asOttlaError, OttlaError } from '../errors.ts'
-import { partitionForKey } from '../outbox/partitioner.ts'
 import { settleReceipts } from './outcome.ts'
 import { OpenReceipt } from './receipt.ts'
 import type { Settlements } from './settlements.ts'

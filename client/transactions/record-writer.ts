@@ -7,6 +7,7 @@
  * as it was, and the log knows its sequences; after the first failure nothing more is sent, and all that waits fails with it.
  */
 import { type Clock, sleep } from '../../protocol/lib/clock.ts'
+import { partitionForKey } from '../../protocol/lib/partitioner.ts'
 import { type Random, randomBelow } from '../../protocol/lib/random.ts'
 import { sequenceAfter, stampProducer } from '../../protocol/record-batch.ts'
 import { encodeBatch, recordSizeBound } from '../../protocol/records.ts'
@@ -14,7 +15,6 @@ import { Backoff } from '../backoff.ts'
 import type { TopicInfo } from '../core.ts'
 import { asOttlaError, OttlaError } from '../errors.ts'
 import { isTransient } from '../kafka-failure.ts'
-import { partitionForKey } from '../outbox/partitioner.ts'
 import { type OutgoingBatch, sendProduce } from '../outbox/relay-calls.ts'
 import type { OutgoingRecord } from '../producer/send-buffer.ts'
 import type { Session } from '../session.ts'

@@ -154,6 +154,11 @@ const options = {
     default: false,
     doc: 'Create a topic when a client first asks for its metadata or writes to it.',
   }),
+  documentsTopic: text({
+    name: 'documents-topic',
+    default: 'yjs',
+    doc: 'Topic of the documents that editors open at /yjs/NAME.',
+  }),
   numPartitions: wholeNumber({
     name: 'num-partitions',
     default: 1,

@@ -7,6 +7,7 @@ import { alterConfigsHandler, listConfigResourcesHandler } from './config-resour
 import { describeConfigsHandler, incrementalAlterConfigsHandler } from './configs.ts'
 import { consumerGroupDescribeHandler, consumerGroupHeartbeatHandler } from './consumer-groups.ts'
 import { findCoordinatorHandler } from './coordinators.ts'
+import { openDocumentHandler } from './documents.ts'
 import { fetchHandler } from './fetch.ts'
 import { deleteGroupsHandler, describeGroupsHandler, listGroupsHandler } from './group-admin.ts'
 import { offsetCommitHandler, offsetDeleteHandler, offsetFetchHandler } from './group-offsets.ts'
@@ -119,6 +120,7 @@ export const handlers: readonly HandlerEntry[] = [
   joinChannelHandler,
   publishToChannelHandler,
   leaveChannelHandler,
+  openDocumentHandler,
 ]
 
 export const handlerByKey: ReadonlyMap<number, HandlerEntry> = new Map(

@@ -4,11 +4,12 @@
  *   GET /            the page; /client.js the browser client as one ES module
  *   GET /livez       200 while the process answers
  *   GET /readyz      200 when everything is served, else 503 with what is not; room on the disk, and how compaction goes
- *   GET / (upgrade)  WebSocket
+ *   GET / (upgrade)  WebSocket; /yjs/DOCUMENT for editors of y-websocket's protocol
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { DOCUMENTS_PATH, type DocumentsDoor } from '../documents/door/documents-door.ts'
 import { outOfService } from '../readiness.ts'
 import type { Services } from '../services.ts'
 import { listen } from './listen.ts'
@@ -24,16 +25,21 @@ const TIMEOUT_CHECK_MS = 1_000
 const WEBSOCKET_PATH = '/'
 const LOOPBACK_NAMES = ['127.0.0.1', 'localhost', '[::1]']
 
+interface UpgradeDoors {
+  webSocketDoor: WebSocketDoor
+  documentsDoor: DocumentsDoor
+}
+
 export class HttpListener {
   readonly #services: Services
-  readonly #door: WebSocketDoor
+  readonly #doors: UpgradeDoors
   readonly #pages: StaticPages | undefined
   readonly #server: Server
   readonly #origins: OriginPolicy
 
-  constructor(services: Services, door: WebSocketDoor, pages: StaticPages | undefined) {
+  constructor(services: Services, doors: UpgradeDoors, pages: StaticPages | undefined) {
     this.#services = services
-    this.#door = door
+    this.#doors = doors
     this.#pages = pages
     this.#origins = { allowed: services.config.allowOrigins, own: () => this.#ownOrigins() }
     this.#server = createServer({
@@ -73,9 +79,14 @@ export class HttpListener {
 
   #onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on('error', () => socket.destroy())
-    const path = (request.url ?? '').split('?')[0]
-    if (path !== WEBSOCKET_PATH)
-      return refuse(socket, '404 Not Found', `WebSocket connections are served at ${WEBSOCKET_PATH}`)
+    const path = (request.url ?? '').split('?')[0]!
+    const isDocument = path.startsWith(DOCUMENTS_PATH) && path !== DOCUMENTS_PATH
+    if (path !== WEBSOCKET_PATH && !isDocument)
+      return refuse(
+        socket,
+        '404 Not Found',
+        `WebSocket connections are served at ${WEBSOCKET_PATH}, documents at ${DOCUMENTS_PATH}NAME`,
+      )
     if (!isOriginAllowed(request.headers.origin, this.#origins)) {
       this.#services.logger.warn('origin refused', { origin: String(request.headers.origin).slice(0, 200) })
       return refuse(socket, '403 Forbidden', 'pages of this origin may not connect; see allow-origins')
@@ -83,7 +94,8 @@ export class HttpListener {
     if (!this.#services.limits.hasRoomFor(request.socket.remoteAddress ?? 'unknown')) {
       return refuse(socket, '503 Service Unavailable', 'too many connections', 'Retry-After: 5\r\n')
     }
-    this.#door.accept(request, socket, head)
+    const { webSocketDoor, documentsDoor } = this.#doors
+    ;(isDocument ? documentsDoor : webSocketDoor).accept(request, socket, head)
   }
 
   /** Bytes that are no HTTP. Whose they are is said where that is plain; others are only sent away. */

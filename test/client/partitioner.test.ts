@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { murmur2, partitionForKey } from '../../client/outbox/partitioner.ts'
+import { murmur2, partitionForKey } from '../../protocol/lib/partitioner.ts'
 
 const bytesOf = (text: string) => new TextEncoder().encode(text)
 

@@ -29,7 +29,7 @@ function blocksOf(page: string): Block[] {
   return found.map(([, language, code, prints]) => ({ page, language: language!, code: code!, prints }))
 }
 
-const blocks = ['README.md', 'docs/CLIENT.md', 'docs/TABLES.md'].flatMap(blocksOf)
+const blocks = ['README.md', 'docs/CLIENT.md', 'docs/TABLES.md', 'docs/DOCUMENTS.md'].flatMap(blocksOf)
 const isServedElsewhere = ({ code }: Block) => /npm ci|npm start|ottla -- serve/.test(code)
 const programs = blocks.filter(({ language, code }) => language === 'js' && !code.includes('http://'))
 const modules = blocks.filter(({ language, code }) => language === 'js' && code.includes('http://'))

@@ -5,6 +5,7 @@ import { closeBackup, openBackup, readBackup } from '../../../protocol/messages/
 import { joinChannel, leaveChannel, publishToChannel } from '../../../protocol/messages/channels.ts'
 import { alterConfigs, listConfigResources } from '../../../protocol/messages/config-resources.ts'
 import { describeConfigs, incrementalAlterConfigs } from '../../../protocol/messages/configs.ts'
+import { openDocument } from '../../../protocol/messages/documents.ts'
 import { fetch } from '../../../protocol/messages/fetch.ts'
 import { describeCluster, metadata } from '../../../protocol/messages/metadata.ts'
 import { grant, hello, ping, subscribe, unsubscribe } from '../../../protocol/messages/offset-protocol.ts'
@@ -159,6 +160,7 @@ export function validRequests({ name, topicId }: { name: string; topicId: string
     request(joinChannel, { topicId, channel: 'c', state: new Uint8Array(3) }),
     request(publishToChannel, { memberId: topicId, kind: 0, payload: new Uint8Array(3) }),
     request(leaveChannel, { memberId: topicId }),
+    request(openDocument, { topic: name, documentId: 'd', fromOffset: -1 }),
     request(reportFailed, {
       ...{ groupId: 'g', memberId: 'm', groupInstanceId: null, generationIdOrMemberEpoch: 1 },
       partitions: [{ topicId, partition: 0, failed: [failed] }],

@@ -1,0 +1,238 @@
+/**
+ * The documents of one partition: what is known of them, and whoever follows one.
+ *
+ * Updates and snapshots are read in the order of their logs, once each, by one loop. Invariant: a follower is told every
+ * update behind the position that its `open` answered with, in order. A document that has many updates behind its snapshot
+ * gets a newer one, made here and written like any record: whoever reads both loses nothing, whichever of two is newer.
+ */
+
+import { KafkaError } from '../../protocol/errors.ts'
+import type { Clock } from '../../protocol/lib/clock.ts'
+import { encodeBatch, type RawRecord } from '../../protocol/records.ts'
+import type { PartitionLog } from '../log/partition-log.ts'
+import type { Logger } from '../logger.ts'
+import { DocumentIndex } from './document-index.ts'
+import { mergedUpdates } from './merged-updates.ts'
+import { readRecords } from './read-records.ts'
+import { coversOf, snapshotRecord } from './snapshot-record.ts'
+
+export const SNAPSHOT_EVERY_UPDATES = 500
+export const DOCUMENTS_MAX = 500_000
+const READ_BYTES = 1024 * 1024
+/** What one `open` answers with at most, but for one update or snapshot that is larger. */
+const OPEN_BYTES_MAX = 2 * 1024 * 1024
+const OPEN_UPDATES_MAX = 20_000
+
+export interface OpenedPart {
+  snapshot: Uint8Array | null
+  updates: Uint8Array[]
+  /** Where to go on. */
+  nextOffset: number
+  /** Everything there was is there. */
+  isWhole: boolean
+  /** Records that were looked at. */
+  recordsRead: number
+}
+
+export type Follower = (update: Uint8Array, offset: number) => void
+
+export interface DocumentPartitionOptions {
+  topicId: string
+  log: PartitionLog
+  snapshots: PartitionLog
+  clock: Clock
+  logger: Logger
+  snapshotEveryUpdates?: number
+}
+
+const text = new TextDecoder()
+const utf8 = new TextEncoder()
+
+export class DocumentPartition {
+  readonly #options: DocumentPartitionOptions
+  readonly #index = new DocumentIndex()
+  readonly #followers = new Map<string, Set<Follower>>()
+  readonly #due = new Set<string>()
+  /** A document whose snapshot could not be written is tried again when it has twice as many updates. */
+  readonly #patience = new Map<string, number>()
+  readonly #stopListening: () => void
+  #next = 0
+  #nextSnapshot = 0
+  #reading: Promise<void> | undefined
+  #snapshotting: Promise<void> | undefined
+  #isClosed = false
+
+  constructor(options: DocumentPartitionOptions) {
+    this.#options = options
+    this.#stopListening = options.log.onAdvance(() => this.#advanced())
+  }
+
+  get #everyUpdates(): number {
+    return this.#options.snapshotEveryUpdates ?? SNAPSHOT_EVERY_UPDATES
+  }
+
+  /** From the snapshot on, or from `fromOffset`, if that lies behind what the snapshot covers. */
+  async open(key: string, fromOffset = -1): Promise<OpenedPart> {
+    await this.catchUp()
+    const { snapshotAt, covers, updates } = this.#index.place(key)
+    const end = this.#next
+    const part: OpenedPart = { snapshot: null, updates: [], nextOffset: end, isWhole: true, recordsRead: 0 }
+    let sizeBytes = 0
+    if (fromOffset < covers && snapshotAt >= 0) {
+      part.snapshot = await this.#snapshotAt(snapshotAt, key)
+      part.recordsRead++
+      sizeBytes = part.snapshot?.length ?? 0
+    }
+    const wanted = updates.filter((offset) => offset >= fromOffset)
+    for (let at = 0; at < wanted.length; ) {
+      if (sizeBytes > OPEN_BYTES_MAX || part.updates.length >= OPEN_UPDATES_MAX) {
+        return { ...part, nextOffset: wanted[at]!, isWhole: false }
+      }
+      const { records, nextOffset } = await readRecords(this.#options.log, wanted[at]!, nearby(wanted, at))
+      for (const { offset, key: recordKey, value } of records) {
+        if (offset > wanted[at]!) while (at < wanted.length && wanted[at]! < offset) at++
+        if (offset !== wanted[at]) continue
+        at++
+        part.recordsRead++
+        if (!recordKey || !value) continue
+        part.updates.push(value)
+        sizeBytes += value.length
+      }
+      // Compaction or retention took what is missing.
+      while (at < wanted.length && wanted[at]! < nextOffset) at++
+    }
+    return part
+  }
+
+  /** Called for each update of the document that is read from now on. Returns the function that ends it. */
+  follow(key: string, follower: Follower): () => void {
+    const followers = this.#followers.get(key) ?? new Set()
+    this.#followers.set(key, followers.add(follower))
+    return () => {
+      if (followers.delete(follower) && followers.size === 0) this.#followers.delete(key)
+    }
+  }
+
+  /** Resolves when all that was in the log when it was called has been read. */
+  async catchUp(): Promise<void> {
+    const end = this.#options.log.lastStableOffset
+    while (this.#next < end && !this.#isClosed) {
+      this.#reading ??= this.#read().finally(() => {
+        this.#reading = undefined
+      })
+      await this.#reading
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    this.#stopListening()
+    await this.#reading?.catch(() => {})
+    await this.#snapshotting
+  }
+
+  #advanced(): void {
+    if (this.#isClosed || this.#reading || this.#next >= this.#options.log.lastStableOffset) return
+    this.catchUp().catch((error: unknown) => this.#complain('documents cannot be followed', error))
+  }
+
+  async #read(): Promise<void> {
+    const { log, snapshots } = this.#options
+    // Snapshots first: those that are there make their updates unimportant.
+    while (this.#nextSnapshot < snapshots.lastStableOffset) {
+      const from = Math.max(this.#nextSnapshot, snapshots.startOffset)
+      const { records, nextOffset } = await readRecords(snapshots, from, READ_BYTES)
+      for (const record of records) this.#tookSnapshot(record)
+      this.#nextSnapshot = nextOffset
+    }
+    const from = Math.max(this.#next, log.startOffset)
+    if (from >= log.lastStableOffset) {
+      this.#next = from
+      return
+    }
+    const { records, nextOffset } = await readRecords(log, from, READ_BYTES)
+    for (const record of records) this.#tookUpdate(record)
+    this.#next = nextOffset
+  }
+
+  #tookSnapshot(record: RawRecord): void {
+    const covers = record.value ? coversOf(record, this.#options.topicId) : undefined
+    if (!record.key || covers === undefined) return
+    const isForward = this.#index.addSnapshot(text.decode(record.key), record.offset, covers)
+    // Somebody else wrote it. Updates are few and idempotent: they are read again.
+    if (isForward || this.#next === 0) return
+    this.#index.forgetUpdates()
+    this.#next = 0
+  }
+
+  #tookUpdate({ key: keyBytes, value, offset }: RawRecord): void {
+    if (!keyBytes || !value) return
+    const key = text.decode(keyBytes)
+    if (!this.#index.has(key) && this.#index.count >= DOCUMENTS_MAX)
+      throw new KafkaError('POLICY_VIOLATION', `more than ${DOCUMENTS_MAX} documents in one partition`)
+    const count = this.#index.addUpdate(key, offset)
+    for (const follower of this.#followers.get(key) ?? []) follower(value, offset)
+    if (count >= (this.#patience.get(key) ?? this.#everyUpdates)) this.#snapshotSoon(key)
+  }
+
+  #snapshotSoon(key: string): void {
+    this.#due.add(key)
+    this.#snapshotting ??= this.#snapshotAll().finally(() => {
+      this.#snapshotting = undefined
+    })
+  }
+
+  /** One after another, in turns of their own. */
+  async #snapshotAll(): Promise<void> {
+    await new Promise<void>((resolve) => this.#options.clock.setTimer(0, resolve))
+    for (const key of this.#due) {
+      this.#due.delete(key)
+      if (this.#isClosed) return
+      try {
+        await this.#snapshot(key)
+        this.#patience.delete(key)
+      } catch (error) {
+        this.#patience.set(key, this.#index.place(key).updates.length * 2)
+        this.#complain('snapshot of a document not written', error)
+      }
+    }
+  }
+
+  async #snapshot(key: string): Promise<void> {
+    const { snapshots, topicId, clock } = this.#options
+    const parts: Uint8Array[] = []
+    let part = await this.open(key)
+    if (part.updates.length < this.#everyUpdates && part.isWhole) return
+    for (;;) {
+      if (part.snapshot) parts.push(part.snapshot)
+      parts.push(...part.updates)
+      if (part.isWhole) break
+      part = await this.open(key, part.nextOffset)
+    }
+    const update = await mergedUpdates(parts)
+    const record = snapshotRecord(utf8.encode(key), {
+      ...{ update, covers: part.nextOffset, topicId, timestamp: clock.now() },
+    })
+    const { baseOffset, durable } = snapshots.append(encodeBatch([record]))
+    await durable
+    this.#index.addSnapshot(key, baseOffset, part.nextOffset)
+  }
+
+  async #snapshotAt(offset: number, key: string): Promise<Uint8Array | null> {
+    const { records } = await readRecords(this.#options.snapshots, offset, 1)
+    const record = records.find((each) => each.offset === offset)
+    if (record?.value && record.key && text.decode(record.key) === key) return record.value
+    throw new KafkaError('KAFKA_STORAGE_ERROR', `the snapshot of document ${key} at ${offset} is gone`)
+  }
+
+  #complain(message: string, error: unknown): void {
+    const { logger, topicId } = this.#options
+    logger.warn(message, { topicId, reason: error instanceof Error ? error.message : String(error) })
+  }
+}
+
+/** How much to read at once: a run of the document's own updates in one go, one among others' alone. */
+function nearby(offsets: readonly number[], at: number): number {
+  const isRun = offsets[at + 1] !== undefined && offsets[at + 1]! - offsets[at]! < 8
+  return isRun ? READ_BYTES : 1
+}

@@ -1,0 +1,120 @@
+/**
+ * One editor's connection in y-websocket's protocol. What it sends waits until its room is open; one that does not read is
+ * closed, and catches up when it comes back.
+ */
+import type { WebSocket } from 'ws'
+import { CloseCode } from '../../../protocol/messages/offset-protocol.ts'
+import { PublishRate } from '../../channels/publish-rate.ts'
+import type { Services } from '../../services.ts'
+import type { Room } from './room.ts'
+
+const UNSENT_BYTES_MAX = 16 * 1024 * 1024
+const EARLY_MESSAGES_MAX = 64
+const REASON_BYTES_MAX = 120
+
+export class EditorSocket {
+  /** Those of the document's editors that it speaks for, by their numbers. */
+  readonly clients = new Set<number>()
+  readonly mayWrite: () => boolean
+  readonly #webSocket: WebSocket
+  readonly #services: Services
+  readonly #remote: string
+  readonly #rate: PublishRate
+  #room: Room | undefined
+  #early: Uint8Array[] = []
+  isHeard = true
+  isClosed = false
+
+  constructor(webSocket: WebSocket, services: Services, remote: string, mayWrite: () => boolean) {
+    this.#webSocket = webSocket
+    this.#services = services
+    this.#remote = remote
+    this.mayWrite = mayWrite
+    this.#rate = new PublishRate(services.clock)
+    webSocket.on('error', () => {})
+    webSocket.on('pong', () => {
+      this.isHeard = true
+    })
+    webSocket.on('message', (data, isBinary) => this.#heard(data as Buffer, isBinary))
+  }
+
+  enter(room: Room): void {
+    if (this.isClosed) return
+    this.#room = room
+    room.enter(this)
+    const early = this.#early
+    this.#early = []
+    for (const bytes of early) this.#receive(room, bytes)
+  }
+
+  send(bytes: Uint8Array): void {
+    if (this.isClosed) return
+    if (this.#webSocket.bufferedAmount > UNSENT_BYTES_MAX) {
+      this.close(CloseCode.tryAgainLater, 'reads too slowly')
+      this.#webSocket.terminate()
+      return
+    }
+    this.#webSocket.send(bytes)
+  }
+
+  /** Whether it may tell of itself now, as of channels. */
+  maySay(sizeBytes: number): boolean {
+    return this.#rate.take(sizeBytes) === 0
+  }
+
+  pause(): void {
+    this.#webSocket.pause()
+  }
+
+  resume(): void {
+    this.#webSocket.resume()
+  }
+
+  /** Asks for a sign of life; false when there was none since it was last asked. */
+  probe(): boolean {
+    const isAlive = this.isHeard
+    this.isHeard = false
+    if (isAlive) this.#webSocket.ping()
+    return isAlive
+  }
+
+  close(code: number, reason: string): void {
+    if (this.isClosed) return
+    this.ended()
+    this.#webSocket.close(code, Buffer.from(reason).subarray(0, REASON_BYTES_MAX).toString())
+  }
+
+  terminate(): void {
+    this.ended()
+    this.#webSocket.terminate()
+  }
+
+  /** However it ended. Idempotent. */
+  ended(): void {
+    if (this.isClosed) return
+    this.isClosed = true
+    this.#early = []
+    this.#room?.leave(this)
+  }
+
+  #heard(data: Buffer, isBinary: boolean): void {
+    this.isHeard = true
+    if (this.isClosed) return
+    if (!isBinary) return this.close(CloseCode.malformed, 'messages are binary')
+    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.length)
+    if (this.#room) return this.#receive(this.#room, bytes)
+    if (this.#early.length >= EARLY_MESSAGES_MAX)
+      return this.close(CloseCode.tryAgainLater, 'the document is not open yet')
+    this.#early.push(bytes)
+  }
+
+  #receive(room: Room, bytes: Uint8Array): void {
+    if (this.isClosed) return
+    try {
+      room.receive(this, bytes)
+    } catch (error) {
+      this.#services.noise.warn('malformed message of an editor', { remote: this.#remote, reason: String(error) })
+      this.close(CloseCode.malformed, 'this is no message of y-websocket, or no update')
+    }
+  }
+}

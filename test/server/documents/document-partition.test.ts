@@ -1,0 +1,117 @@
+/** Documents in a log: what opening one reads, and that snapshots lose nothing. */
+import { expect, onTestFinished, test } from 'vitest'
+import { applyUpdate, Doc } from 'yjs'
+import { systemClock } from '../../../protocol/lib/clock.ts'
+import { encodeBatch, type RecordInput } from '../../../protocol/records.ts'
+import { DocumentPartition } from '../../../server/documents/document-partition.ts'
+import { snapshotRecord } from '../../../server/documents/snapshot-record.ts'
+import { silentLogger } from '../../../server/logger.ts'
+import { createRelay, type Relay } from '../../../server/relay.ts'
+import { MemoryFiles } from '../../../server/storage/memory-files.ts'
+import { textOf } from '../../support/editors.ts'
+import { eventually } from '../../support/eventually.ts'
+
+const utf8 = new TextEncoder()
+
+async function stage() {
+  const relay = await createRelay({ files: new MemoryFiles(), config: { dataDir: 'data', httpPort: 0 } })
+  onTestFinished(() => relay.close())
+  const topic = await relay.engine.createTopic({ name: 'd', partitionCount: 1, configs: {} })
+  const companion = await relay.engine.createTopic({
+    ...{ name: 'd.snapshots', partitionCount: 1, configs: { 'cleanup.policy': 'compact' } },
+  })
+  const [log, snapshots] = [topic.partitions[0]!, companion.partitions[0]!]
+  const open = (snapshotEveryUpdates = 500) => {
+    const parts = { topicId: topic.id, log, snapshots, clock: systemClock, logger: silentLogger, snapshotEveryUpdates }
+    const documents = new DocumentPartition(parts)
+    onTestFinished(() => documents.close())
+    return documents
+  }
+  return { relay, topic, log, snapshots, open }
+}
+
+function writer(key: string) {
+  const doc = new Doc()
+  const made: RecordInput[] = []
+  doc.on('update', (value: Uint8Array) => made.push({ key: utf8.encode(key), value, timestamp: 1 }))
+  const type = (text: string) => doc.getText('t').insert(doc.getText('t').length, text)
+  return { doc, type, take: () => made.splice(0) }
+}
+
+type Log = NonNullable<ReturnType<Relay['engine']['topicByName']>>['partitions'][number]
+
+async function append(log: Log, records: readonly RecordInput[]): Promise<void> {
+  for (let at = 0; at < records.length; at += 1000) await log.append(encodeBatch(records.slice(at, at + 1000))).durable
+}
+
+async function opened(documents: DocumentPartition, key: string): Promise<{ doc: Doc; recordsRead: number }> {
+  const doc = new Doc()
+  let recordsRead = 0
+  for (let from = -1, isWhole = false; !isWhole; ) {
+    const part = await documents.open(key, from)
+    doc.transact(() => {
+      for (const update of part.snapshot ? [part.snapshot, ...part.updates] : part.updates) applyUpdate(doc, update)
+    })
+    from = part.nextOffset
+    isWhole = part.isWhole
+    recordsRead += part.recordsRead
+  }
+  return { doc, recordsRead }
+}
+
+test('[DOC-6] of a document of 20,000 updates among others fewer than 500 records are read, its snapshot and what came behind it', async () => {
+  const { log, snapshots, open } = await stage()
+  const [long, other] = [writer('long'), writer('other')]
+  for (let count = 0; count < 20_000; count++) {
+    long.type('x')
+    if (count % 100 === 0) other.type('y')
+  }
+  const [updates, others] = [long.take(), other.take()]
+  await append(
+    log,
+    updates.flatMap((record, index) => (index % 100 === 0 ? [record, others[index / 100]!] : [record])),
+  )
+  const documents = open()
+  expect(textOf((await opened(documents, 'long')).doc)).toHaveLength(20_000)
+  await eventually(() => snapshots.highWatermark >= 1, { withinMs: 20_000, what: 'a snapshot' })
+  // As after a start: what is found is found in the logs alone.
+  const again = await opened(open(), 'long')
+  expect(textOf(again.doc)).toHaveLength(20_000)
+  expect(again.recordsRead).toBeLessThan(500)
+  const few = await opened(open(), 'other')
+  expect(textOf(few.doc)).toHaveLength(200)
+  expect(few.recordsRead).toBeLessThan(500)
+})
+
+test('[DOC-7] snapshots under way, of two writers, older ones, foreign ones: nothing is lost', async () => {
+  const { log, snapshots, open, topic } = await stage()
+  const { doc, type, take } = writer('d')
+  const [one, two] = [open(10), open(7)]
+  const following: number[] = []
+  one.follow('d', (_, offset) => following.push(offset))
+  for (let round = 0; round < 30; round++) {
+    for (let count = 0; count < 9; count++) type(`${round} `)
+    const appended = append(log, take())
+    await Promise.all([appended, opened(one, 'd'), opened(two, 'd')])
+    expect(textOf((await opened(round % 2 ? one : two, 'd')).doc)).toBe(textOf(doc))
+  }
+  await eventually(() => snapshots.highWatermark > 4, { what: 'snapshots' })
+  // One that covers little comes last, one of another topic says nothing, and one is no snapshot at all.
+  const old = { covers: 5, topicId: topic.id, timestamp: 1 }
+  await append(snapshots, [
+    snapshotRecord(utf8.encode('d'), { ...old, update: await prefix(log, 5), covers: 5 }),
+    snapshotRecord(utf8.encode('d'), { ...old, update: new Uint8Array([0, 0]), topicId: 'x'.repeat(22), covers: 1e6 }),
+    { key: utf8.encode('d'), value: new Uint8Array([0, 0]), timestamp: 1 },
+  ])
+  type('more')
+  await append(log, take())
+  for (const documents of [one, two, open(1e9)]) expect(textOf((await opened(documents, 'd')).doc)).toBe(textOf(doc))
+  expect(following.slice(0, 270)).toEqual(Array.from({ length: 270 }, (_, index) => index))
+})
+
+async function prefix(log: Log, covers: number): Promise<Uint8Array> {
+  const { mergedUpdates } = await import('../../../server/documents/merged-updates.ts')
+  const { readRecords } = await import('../../../server/documents/read-records.ts')
+  const { records } = await readRecords(log, 0, 1e6)
+  return mergedUpdates(records.filter(({ offset }) => offset < covers).map(({ value }) => value!))
+}

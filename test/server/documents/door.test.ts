@@ -1,0 +1,138 @@
+/** The stock provider of y-websocket, unmodified, against the relay's door. */
+import { expect, onTestFinished, test } from 'vitest'
+import { WebSocket } from 'ws'
+import { encodeStateAsUpdate } from 'yjs'
+import type { Authorizer } from '../../../server/authorizer.ts'
+import * as message from '../../../server/documents/door/messages.ts'
+import { createRelay } from '../../../server/relay.ts'
+import { MemoryFiles } from '../../../server/storage/memory-files.ts'
+import { stockEditor, textOf } from '../../support/editors.ts'
+import { eventually } from '../../support/eventually.ts'
+import { startRelay } from '../../support/relay.ts'
+
+const config = { autoCreateTopics: true }
+
+test('[DOC-1] two stock providers edit one document, and see each other', async () => {
+  const relay = await startRelay({ config })
+  const [a, b] = [stockEditor(relay.websocket.url, 'notes/one two'), stockEditor(relay.websocket.url, 'notes/one two')]
+  const other = stockEditor(relay.websocket.url, 'another')
+  a.doc.getText('t').insert(0, 'hello')
+  await eventually(() => textOf(b.doc) === 'hello', { what: 'b has it' })
+  b.doc.getText('t').insert(5, ' world')
+  await eventually(() => textOf(a.doc) === 'hello world', { what: 'a has it' })
+  a.provider.awareness.setLocalStateField('name', 'Ada')
+  const nameAt = () => b.provider.awareness.getStates().get(a.doc.clientID)?.name
+  await eventually(() => nameAt() === 'Ada', { what: 'b sees Ada' })
+  a.provider.disconnect()
+  await eventually(() => nameAt() === undefined, { what: 'Ada is gone' })
+  expect(textOf(other.doc)).toBe('')
+})
+
+test('[DOC-2] what was shown to others is in the log: a relay that starts again has it', async () => {
+  const files = new MemoryFiles()
+  const start = (httpPort: number) => createRelay({ files, config: { ...config, dataDir: 'data', httpPort } })
+  let relay = await start(0)
+  onTestFinished(() => relay.close())
+  const port = Number(new URL(relay.http.url).port)
+  const [a, b] = [stockEditor(relay.websocket.url, 'd'), stockEditor(relay.websocket.url, 'd')]
+  a.doc.getText('t').insert(0, 'one')
+  await eventually(() => textOf(b.doc) === 'one', { what: 'b has it' })
+  await relay.close()
+  a.doc.getText('t').insert(3, ' two')
+  b.doc.getText('t').insert(0, 'zero ')
+  relay = await start(port)
+  await eventually(() => textOf(a.doc) === 'zero one two' && textOf(b.doc) === 'zero one two', {
+    what: 'both have both',
+  })
+  const late = stockEditor(relay.websocket.url, 'd')
+  await eventually(() => textOf(late.doc) === 'zero one two', { what: 'a third has it' })
+  const { highWatermark } = relay.engine.topicByName('yjs')!.partitions[0]!
+  // Who comes back with nothing new writes nothing, whatever was deleted.
+  late.doc.getText('t').delete(0, 5)
+  await eventually(() => textOf(a.doc) === 'one two', { what: 'it is deleted' })
+  const after = relay.engine.topicByName('yjs')!.partitions[0]!.highWatermark
+  expect(after).toBe(highWatermark + 1)
+  a.provider.disconnect()
+  a.provider.connect()
+  await eventually(() => a.provider.synced, { what: 'a is back' })
+  expect(relay.engine.topicByName('yjs')!.partitions[0]!.highWatermark).toBe(after)
+})
+
+function closeOf(socket: WebSocket): Promise<number> {
+  socket.on('error', () => {})
+  return new Promise((resolve) => socket.on('close', resolve))
+}
+
+async function rawEditor(url: string): Promise<{ socket: WebSocket; closed: Promise<number> }> {
+  const socket = new WebSocket(url)
+  const closed = closeOf(socket)
+  await new Promise((resolve) => socket.once('open', resolve))
+  onTestFinished(() => socket.terminate())
+  return { socket, closed }
+}
+
+test('[DOC-3] hostile messages close their own connection, and change nothing', async () => {
+  const relay = await startRelay({ config })
+  const url = `${relay.websocket.url}/yjs/d`
+  const honest = stockEditor(relay.websocket.url, 'd')
+  honest.doc.getText('t').insert(0, 'kept')
+  await eventually(() => honest.provider.synced, { what: 'synced' })
+  const update = encodeStateAsUpdate(honest.doc)
+  const torn = message.update(update.subarray(0, update.length - 3))
+  const garbage = [
+    new Uint8Array([0]),
+    new Uint8Array([0, 9, 1, 1]),
+    new Uint8Array([0, 2, 200, 1, 1]),
+    message.update(new Uint8Array([255, 255, 255, 255, 255, 255, 255, 255, 255, 255])),
+    message.stateVector(new Uint8Array([5])),
+    message.awareness(new Uint8Array([1, 1, 1, 3, 33, 33, 33])),
+    torn,
+  ]
+  for (const bytes of garbage) {
+    const { socket, closed } = await rawEditor(url)
+    socket.send(bytes)
+    expect(await closed, String(bytes)).toBe(4400)
+  }
+  const text = await rawEditor(url)
+  text.socket.send('text')
+  expect(await text.closed).toBe(4400)
+  expect(textOf(honest.doc)).toBe('kept')
+  expect(honest.provider.wsconnected).toBe(true)
+  const late = stockEditor(relay.websocket.url, 'd')
+  await eventually(() => textOf(late.doc) === 'kept', { what: 'a second has it' })
+})
+
+test('[DOC-4] reading and writing are asked for, origins checked, and topics not made where they may not be', async () => {
+  const denied = new Set(['write'])
+  const authorizer: Authorizer = { allows: (_, operation) => !denied.has(operation) }
+  const relay = await startRelay({ config, authorizer })
+  const [a, b] = [stockEditor(relay.websocket.url, 'd'), stockEditor(relay.websocket.url, 'd')]
+  await eventually(() => a.provider.synced && b.provider.synced, { what: 'both are there' })
+  a.doc.getText('t').insert(0, 'not allowed')
+  denied.clear()
+  b.doc.getText('t').insert(0, 'allowed')
+  await eventually(() => textOf(a.doc).includes('allowed'), { what: 'a hears b' })
+  expect(textOf(b.doc)).toBe('allowed')
+  denied.add('read')
+  expect(await closeOf(new WebSocket(`${relay.websocket.url}/yjs/d`))).toBe(4403)
+  const foreign = new WebSocket(`${relay.websocket.url}/yjs/d`, { origin: 'https://evil.example' })
+  expect(await closeOf(foreign)).toBe(1006)
+  const closed = await startRelay()
+  expect(await closeOf(new WebSocket(`${closed.websocket.url}/yjs/d`))).toBe(4404)
+  expect(await closeOf(new WebSocket(`${closed.websocket.url}/yjs/${'x'.repeat(501)}`))).toBe(4404)
+  const locked = await startRelay({ config: { ...config, saslEnabledMechanisms: ['PLAIN'] } })
+  expect(await closeOf(new WebSocket(`${locked.websocket.url}/yjs/d?access_token=x`))).toBe(4401)
+})
+
+test('[DOC-5] a document is in memory while somebody has it open, and as it was when it is opened again', async () => {
+  const relay = await startRelay({ config })
+  const editor = stockEditor(relay.websocket.url, 'd')
+  editor.doc.getText('t').insert(0, 'x')
+  await eventually(() => relay.engine.topicByName('yjs')?.partitions[0]?.highWatermark === 1, { what: 'it is written' })
+  editor.provider.disconnect()
+  for (let count = 0; count < 5; count++) {
+    const again = stockEditor(relay.websocket.url, 'd')
+    await eventually(() => textOf(again.doc) === 'x', { what: 'it is there' })
+    again.provider.disconnect()
+  }
+})
