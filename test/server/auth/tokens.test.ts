@@ -373,7 +373,7 @@ describe('through the relay', () => {
       let asked = 0
       const auth = async () => {
         asked++
-        return { token: await tokenOf(by, { exp: seconds(Date.now()) + 3 }) }
+        return { token: await tokenOf(by, { exp: seconds(Date.now()) + 5 }) }
       }
       const ottla = await connect(door === 'kafka' ? `kafka://${relay.kafka!.address}` : relay.websocket.url, { auth })
       onTestFinished(() => ottla.close())
