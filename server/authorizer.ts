@@ -27,6 +27,10 @@ export interface Principal {
   readonly host: string
 }
 
+/** What a socket for both kinds of addresses puts in front of the older one. */
+const IPV4_IN_IPV6 = /^::ffff:(?=\d+\.)/i
+export const hostOf = (remoteAddress: string): string => remoteAddress.replace(IPV4_IN_IPV6, '')
+
 export interface Authorizer {
   allows(principal: Principal, operation: Operation, resource: Resource): boolean
   /** For at least one topic, whichever: who may write somewhere may have a producer id. Left out: yes. */

@@ -8,7 +8,7 @@
 import { Reader } from '../protocol/bytes/reader.ts'
 import { CloseCode } from '../protocol/messages/offset-protocol.ts'
 import { SaslSession } from './auth/sasl-session.ts'
-import type { Principal } from './authorizer.ts'
+import { hostOf, type Principal } from './authorizer.ts'
 import type { Seat } from './channels/channel.ts'
 import type { News } from './channels/news.ts'
 import { answerBareToken, dispatch } from './dispatch.ts'
@@ -24,8 +24,6 @@ const REQUESTS_IN_FLIGHT_MAX = 64
 const REQUEST_ELEMENTS_MAX = 100_000
 const STRANGER_REQUEST_BYTES_MAX = 64 * 1024
 const SIGN_IN_MS_MAX = 10_000
-/** What a socket for both kinds of addresses puts in front of the older one. */
-const IPV4_IN_IPV6 = /^::ffff:(?=\d+\.)/i
 
 /** A reply with free bytes in front for a frame header, or null for a request that gets none. */
 export interface Reply {
@@ -83,7 +81,7 @@ export abstract class Connection implements Peer, Seat, ReplicaConnection {
 
   /** Who acts here, as the authorizer is told. */
   principal(clientId: string | null = null): Principal {
-    return { name: this.sasl.user, clientId, host: this.remoteAddress.replace(IPV4_IN_IPV6, '') }
+    return { name: this.sasl.user, clientId, host: hostOf(this.remoteAddress) }
   }
 
   /** Its software says that it knows the offset protocol. */

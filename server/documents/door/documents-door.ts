@@ -12,7 +12,7 @@ import { KafkaError } from '../../../protocol/errors.ts'
 import type { Timer } from '../../../protocol/lib/clock.ts'
 import { CloseCode } from '../../../protocol/messages/offset-protocol.ts'
 import { SaslSession } from '../../auth/sasl-session.ts'
-import type { Operation } from '../../authorizer.ts'
+import { hostOf, type Operation } from '../../authorizer.ts'
 import type { Services } from '../../services.ts'
 import { EditorSocket } from './editor-socket.ts'
 import { Room } from './room.ts'
@@ -26,11 +26,15 @@ const CLIENT_ID = 'y-websocket'
 /** The stock provider does not come back after codes from 4400 to 4499. */
 const NOT_FOUND_CODE = 4404
 
-interface Guest {
-  documentId: string
+/** Who is asked about. */
+interface Visitor {
   sasl: SaslSession
-  socket: EditorSocket
   address: string
+}
+
+interface Guest extends Visitor {
+  documentId: string
+  socket: EditorSocket
 }
 
 export class DocumentsDoor {
@@ -67,7 +71,7 @@ export class DocumentsDoor {
     const address = request.socket.remoteAddress ?? 'unknown'
     const { limits, authentication } = this.#services
     const sasl = new SaslSession(authentication, () => {})
-    const socket = new EditorSocket(webSocket, this.#services, address, () => this.#allows(sasl, 'write'))
+    const socket = new EditorSocket(webSocket, this.#services, address, () => this.#allows({ sasl, address }, 'write'))
     const guest: Guest = { documentId: documentIdOf(request), sasl, socket, address }
     limits.enter(address)
     this.#guests.add(guest)
@@ -80,10 +84,9 @@ export class DocumentsDoor {
 
   async #seat(guest: Guest, request: IncomingMessage): Promise<void> {
     if (!(await this.#signIn(guest, request))) return
-    if (!this.#allows(guest.sasl, 'read'))
-      return guest.socket.close(CloseCode.forbidden, 'not allowed to read the topic')
+    if (!this.#allows(guest, 'read')) return guest.socket.close(CloseCode.forbidden, 'not allowed to read the topic')
     const key = guest.documentId
-    const opening = this.#rooms.get(key) ?? this.#opening(key, guest.sasl)
+    const opening = this.#rooms.get(key) ?? this.#opening(key, guest)
     const room = await opening
     if (this.#isClosed || guest.socket.isClosed) return this.#closeIfEmpty(key, room)
     guest.socket.enter(room)
@@ -104,8 +107,8 @@ export class DocumentsDoor {
     }
   }
 
-  #opening(documentId: string, sasl: SaslSession): Promise<Room> {
-    const opening = this.#openRoom(documentId, sasl)
+  #opening(documentId: string, visitor: Visitor): Promise<Room> {
+    const opening = this.#openRoom(documentId, visitor)
     this.#rooms.set(documentId, opening)
     opening.catch(() => {
       if (this.#rooms.get(documentId) === opening) this.#rooms.delete(documentId)
@@ -113,11 +116,11 @@ export class DocumentsDoor {
     return opening
   }
 
-  async #openRoom(documentId: string, sasl: SaslSession): Promise<Room> {
+  async #openRoom(documentId: string, visitor: Visitor): Promise<Room> {
     const { documents, config } = this.#services
     if (this.#rooms.size >= ROOMS_MAX || this.#roomBytes > ROOM_BYTES_MAX)
       throw new KafkaError('POLICY_VIOLATION', 'too many documents are open')
-    const topic = await documents.topic(config.documentsTopic, () => this.#allows(sasl, 'create'))
+    const topic = await documents.topic(config.documentsTopic, () => this.#allows(visitor, 'create'))
     const { partition, documents: ofPartition } = await documents.partitionOf(topic, documentId)
     const log = topic.partitions[partition]!
     const place = { services: this.#services, topicId: topic.id, documentId, log, documents: ofPartition }
@@ -157,10 +160,10 @@ export class DocumentsDoor {
     room.close()
   }
 
-  #allows(sasl: SaslSession, operation: Operation): boolean {
+  #allows({ sasl, address }: Visitor, operation: Operation): boolean {
     const { authorizer, config } = this.#services
     if (!sasl.isAdmitted) return false
-    return authorizer.allows({ name: sasl.user, clientId: CLIENT_ID }, operation, {
+    return authorizer.allows({ name: sasl.user, clientId: CLIENT_ID, host: hostOf(address) }, operation, {
       ...{ type: 'topic', name: config.documentsTopic },
     })
   }
