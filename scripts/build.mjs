@@ -47,7 +47,8 @@ async function buildDemo() {
 }
 
 async function buildLib() {
-  const entries = { index: 'client/node.ts', server: 'server/index.ts', yjs: 'client/yjs/index.ts' }
+  const hooks = { react: 'client/hooks/react.ts', vue: 'client/hooks/vue.ts', svelte: 'client/hooks/svelte.ts' }
+  const entries = { index: 'client/node.ts', server: 'server/index.ts', yjs: 'client/yjs/index.ts', ...hooks }
   await bundleForNode(entries, 'dist/lib', [...NATIVE, ...YJS])
 }
 
