@@ -74,6 +74,7 @@ export class TableView {
   readonly #beginning = new Map<number, number>()
   #running: Promise<void> | undefined
   #isWoken = false
+  #isOpen = false
   #timer: Timer | undefined
   #failures = 0
   #error: ErrorInfo | null = null
@@ -97,6 +98,7 @@ export class TableView {
     await this.#restore(({ state }) => state === 'pending' || state === 'in-flight')
     this.#indexing = this.#buildIndexes()
     this.#indexing.catch((failure: unknown) => this.#failed(failure))
+    this.#isOpen = true
     this.wake()
   }
 
@@ -135,7 +137,7 @@ export class TableView {
   /** The replica has moved, or the connection's state has changed. */
   wake(): void {
     this.#isWoken = true
-    if (this.#isClosed || this.#running) return
+    if (this.#isClosed || this.#running || !this.#isOpen) return
     this.#timer?.cancel()
     this.#running = this.#run().then((nextLookMs) => {
       this.#running = undefined
