@@ -29,5 +29,4 @@ export const AIMS: Readonly<Record<string, Omit<KillAim, 'at'>>> = {
   'transaction: decision or state written': { call: 'writev', path: 'transactions/\\d+\\.log$' },
   'transaction: decision or state synced': { call: 'sync', path: 'transactions/\\d+\\.log$' },
   'group: commit written': { call: 'writev', path: 'groups/\\d+\\.log$' },
-  'metadata: written': { call: 'writev', path: 'metadata/\\d+\\.log$' },
 }
