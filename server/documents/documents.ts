@@ -19,7 +19,7 @@ const SNAPSHOT_BYTES_MAX = 32 * 1024 * 1024
 
 export interface DocumentsOptions {
   engine: Engine
-  config: Pick<RelayConfig, 'autoCreateTopics'>
+  config: Pick<RelayConfig, 'autoCreateTopics' | 'documentsTopic'>
   clock: Clock
   logger: Logger
   snapshotEveryUpdates?: number
@@ -47,12 +47,16 @@ export class Documents {
     return this.#made({ name, partitionCount: -1, configs: FOR_EVER })
   }
 
-  /** Where the document is. Throws KafkaError. */
-  async partitionOf(topic: Topic, documentId: string): Promise<{ partition: number; documents: DocumentPartition }> {
+  /** Where the document is. The companion is made for who may write the topic. Throws KafkaError. */
+  async partitionOf(
+    topic: Topic,
+    documentId: string,
+    mayWrite: () => boolean,
+  ): Promise<{ partition: number; documents: DocumentPartition }> {
     if (documentId.length === 0 || documentId.length > DOCUMENT_ID_LENGTH_MAX)
       throw new KafkaError('INVALID_REQUEST', `a document's id has 1 to ${DOCUMENT_ID_LENGTH_MAX} characters`)
     const partition = partitionForKey(utf8.encode(documentId), topic.partitions.length)
-    const companion = await this.#companionOf(topic)
+    const companion = await this.#companionOf(topic, mayWrite)
     const key = `${topic.id}/${partition}`
     const { clock, logger, snapshotEveryUpdates } = this.#options
     const known = this.#partitions.get(key)
@@ -81,10 +85,12 @@ export class Documents {
     await Promise.all([...this.#partitions.values()].map(({ documents }) => documents.close()))
   }
 
-  #companionOf(topic: Topic): Promise<Topic> {
+  #companionOf(topic: Topic, mayWrite: () => boolean): Promise<Topic> {
     const known = this.#companions.get(topic.id)
     if (known) return known.made
     const name = snapshotsTopicOf(topic.name)
+    if (!this.#options.engine.topicByName(name) && topic.name !== this.#options.config.documentsTopic && !mayWrite())
+      throw new KafkaError('TOPIC_AUTHORIZATION_FAILED', `${topic.name} has no documents yet, and you may not write it`)
     const made = this.#makeCompanion(topic, name)
     this.#companions.set(topic.id, { name, made })
     made.catch(() => this.#companions.delete(topic.id))

@@ -20,7 +20,9 @@ export const openDocumentHandler = entry(
       if (!context.allows('read', access))
         throw new KafkaError('TOPIC_AUTHORIZATION_FAILED', `not allowed to read ${name}`)
       const topic = await documents.topic(name, () => context.allows('create', access))
-      const { partition, documents: ofPartition } = await documents.partitionOf(topic, documentId)
+      const { partition, documents: ofPartition } = await documents.partitionOf(topic, documentId, () =>
+        context.allows('write', access),
+      )
       const turn = context.turn()
       // An answer may be large: one of a connection is held at a time.
       if (turn) await turn

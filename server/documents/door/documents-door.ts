@@ -121,7 +121,9 @@ export class DocumentsDoor {
     if (this.#rooms.size >= ROOMS_MAX || this.#roomBytes > ROOM_BYTES_MAX)
       throw new KafkaError('POLICY_VIOLATION', 'too many documents are open')
     const topic = await documents.topic(config.documentsTopic, () => this.#allows(visitor, 'create'))
-    const { partition, documents: ofPartition } = await documents.partitionOf(topic, documentId)
+    const { partition, documents: ofPartition } = await documents.partitionOf(topic, documentId, () =>
+      this.#allows(visitor, 'write'),
+    )
     const log = topic.partitions[partition]!
     const place = { services: this.#services, topicId: topic.id, documentId, log, documents: ofPartition }
     const room = await Room.open(place)

@@ -2,6 +2,7 @@
 import { expect, onTestFinished, test } from 'vitest'
 import { WebSocket } from 'ws'
 import { encodeStateAsUpdate } from 'yjs'
+import { openDocument } from '../../../protocol/messages/documents.ts'
 import type { Authorizer } from '../../../server/authorizer.ts'
 import * as message from '../../../server/documents/door/messages.ts'
 import { createRelay } from '../../../server/relay.ts'
@@ -9,6 +10,7 @@ import { MemoryFiles } from '../../../server/storage/memory-files.ts'
 import { stockEditor, textOf } from '../../support/editors.ts'
 import { eventually } from '../../support/eventually.ts'
 import { startRelay } from '../../support/relay.ts'
+import { RelayClient } from '../../support/relay-client.ts'
 
 const config = { autoCreateTopics: true }
 
@@ -135,4 +137,17 @@ test('[DOC-5] a document is in memory while somebody has it open, and as it was 
     await eventually(() => textOf(again.doc) === 'x', { what: 'it is there' })
     again.provider.disconnect()
   }
+})
+
+test('[DOC-4] who may only read a topic makes nothing beside it', async () => {
+  const denied = new Set(['write'])
+  const authorizer: Authorizer = { allows: (_, operation) => !denied.has(operation) }
+  const relay = await startRelay({ authorizer })
+  const client = await RelayClient.open(relay.websocket.url)
+  await client.createTopic('orders')
+  const ask = { topic: 'orders', documentId: 'd', fromOffset: -1 }
+  expect((await client.call(openDocument, ask)).errorCode).toBe(29)
+  expect(relay.engine.topicByName('orders.snapshots')).toBeUndefined()
+  denied.clear()
+  expect(await client.call(openDocument, ask)).toMatchObject({ errorCode: 0, snapshot: null, updates: [], isWhole: 1 })
 })
