@@ -15,8 +15,6 @@ export const openDocumentHandler = entry(
     const { documents } = context.services
     const access = { type: 'topic', name } as const
     try {
-      if (!context.allows('describe', access))
-        throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `there is no topic ${name}`)
       if (!context.allows('read', access))
         throw new KafkaError('TOPIC_AUTHORIZATION_FAILED', `not allowed to read ${name}`)
       const topic = await documents.topic(name, () => context.allows('create', access))

@@ -1,5 +1,5 @@
 /** Kafka's clients sign in, unmodified: PLAIN, both kinds of SCRAM, tokens; with another password they are told so. */
-import { execFile } from 'node:child_process'
+import { execFile, execFileSync } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -14,11 +14,16 @@ import {
   ResourcePatternTypes,
   type SASLOptions,
 } from 'kafkajs'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { startRelay, temporaryFolder } from '../support/relay.ts'
-import { cacheFolder } from './support/driver.ts'
+import { cacheFolder, fromHere } from './support/driver.ts'
 
 const run = promisify(execFile)
+
+beforeAll(() => {
+  execFileSync('bash', [fromHere('../../../scripts/setup-interop.sh')], { stdio: 'inherit' })
+}, 300_000)
+
 const MECHANISMS = ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512'] as const
 type Mechanism = (typeof MECHANISMS)[number]
 
