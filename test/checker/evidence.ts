@@ -165,8 +165,8 @@ export class Evidence {
   #idOf({ topic, topicId }: LogName): string | undefined {
     if (topicId) return topicId
     const ids = this.#idsOf(topic)
-    if (ids.size === 0) return topic
-    return ids.size === 1 && !this.wasDeleted(topic) ? [...ids][0] : undefined
+    if (this.wasDeleted(topic)) return undefined
+    return ids.size === 0 ? topic : ids.size === 1 ? [...ids][0] : undefined
   }
 
   #noteStart(name: LogName, offset: number): void {

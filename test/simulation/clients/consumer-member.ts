@@ -47,7 +47,7 @@ export class ConsumerMember extends KafkaClient implements Member {
     while (!this.isGone) {
       try {
         const wire = await this.connect()
-        this.#view ??= await this.describe(this.#options.topic)
+        await this.#lookForTopic()
         await this.#work(wire)
       } catch (error) {
         if (error instanceof Rejoin) this.#forgetAfter(error)
@@ -55,6 +55,15 @@ export class ConsumerMember extends KafkaClient implements Member {
         await this.pause()
       }
     }
+  }
+
+  /** What it had of a topic that is gone is gone, and what it is given of the next one is told by that one's id. */
+  async #lookForTopic(): Promise<void> {
+    if (this.#view) return
+    this.#positions = []
+    this.#wanted = []
+    this.#view = await this.describe(this.#options.topic)
+    if (!this.#view) throw new Rejoin(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
   }
 
   leave(): void {
@@ -85,8 +94,10 @@ export class ConsumerMember extends KafkaClient implements Member {
         ...{ reader: `${name}/${this.#epoch}`, isolation: 0 as const, maxWaitMs: FETCH_WAIT_MS },
         ...{ maxBytes: dice.pick([1, 2_000, 100_000]), group: this.#options.group },
       }
-      if (!(await fetchOnce(this, wire, this.#positions, reading)))
-        this.#view = await this.describe(this.#options.topic)
+      if (!(await fetchOnce(this, wire, this.#positions, reading))) {
+        this.#view = undefined
+        throw new Rejoin(ErrorCode.UNKNOWN_TOPIC_ID)
+      }
       for (const position of this.#positions) await this.#commit(wire, position)
     }
   }
@@ -108,9 +119,12 @@ export class ConsumerMember extends KafkaClient implements Member {
     check(answer.errorCode)
     this.#epoch = answer.memberEpoch
     if (!answer.assignment) return
-    this.#wanted = answer.assignment.topicPartitions.flatMap((each) =>
-      each.topicId === this.#topicId ? each.partitions : [],
-    )
+    const { topicPartitions } = answer.assignment
+    if (topicPartitions.some(({ topicId }) => topicId !== this.#topicId)) {
+      this.#view = undefined
+      throw new Rejoin(ErrorCode.UNKNOWN_TOPIC_ID)
+    }
+    this.#wanted = topicPartitions.flatMap(({ partitions }) => partitions)
     this.#noteAssigned()
   }
 

@@ -163,7 +163,8 @@ export class TransactionalProducer extends KafkaClient {
     })
     this.#sequences.set(place, baseSequence + values.length)
     const places = values.map((_, index) => ({ partition, offset: baseOffset < 0 ? -1 : baseOffset + index }))
-    this.recorder.close(send, { outcome: 'ok', places })
+    // An answer by name does not say which topic of that name took it.
+    this.recorder.close(send, { outcome: 'ok', places, topicId: this.#usesV2 ? topicId : undefined })
   }
 
   #somewhere(): { topic: string; topicId: string | undefined; partition: number } {
