@@ -257,7 +257,7 @@ test('[ACL-5] what was begun ends when the right to it is taken: live readers ar
   await allow(line, { operation: 'describe', resourceType: 'group', resourceName: 'g' })
   const [ada, admin] = [await wireOf(relay, 'ada'), await wireOf(relay, 'root')]
   for (const each of [ada, admin]) {
-    await each.sayHello({ replicaId: each === ada ? 'A'.repeat(21) + 'A' : 'B'.repeat(21) + 'A' })
+    await each.sayHello({ replicaId: `${(each === ada ? 'A' : 'B').repeat(21)}A` })
     expect(await each.subscribe(topicId, 0)).toMatchObject({ errorCode: 0 })
   }
   await root.admin.deleteAcls([{ ...line, principal: 'User:ada' }])
