@@ -5,10 +5,12 @@
  * It has no clock and does no I/O; `nextDeadline` says when `expire` must be called at the latest. What becomes of records is
  * in share-partition.ts.
  */
+
 import { KafkaError } from '../../../protocol/errors.ts'
 import { JOIN_EPOCH } from '../../../protocol/messages/consumer-groups.ts'
+import { AssignedGroup } from '../consumer/assigned-group.ts'
 import type { ChangeOutcome, HeartbeatOutcome } from '../consumer/consumer-group.ts'
-import { allRecords, type ConsumerRecord, changedRecords } from '../consumer/consumer-records.ts'
+import { changedRecords } from '../consumer/consumer-records.ts'
 import {
   bumpEpoch,
   Changes,
@@ -21,7 +23,6 @@ import {
 import type { ConsumerMember } from '../consumer/member.ts'
 import { admit, type HeartbeatCommand, profileOf } from '../consumer/membership.ts'
 import { isSame, NO_PARTITIONS } from '../consumer/partitions.ts'
-import { restore, resume } from '../consumer/restore.ts'
 import { assign, noticeTopics } from '../consumer/target.ts'
 import type { TopicCatalog } from '../consumer/topics.ts'
 import type { Instant } from '../group-state.ts'
@@ -39,67 +40,28 @@ const ASSIGNMENT = { assignors: [SIMPLE_ASSIGNOR] }
 /** In the target and in what the member has. */
 const BYTES_PER_PARTITION = 48
 
-export class ShareGroup {
+export class ShareGroup extends AssignedGroup<ShareGroupLimits> {
   readonly type = 'share'
   readonly protocolType = 'share'
-  readonly #state: ConsumerState
-  readonly #limits: () => ShareGroupLimits
-  readonly #topics: TopicCatalog
 
   constructor(groupId: string, limits: () => ShareGroupLimits, topics: TopicCatalog, at: Instant) {
-    this.#state = newConsumerState(groupId, at, 'share')
-    this.#limits = limits
-    this.#topics = topics
-  }
-
-  get groupId(): string {
-    return this.#state.groupId
-  }
-
-  get epoch(): number {
-    return this.#state.epoch
-  }
-
-  get assignmentEpoch(): number {
-    return this.#state.assignmentEpoch
+    super(newConsumerState(groupId, at, 'share'), limits, topics)
   }
 
   get phase(): 'Empty' | 'Stable' {
     return this.isEmpty ? 'Empty' : 'Stable'
   }
 
-  get phaseSinceMs(): number {
-    return this.#state.sinceMs
-  }
-
-  get isEmpty(): boolean {
-    return this.#state.members.size === 0
-  }
-
-  /** It never had a member. */
-  get wasNeverUsed(): boolean {
-    return this.#state.epoch === 0
-  }
-
-  get members(): Iterable<Readonly<ConsumerMember>> {
-    return this.#state.members.values()
-  }
-
   /** What members said of themselves, and what they are to read. */
   get sizeBytes(): number {
-    const readers = Math.max(this.#state.targetedCount, this.#state.members.size)
-    return this.#state.profileBytes + readers * BYTES_PER_PARTITION
-  }
-
-  /** Monotonic; undefined when nothing will happen by itself. May be early. */
-  get nextDeadline(): number | undefined {
-    return Number.isFinite(this.#state.wakeAt) ? this.#state.wakeAt : undefined
+    const readers = Math.max(this.state.targetedCount, this.state.members.size)
+    return this.state.profileBytes + readers * BYTES_PER_PARTITION
   }
 
   /** Throws KafkaError, and changes nothing then. */
   heartbeat(said: ShareHeartbeat, at: Instant): HeartbeatOutcome {
-    const group = this.#state
-    const limits = this.#limits()
+    const group = this.state
+    const limits = this.limits()
     const known = this.#sender(said)
     const command: HeartbeatCommand = { ...said, ...NEVER_SAID }
     const profile = profileOf(command, known?.profile)
@@ -107,9 +69,9 @@ export class ShareGroup {
     const changes = new Changes()
     const wasEmpty = this.isEmpty
     const member = admit(group, said.memberId, { member: known, replaced: undefined }, profile, limits, changes)
-    if (wasEmpty) this.#since(at, changes)
-    noticeTopics(group, this.#topics, changes)
-    assign(group, this.#topics, ASSIGNMENT, at, changes)
+    if (wasEmpty) this.since(at, changes)
+    noticeTopics(group, this.topics, changes)
+    assign(group, this.topics, ASSIGNMENT, at, changes)
     follow(group, member, changes)
     member.sessionDeadline = at.monotonicMs + limits.sessionTimeoutMs
     wakeBy(group, member.sessionDeadline)
@@ -125,16 +87,16 @@ export class ShareGroup {
 
   /** Throws KafkaError, and changes nothing then. */
   leave(memberId: string, at: Instant): ChangeOutcome {
-    const member = this.#state.members.get(memberId)
+    const member = this.state.members.get(memberId)
     if (!member) throw unknownMember(this.groupId, memberId)
     const changes = new Changes()
-    removeMember(this.#state, member, changes)
+    removeMember(this.state, member, changes)
     return this.#afterLoss(changes, at)
   }
 
   /** Members that were silent are out, and what can be assigned is. */
   expire(at: Instant): ChangeOutcome {
-    const group = this.#state
+    const group = this.state
     const changes = new Changes()
     group.wakeAt = Number.POSITIVE_INFINITY
     for (const member of [...group.members.values()]) {
@@ -145,26 +107,12 @@ export class ShareGroup {
   }
 
   subscribedTopics(): Set<string> {
-    return new Set([...this.#state.members.values()].flatMap(({ profile }) => profile.subscribedNames))
-  }
-
-  records(): ConsumerRecord[] {
-    return allRecords(this.#state)
-  }
-
-  /** A record that is read again; the newest of each key holds. */
-  restore(record: ConsumerRecord): void {
-    restore(this.#state, record)
-  }
-
-  /** All records have been read: members have a whole session to show up in. */
-  resume(at: Instant): void {
-    resume(this.#state, this.#limits(), at)
+    return new Set([...this.state.members.values()].flatMap(({ profile }) => profile.subscribedNames))
   }
 
   /** Undefined: it joins. An answer that told of a newer epoch may have been lost. */
   #sender({ memberId, memberEpoch }: ShareHeartbeat): ConsumerMember | undefined {
-    const known = this.#state.members.get(memberId)
+    const known = this.state.members.get(memberId)
     if (memberEpoch === JOIN_EPOCH) return known
     if (!known) throw unknownMember(this.groupId, memberId)
     const { epoch, previousEpoch } = known.standing
@@ -175,16 +123,11 @@ export class ShareGroup {
 
   #afterLoss(changes: Changes, at: Instant): ChangeOutcome {
     if (changes.removed.size > 0) {
-      bumpEpoch(this.#state, changes)
-      if (this.isEmpty) this.#since(at, changes)
+      bumpEpoch(this.state, changes)
+      if (this.isEmpty) this.since(at, changes)
     }
-    assign(this.#state, this.#topics, ASSIGNMENT, at, changes)
-    return { records: changedRecords(this.#state, changes) }
-  }
-
-  #since(at: Instant, changes: Changes): void {
-    this.#state.sinceMs = at.wallMs
-    changes.hasGroup = true
+    assign(this.state, this.topics, ASSIGNMENT, at, changes)
+    return { records: changedRecords(this.state, changes) }
   }
 }
 

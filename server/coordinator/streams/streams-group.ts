@@ -4,17 +4,18 @@
  *
  * It has no clock and does no I/O; `nextDeadline` says when `expire` must be called at the latest.
  */
+
 import { ErrorCode, KafkaError } from '../../../protocol/errors.ts'
 import { JOIN_EPOCH } from '../../../protocol/messages/consumer-groups.ts'
 import { StreamsStatus } from '../../../protocol/messages/streams-groups.ts'
+import { AssignedGroup } from '../consumer/assigned-group.ts'
 import type { CommitClaim, EpochClaim } from '../consumer/consumer-group.ts'
-import { allRecords, type ConsumerRecord, changedRecords } from '../consumer/consumer-records.ts'
+import { type ConsumerRecord, changedRecords } from '../consumer/consumer-records.ts'
 import {
   bumpEpoch,
   Changes,
   type ConsumerLimits,
   type ConsumerPhase,
-  type ConsumerState,
   newConsumerState,
   phaseOf,
   removeMember,
@@ -24,7 +25,6 @@ import { type ConsumerMember, deadlineOf, type StreamsSide } from '../consumer/m
 import { admit, findSender, type HeartbeatCommand, leave, profileOf } from '../consumer/membership.ts'
 import { isSame, type Partitions } from '../consumer/partitions.ts'
 import { reconcile } from '../consumer/reconcile.ts'
-import { restore, resume } from '../consumer/restore.ts'
 import { assign, noticeTasks } from '../consumer/target.ts'
 import type { TopicCatalog } from '../consumer/topics.ts'
 import type { Instant } from '../group-state.ts'
@@ -73,72 +73,33 @@ const ASSIGNMENT = { assignors: ['uniform'] }
 const SOON_MS = 1000
 const BYTES_PER_TASK = 64
 
-export class StreamsGroup {
+export class StreamsGroup extends AssignedGroup<StreamsLimits> {
   readonly type = 'streams'
   readonly protocolType = 'streams'
-  readonly #state: ConsumerState
-  readonly #limits: () => StreamsLimits
-  readonly #topics: TopicCatalog
   /** Since the group has had members. */
   #isShuttingDown = false
 
   constructor(groupId: string, limits: () => StreamsLimits, topics: TopicCatalog, at: Instant) {
-    this.#state = newConsumerState(groupId, at, 'streams')
-    this.#limits = limits
-    this.#topics = topics
-  }
-
-  get groupId(): string {
-    return this.#state.groupId
-  }
-
-  get epoch(): number {
-    return this.#state.epoch
-  }
-
-  get assignmentEpoch(): number {
-    return this.#state.assignmentEpoch
+    super(newConsumerState(groupId, at, 'streams'), limits, topics)
   }
 
   get topology(): Topology | null {
-    return this.#state.topology
+    return this.state.topology
   }
 
   get configured(): ConfiguredTopology | undefined {
-    return this.#state.configured
+    return this.state.configured
   }
 
   get phase(): StreamsPhase {
-    if (!this.isEmpty && (this.#state.configured?.problems.length ?? 0) > 0) return 'NotReady'
-    return phaseOf(this.#state)
-  }
-
-  get phaseSinceMs(): number {
-    return this.#state.sinceMs
-  }
-
-  get isEmpty(): boolean {
-    return this.#state.members.size === 0
-  }
-
-  /** It never had a member. */
-  get wasNeverUsed(): boolean {
-    return this.#state.epoch === 0
-  }
-
-  get members(): Iterable<Readonly<ConsumerMember>> {
-    return this.#state.members.values()
+    if (!this.isEmpty && (this.state.configured?.problems.length ?? 0) > 0) return 'NotReady'
+    return phaseOf(this.state)
   }
 
   /** What members said of themselves and of the application, and what they are to do. */
   get sizeBytes(): number {
-    const { topology, profileBytes, targetedCount } = this.#state
+    const { topology, profileBytes, targetedCount } = this.state
     return profileBytes + targetedCount * BYTES_PER_TASK + (topology ? sizeOfTopology(topology) : 0)
-  }
-
-  /** Monotonic; undefined when nothing will happen by itself. May be early. */
-  get nextDeadline(): number | undefined {
-    return Number.isFinite(this.#state.wakeAt) ? this.#state.wakeAt : undefined
   }
 
   /**
@@ -146,12 +107,12 @@ export class StreamsGroup {
    * a group changes over when a member brings a newer, or when nobody is in it.
    */
   topologyWith({ memberId, topology }: Pick<StreamsHeartbeat, 'memberId' | 'topology'>): Topology {
-    const known = this.#state.topology
+    const known = this.state.topology
     if (!topology) {
       if (known) return known
       throw new KafkaError('INVALID_REQUEST', 'who joins tells its topology')
     }
-    const others = this.#state.members.size - (this.#state.members.has(memberId) ? 1 : 0)
+    const others = this.state.members.size - (this.state.members.has(memberId) ? 1 : 0)
     if (!known || others === 0 || topology.epoch > known.epoch) return topology
     if (topology.epoch < known.epoch)
       throw new KafkaError('STREAMS_TOPOLOGY_FENCED', `the group runs topology ${known.epoch}, not ${topology.epoch}`)
@@ -165,8 +126,8 @@ export class StreamsGroup {
     configured: ConfiguredTopology,
     at: Instant,
   ): { reply: StreamsReply; records: ConsumerRecord[] } {
-    const group = this.#state
-    const limits = this.#limits()
+    const group = this.state
+    const limits = this.limits()
     const command: HeartbeatCommand = { ...said, ...NEVER_SAID, owned: said.active }
     const sender = findSender(group, command)
     const before = sender.member ?? sender.replaced
@@ -180,10 +141,10 @@ export class StreamsGroup {
     const wasEmpty = this.isEmpty
     if (wasEmpty) this.#isShuttingDown = false
     const member = admit(group, said.memberId, sender, profile, limits, changes)
-    if (wasEmpty) this.#since(at, changes)
+    if (wasEmpty) this.since(at, changes)
     this.#take(configured, changes)
     noticeTasks(group, changes)
-    assign(group, this.#topics, ASSIGNMENT, at, changes)
+    assign(group, this.topics, ASSIGNMENT, at, changes)
     reconcile(group, member, said.active, at, changes)
     this.#isShuttingDown ||= said.wantsShutdown
     member.sessionDeadline = at.monotonicMs + limits.sessionTimeoutMs
@@ -206,13 +167,13 @@ export class StreamsGroup {
   /** Throws KafkaError, and changes nothing then. */
   leave(command: Pick<HeartbeatCommand, 'memberId' | 'memberEpoch' | 'instanceId'>, at: Instant): ConsumerRecord[] {
     const changes = new Changes()
-    leave(this.#state, command, changes)
+    leave(this.state, command, changes)
     return this.#afterLoss(changes, at)
   }
 
   /** Members that were silent, or did not let go, are out; what can be assigned is. */
   expire(at: Instant): ConsumerRecord[] {
-    const group = this.#state
+    const group = this.state
     const changes = new Changes()
     group.wakeAt = Number.POSITIVE_INFINITY
     for (const member of [...group.members.values()]) {
@@ -226,7 +187,7 @@ export class StreamsGroup {
   /** Whether offsets may be committed by this claim (NONE). */
   commitError({ memberId, memberEpoch, isTransactional = false }: CommitClaim): number {
     if (memberEpoch < 0 && this.isEmpty) return ErrorCode.NONE
-    const member = this.#state.members.get(memberId)
+    const member = this.state.members.get(memberId)
     if (!member) return ErrorCode.UNKNOWN_MEMBER_ID
     if (member.standing.epoch === memberEpoch) return ErrorCode.NONE
     return isTransactional ? ErrorCode.ILLEGAL_GENERATION : ErrorCode.STALE_MEMBER_EPOCH
@@ -234,32 +195,18 @@ export class StreamsGroup {
 
   /** Whether this member may look up offsets. */
   fetchError({ memberId, memberEpoch }: EpochClaim): number {
-    const member = this.#state.members.get(memberId)
+    const member = this.state.members.get(memberId)
     if (!member) return ErrorCode.UNKNOWN_MEMBER_ID
     return member.standing.epoch === memberEpoch ? ErrorCode.NONE : ErrorCode.STALE_MEMBER_EPOCH
   }
 
   subscribedTopics(): Set<string> {
     if (this.isEmpty) return new Set()
-    return new Set((this.#state.topology?.subtopologies ?? []).flatMap(inputsOf))
-  }
-
-  records(): ConsumerRecord[] {
-    return allRecords(this.#state)
-  }
-
-  /** A record that is read again; the newest of each key holds. */
-  restore(record: ConsumerRecord): void {
-    restore(this.#state, record)
-  }
-
-  /** All records have been read: members have a whole session to show up in. */
-  resume(at: Instant): void {
-    resume(this.#state, this.#limits(), at)
+    return new Set((this.state.topology?.subtopologies ?? []).flatMap(inputsOf))
   }
 
   #take(configured: ConfiguredTopology, changes: Changes): void {
-    const group = this.#state
+    const group = this.state
     const isNew = !group.topology || !isSameTopology(group.topology, configured.topology)
     group.configured = configured
     if (!isNew) return
@@ -286,7 +233,7 @@ export class StreamsGroup {
 
   #endpoints({ topology, counts }: ConfiguredTopology): EndpointPartitions[] {
     const parts = new Map(topology.subtopologies.map((part) => [part.id, part]))
-    return [...this.#state.members.values()].flatMap(({ profile, standing }) => {
+    return [...this.state.members.values()].flatMap(({ profile, standing }) => {
       const endpoint = profile.streams?.userEndpoint
       if (!endpoint) return []
       const topics = [...standing.assigned].flatMap(([id, tasks]) => {
@@ -300,19 +247,14 @@ export class StreamsGroup {
   }
 
   #afterLoss(changes: Changes, at: Instant): ConsumerRecord[] {
-    const group = this.#state
+    const group = this.state
     if (changes.removed.size > 0) {
       bumpEpoch(group, changes)
       group.endpointEpoch++
-      if (this.isEmpty) this.#since(at, changes)
+      if (this.isEmpty) this.since(at, changes)
     }
-    assign(group, this.#topics, ASSIGNMENT, at, changes)
+    assign(group, this.topics, ASSIGNMENT, at, changes)
     return changedRecords(group, changes)
-  }
-
-  #since(at: Instant, changes: Changes): void {
-    this.#state.sinceMs = at.wallMs
-    changes.hasGroup = true
   }
 }
 
