@@ -5,6 +5,8 @@
 import { uuidToBytes } from '../lib/uuid.ts'
 
 const TWO_TO_32 = 4_294_967_296
+/** Room for the few fields behind a large one: without it the whole message would be copied once more for them. */
+const SLACK_BYTES = 512
 const textEncoder = /* @__PURE__ */ new TextEncoder()
 
 export class Writer {
@@ -32,7 +34,7 @@ export class Writer {
     const at = this.#length
     const needed = at + count
     if (needed > this.#bytes.length) {
-      const grown = new Uint8Array(Math.max(needed, this.#bytes.length * 2))
+      const grown = new Uint8Array(Math.max(needed + SLACK_BYTES, this.#bytes.length * 2))
       grown.set(this.#bytes.subarray(0, at))
       this.#bytes = grown
       this.#view = new DataView(grown.buffer)
