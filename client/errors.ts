@@ -6,6 +6,7 @@
  * call may succeed later without the caller changing anything. Docs: docs/ERRORS.md lists the same table.
  */
 import type { GroupErrorCode } from './group/errors.ts'
+import type { StorageReason } from './storage-reason.ts'
 import type { TransactionErrorCode } from './transactions/errors.ts'
 
 interface ErrorKind {
@@ -66,6 +67,8 @@ export interface ErrorInfo {
   retriable: boolean
   /** Kafka's error code when the relay answered with one. */
   kafkaCode?: number
+  /** When it is this device's storage that failed: how. */
+  storage?: StorageReason
 }
 
 export interface OttlaErrorDetail {
@@ -75,6 +78,7 @@ export interface OttlaErrorDetail {
   /** Default: as the code's. */
   retriable?: boolean
   kafkaCode?: number
+  storage?: StorageReason
   cause?: unknown
 }
 
@@ -84,6 +88,7 @@ export class OttlaError extends Error {
   readonly hint: string
   readonly retriable: boolean
   readonly kafkaCode: number | undefined
+  readonly storage: StorageReason | undefined
 
   constructor(code: OttlaErrorCode, detail: OttlaErrorDetail) {
     super(detail.message, detail.cause === undefined ? undefined : { cause: detail.cause })
@@ -92,6 +97,7 @@ export class OttlaError extends Error {
     this.hint = detail.hint ?? kind?.hint ?? ''
     this.retriable = detail.retriable ?? kind?.retriable ?? false
     this.kafkaCode = detail.kafkaCode
+    this.storage = detail.storage
   }
 
   /** Also true for an error of another copy of this class: the files that a page loads may each hold one. */
@@ -100,8 +106,12 @@ export class OttlaError extends Error {
   }
 
   toInfo(): ErrorInfo {
-    const { code, message, hint, retriable, kafkaCode } = this
-    return kafkaCode === undefined ? { code, message, hint, retriable } : { code, message, hint, retriable, kafkaCode }
+    const { code, message, hint, retriable, kafkaCode, storage } = this
+    return {
+      ...{ code, message, hint, retriable },
+      ...(kafkaCode !== undefined && { kafkaCode }),
+      ...(storage && { storage }),
+    }
   }
 
   static fromInfo(info: ErrorInfo): OttlaError {

@@ -38,7 +38,7 @@ import { IdbStore } from './replica/idb-store.ts'
 import { MemoryStore } from './replica/memory-store.ts'
 import { Replica } from './replica/replica.ts'
 import type { ReplicaStore, StoreContents } from './replica/store.ts'
-import { StoreError, storeErrorFrom } from './replica/store-error.ts'
+import { CorruptChunks, StoreError, storeErrorFrom } from './replica/store-error.ts'
 import { toStoredChunk } from './replica/stored-chunk.ts'
 import type { Session } from './session.ts'
 import { beside } from './session-beside.ts'
@@ -48,6 +48,8 @@ import type { TableSource } from './table/source.ts'
 
 /** A status is made at most so often; a change of the connection is told at once. */
 const STATUS_EVERY_MS = 50
+const RECOVERY_DELAY_MS_MIN = 1_000
+const RECOVERY_DELAY_MS_MAX = 30_000
 /** More connections than one core will ever make. */
 const CONNECTIONS_PER_CLAIM = 1_000_000
 
@@ -88,6 +90,10 @@ class StoredCore implements LocalCore {
   #status: Status | undefined
   #statusTimer: Timer | undefined
   #recovering: Promise<void> | undefined
+  /** Why the cleared database could not be taken into use again, while that is so. */
+  #broken: OttlaError | undefined
+  #recoveryTimer: Timer | undefined
+  #recoveryDelayMs = RECOVERY_DELAY_MS_MIN
   #closing: Promise<void> | undefined
 
   constructor(options: LocalCoreOptions, store: ReplicaStore, contents: StoreContents) {
@@ -108,6 +114,8 @@ class StoredCore implements LocalCore {
       clock,
       onTrouble: (trouble) => this.#noteTrouble(trouble),
     })
+    // Looked at once: a database that somebody has cleared would else be noticed only by the next write.
+    store.onInterrupted(() => void this.#replica.isIntact())
     this.tables = lazyTables(this.#tableSource(), options.replica)
     this.#replica.onAdvanced(() => {
       this.#changed()
@@ -223,8 +231,13 @@ class StoredCore implements LocalCore {
     this.#checkOpen()
     const held = this.#replica.ranges().find((each) => each.topicId === topicId && each.partition === partition)
     const rows = await this.#store.readChunks(topicId, partition, offset, bytesMax).catch((failure: unknown) => {
-      throw this.#noteTrouble(ottlaErrorFrom(failure))
+      const error = this.#noteTrouble(ottlaErrorFrom(failure))
+      if (!(failure instanceof CorruptChunks)) throw error
+      // Fetched again: readers are told of the cut, and then of what came.
+      this.#replica.dropDamaged(failure)
+      return null
     })
+    if (rows === null) return []
     const isMissing = rows.length === 0 && held !== undefined && offset >= held.start && offset < held.end
     if (!isMissing || !(await this.#replica.isIntact())) return rows.map(toStoredChunk)
     // All that was up to the end has been compacted away, or was a marker. Said as a chunk, or a reader would ask for ever.
@@ -281,6 +294,7 @@ class StoredCore implements LocalCore {
     this.#emitStatus()
     this.#unlisten()
     this.#statusTimer?.cancel()
+    this.#recoveryTimer?.cancel()
   }
 
   #tableSource(): TableSource {
@@ -333,11 +347,13 @@ class StoredCore implements LocalCore {
   /** Once more after the store was brought back from being cleared. */
   async #outboxCall<T>(call: (outbox: Outbox) => Promise<T>): Promise<T> {
     await this.#recovering
+    if (this.#broken) throw this.#broken
     try {
       return await call(this.#outbox)
     } catch (failure) {
       if (!(failure instanceof OttlaError) || failure.code !== 'STORAGE_LOST' || !this.#recovering) throw failure
       await this.#recovering
+      if (this.#broken) throw this.#broken
       return await call(this.#outbox)
     }
   }
@@ -354,15 +370,31 @@ class StoredCore implements LocalCore {
   }
 
   #recover(): void {
-    if (this.#recovering || this.#closing) return
+    if (this.#recovering || this.#closing || this.#recoveryTimer) return
     this.#recovering = this.#beginAnew()
+      .then(() => {
+        this.#broken = undefined
+        this.#recoveryDelayMs = RECOVERY_DELAY_MS_MIN
+      })
       .catch((failure: unknown) => {
-        this.#trouble = ottlaErrorFrom(failure)
+        this.#broken = ottlaErrorFrom(failure)
+        this.#trouble = this.#broken
         this.#emitStatus()
+        this.#recoverLater()
       })
       .finally(() => {
         this.#recovering = undefined
       })
+  }
+
+  /** Until it has come back, nothing can be stored, and each write is told so. */
+  #recoverLater(): void {
+    if (this.#closing) return
+    this.#recoveryTimer = this.#clock.setTimer(this.#recoveryDelayMs, () => {
+      this.#recoveryTimer = undefined
+      this.#recover()
+    })
+    this.#recoveryDelayMs = Math.min(RECOVERY_DELAY_MS_MAX, this.#recoveryDelayMs * 2)
   }
 
   /** The database was cleared: what is in memory goes back into it, the rest is reported and fetched again. */

@@ -30,8 +30,9 @@ export class Attacher {
   /** A host was found; its status is in it. */
   readonly onAttached = new Emitter<Attachment>()
   readonly onLost = new Emitter<void>()
+  /** Whoever leads said no, or could not begin to lead; asked again in a while. */
+  readonly onRefused = new Emitter<OttlaError>()
   readonly #options: AttacherOptions
-  readonly #refused = new Emitter<OttlaError>()
   #current: Attachment | undefined
   #life: AbortController | undefined
   #seatEpoch = 0
@@ -72,7 +73,7 @@ export class Attacher {
     return new Promise((resolve, reject) => {
       const offs = [
         this.onAttached.on((attachment) => done(() => resolve(attachment))),
-        this.#refused.on((error) => done(() => reject(error))),
+        this.onRefused.on((error) => done(() => reject(error))),
       ]
       const timer = this.#options.clock.setTimer(waitMsMax, () =>
         done(() => reject(new OttlaError('TIMEOUT', { message: `no worker answered within ${waitMsMax} ms` }))),
@@ -162,7 +163,7 @@ export class Attacher {
 
   #refuse(error: OttlaError): void {
     this.#lastRefusal = error
-    this.#refused.emit(error)
+    this.onRefused.emit(error)
   }
 }
 

@@ -74,6 +74,7 @@ export class Bridge implements Core {
     this.#calls = new HostCaller(this.#attacher, options.attachWaitMsMax ?? 15_000)
     this.#attacher.onAttached.on((attachment) => this.#attached(attachment))
     this.#attacher.onLost.on(() => this.#setStatus(withoutHost(this.#status)))
+    this.#attacher.onRefused.on((error) => this.#refused(error))
     options.clock.setTimer(HEAD_START_MS, () => this.#attach())
     this.outbox = {
       list: (topic) => this.#call('outboxList', topic),
@@ -248,6 +249,11 @@ export class Bridge implements Core {
     }
     for (const definition of this.#tables.values()) this.#openAgain(definition)
     this.#askOutcomes()
+  }
+
+  /** A host that cannot open its database tells no status of its own. */
+  #refused(error: OttlaError): void {
+    if (error.storage) this.#setStatus({ ...this.#status, storageError: error.toInfo() })
   }
 
   /** At a new host, which begins to tell of the table; what happened in between is not known here. */

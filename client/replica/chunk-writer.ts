@@ -89,18 +89,21 @@ export class ChunkWriter {
 
   #start(): void {
     if (this.#isClosed) return
-    this.#running ??= this.#loop().finally(() => {
-      this.#running = undefined
-    })
+    this.#running ??= this.#loop()
   }
 
   async #loop(): Promise<void> {
     // One turn later, so that frames of one message burst share the first unit.
     await Promise.resolve()
-    while (this.#jobs.length > 0 || this.#frames.length > 0) {
-      const job = this.#jobs.shift()
-      if (job) await job().catch((failure: unknown) => this.#options.failed(storeErrorFrom(failure, 'the replica')))
-      if (this.#frames.length > 0) await this.#storeUnit()
+    try {
+      while (this.#jobs.length > 0 || this.#frames.length > 0) {
+        const job = this.#jobs.shift()
+        if (job) await job().catch((failure: unknown) => this.#options.failed(storeErrorFrom(failure, 'the replica')))
+        if (this.#frames.length > 0) await this.#storeUnit()
+      }
+    } finally {
+      // In the turn in which nothing was left: what comes a turn later would wait for a loop that has ended.
+      this.#running = undefined
     }
   }
 

@@ -189,6 +189,11 @@ export class Follower implements WrittenPartition {
     this.#change(() => this.#reset(0, true))
   }
 
+  /** Rows from `offset` on cannot be read: they go, and are fetched again. What lies below stays readable. */
+  dropDamaged(offset: number): void {
+    this.#change(() => this.#dropFrom(offset))
+  }
+
   #wanted(): { offset: number; leaderEpoch: number } {
     const { from, nextOffset, leaderEpoch } = this.#state
     if (from === 'start') return { offset: -2, leaderEpoch: -1 }
@@ -296,6 +301,26 @@ export class Follower implements WrittenPartition {
     await this.#context.store.replaceChunks(plan)
     this.#context.tell(this, plan.position.nextOffset)
     this.#apply({ type: 'changed', position: plan.position })
+  }
+
+  async #dropFrom(offset: number): Promise<void> {
+    const { start, nextOffset, sizeBytes, mergedUpTo, generation } = this.position
+    const at = Math.max(offset, start)
+    if (at >= nextOffset) return this.#apply({ type: 'changed', position: this.position })
+    const position = {
+      ...this.position,
+      nextOffset: at,
+      // The last batch that is left is not looked at: the relay tells by what it sends whether it is still the log's.
+      leaderEpoch: -1,
+      generation: generation + 1,
+      // Rows that cannot be read cannot be measured.
+      sizeBytes: Math.floor((sizeBytes * (at - start)) / (nextOffset - start)),
+      mergedUpTo: Math.min(mergedUpTo, at),
+    }
+    await this.#context.store.replaceChunks({ position, fromOffset: at, toOffset: NO_END, chunks: [] })
+    this.#context.writer.forget(this)
+    this.#context.tell(this, at)
+    this.#apply({ type: 'changed', position })
   }
 
   /** Once, for what an older version has stored. */

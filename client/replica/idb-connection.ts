@@ -18,16 +18,26 @@ export class IdbConnection {
   readonly #name: string
   readonly #clock: Clock
   readonly #create: (database: IDBDatabase) => void
+  readonly #interrupted: () => void
   #database: Promise<ReplicaDatabase> | undefined
   #isClosed = false
   #busy = 0
   #onIdle: (() => void) | undefined
 
-  /** `create`: what a new database begins with. */
-  constructor(name: string, clock: Clock, create: (database: IDBDatabase) => void = createStores) {
+  /**
+   * `create`: what a new database begins with. `interrupted`: told when somebody else closed the connection; whether
+   * the database is still there, the next unit tells.
+   */
+  constructor(
+    name: string,
+    clock: Clock,
+    create: (database: IDBDatabase) => void = createStores,
+    interrupted: () => void = () => {},
+  ) {
     this.#name = name
     this.#clock = clock
     this.#create = create
+    this.#interrupted = interrupted
   }
 
   /** Runs `unit` on an open database; again on another connection when this one turns out to be dead. */
@@ -77,7 +87,7 @@ export class IdbConnection {
   }
 
   async #openAnew(): Promise<ReplicaDatabase> {
-    if (typeof indexedDB === 'undefined') throw new StoreError('unavailable', 'there is no IndexedDB here')
+    checkThereIsIndexedDb()
     const opening = openDB<ReplicaSchema>(this.#name, 1, this.#callbacks())
     let timedOut = false
     const timeout = new Promise<never>((_, reject) => {
@@ -118,6 +128,7 @@ export class IdbConnection {
 
   #forget(): void {
     this.#database = undefined
+    if (!this.#isClosed) this.#interrupted()
   }
 
   #drop(): void {
@@ -128,4 +139,15 @@ export class IdbConnection {
       () => {},
     )
   }
+}
+
+/** Where a browser was told to store nothing, the name is missing, is null, or throws when it is looked at. */
+function checkThereIsIndexedDb(): void {
+  let found: IDBFactory | null | undefined
+  try {
+    found = globalThis.indexedDB
+  } catch (failure) {
+    throw storeErrorFrom(failure, 'looking for IndexedDB')
+  }
+  if (!found) throw new StoreError('unavailable', 'there is no IndexedDB here')
 }

@@ -22,7 +22,7 @@ export interface ReplicaOverview {
 
 /** undefined when there is no such replica (yet). */
 export async function openReplicaReader(replica: string): Promise<ReplicaReader | undefined> {
-  if (typeof indexedDB === 'undefined') return undefined
+  if (!globalThis.indexedDB) return undefined
   let isMissing = false
   const opening = indexedDB.open(databaseName(replica))
   opening.onupgradeneeded = () => {

@@ -10,8 +10,8 @@ import { type Clock, systemClock } from '../../protocol/lib/clock.ts'
 import { Emitter } from '../../protocol/lib/events.ts'
 import { IdbConnection } from './idb-connection.ts'
 import { OLDER_FORMATS, type OlderFormat, takeOverOlder } from './idb-copy.ts'
-import { ALL_STORES, databaseName, type ReplicaDatabase, type ReplicaSchema } from './idb-format.ts'
-import { readChunkRows } from './idb-read.ts'
+import { ALL_STORES, createStores, databaseName, type ReplicaDatabase, type ReplicaSchema } from './idb-format.ts'
+import { asDamage, readChunkRows, readOutboxPage, readOutboxRows } from './idb-read.ts'
 import type {
   ChunkReplacement,
   ChunkRow,
@@ -22,7 +22,7 @@ import type {
   StoredPosition,
   StoredTopic,
 } from './store.ts'
-import { StoreError, storeErrorFrom } from './store-error.ts'
+import { StoreError } from './store-error.ts'
 import type { OutboxChange, OutboxRow, ProducerIdentity } from './store-outbox.ts'
 
 type StoreName = (typeof ALL_STORES)[number]
@@ -44,7 +44,7 @@ export interface IdbStoreOptions {
 export class IdbStore implements ReplicaStore {
   readonly durability = 'device'
   readonly #connection: IdbConnection
-  readonly #lost = new Emitter<StoreError>()
+  readonly #interrupted = new Emitter<void>()
   readonly #replica: string
   readonly #olderFormats: readonly OlderFormat[]
   #token = ''
@@ -52,7 +52,7 @@ export class IdbStore implements ReplicaStore {
   constructor({ replica, clock = systemClock, olderFormats = OLDER_FORMATS }: IdbStoreOptions) {
     this.#replica = replica
     this.#olderFormats = olderFormats
-    this.#connection = new IdbConnection(databaseName(replica), clock)
+    this.#connection = new IdbConnection(databaseName(replica), clock, createStores, () => this.#interrupted.emit())
   }
 
   async claim(claim: StoreClaim): Promise<StoreContents> {
@@ -93,9 +93,15 @@ export class IdbStore implements ReplicaStore {
   }
 
   readChunks(topicId: string, partition: number, offset: number, bytesMax: number): Promise<ChunkRow[]> {
-    return this.#connection.run('reading chunks', (database) =>
-      readChunkRows(unwrap(database) as IDBDatabase, { topicId, partition, offset, bytesMax }),
-    )
+    const read = { topicId, partition, offset, bytesMax }
+    return this.#connection.run('reading chunks', async (wrapped) => {
+      const database = unwrap(wrapped) as IDBDatabase
+      try {
+        return await readChunkRows(database, read)
+      } catch (failure) {
+        throw await asDamage(database, read, failure)
+      }
+    })
   }
 
   changeOutbox(change: OutboxChange): Promise<void> {
@@ -116,35 +122,28 @@ export class IdbStore implements ReplicaStore {
 
   readOutbox(afterKey: number, countMax: number): Promise<OutboxRow[]> {
     return this.#connection.run('reading the outbox', (database) =>
-      database.getAll('outbox', IDBKeyRange.lowerBound(afterKey, true), countMax),
+      readOutboxPage(unwrap(database) as IDBDatabase, afterKey, countMax),
     )
   }
 
   readOutboxRows(keys: readonly number[]): Promise<Array<OutboxRow | undefined>> {
-    return this.#connection.run('reading the outbox', (database) => {
-      const store = database.transaction('outbox').store
-      return Promise.all(keys.map((key) => store.get(key)))
-    })
+    return this.#connection.run('reading the outbox', (database) =>
+      readOutboxRows(unwrap(database) as IDBDatabase, keys),
+    )
   }
 
-  onLost(listener: (error: StoreError) => void): () => void {
-    return this.#lost.on(listener)
+  onInterrupted(listener: () => void): () => void {
+    return this.#interrupted.on(listener)
   }
 
   close(): Promise<void> {
     return this.#connection.close()
   }
 
-  async #unit(what: string, stores: StoreName[], durability: IDBTransactionDurability, puts: Puts): Promise<void> {
-    try {
-      await this.#connection.run(what, (database) =>
-        guardedTransaction(database.transaction(stores, 'readwrite', { durability }), stores[0]!, this.#token, puts),
-      )
-    } catch (thrown) {
-      const failure = storeErrorFrom(thrown, what)
-      if (failure.isWorthReopening || failure.kind === 'blocked') this.#lost.emit(failure)
-      throw failure
-    }
+  #unit(what: string, stores: StoreName[], durability: IDBTransactionDurability, puts: Puts): Promise<void> {
+    return this.#connection.run(what, (database) =>
+      guardedTransaction(database.transaction(stores, 'readwrite', { durability }), stores[0]!, this.#token, puts),
+    )
   }
 }
 

@@ -214,7 +214,7 @@ export class MemoryStore implements ReplicaStore {
     })
   }
 
-  onLost(): () => void {
+  onInterrupted(): () => void {
     return () => {}
   }
 

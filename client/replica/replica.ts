@@ -13,7 +13,7 @@ import type { Session } from '../session.ts'
 import { ChunkWriter } from './chunk-writer.ts'
 import { Follower } from './follower.ts'
 import type { ReplicaStore, StoreContents, StoredPosition, StoredTopic } from './store.ts'
-import type { StoreError } from './store-error.ts'
+import { CorruptChunks, type StoreError } from './store-error.ts'
 
 export interface ReplicaOptions {
   session: Session
@@ -47,6 +47,8 @@ export class Replica {
   readonly #timers = new Set<Timer>()
   /** Followers to be told of, with the offset at which they were cut. */
   #news = new Map<Follower, number | undefined>()
+  /** By name: the generation of the next beginning, which may take several attempts. */
+  readonly #beginsWith = new Map<string, number>()
   #failures = 0
   #isClosed = false
 
@@ -116,6 +118,11 @@ export class Replica {
     follower?.beginAgain()
   }
 
+  /** From where rows cannot be read, the log is fetched again. */
+  dropDamaged({ topicId, partition, intactUpTo }: CorruptChunks): void {
+    this.#follower(topicId, partition)?.dropDamaged(intactUpTo)
+  }
+
   /** What is stored stays, and goes first when space is needed. */
   async stopReplicating(name: string): Promise<void> {
     const topic = this.#topics.get(name)
@@ -164,21 +171,20 @@ export class Replica {
 
   /**
    * The database was cleared: everything begins anew, under higher generations. `claim` makes the store ours again; no
-   * unit of the old life can come after it, for it would be taken for one of the new.
+   * unit of the old life can come after it, for it would be taken for one of the new. What fails may be tried again.
    */
   async beginAnew(claim: () => Promise<void>): Promise<void> {
-    const generations = new Map<KeptTopic, number>()
     for (const topic of this.#topics.values()) {
-      generations.set(topic, nextGeneration(topic))
+      this.#beginsWith.set(topic.name, Math.max(nextGeneration(topic), this.#beginsWith.get(topic.name) ?? 0))
       for (const follower of topic.followers.values()) follower.close()
       topic.followers.clear()
     }
     this.#positions.clear()
     await this.#asJob(claim)
     await this.#options.store.putTopics([...this.#topics.values()].map(storedTopic))
-    for (const [topic, generation] of generations) {
+    for (const topic of this.#topics.values()) {
       if (!topic.policy) continue
-      this.#keep(topic, topic.policy, generation)
+      this.#keep(topic, topic.policy, this.#beginsWith.get(topic.name) ?? 1)
       for (const follower of topic.followers.values()) this.#tell(follower, undefined)
     }
   }
@@ -355,6 +361,7 @@ export class Replica {
   #storeFailed(failure: StoreError): void {
     if (failure.kind === 'closed' && this.#isClosed) return
     this.#options.onTrouble(failure)
+    if (failure instanceof CorruptChunks) return this.dropDamaged(failure)
     const isFinal = failure.kind === 'fenced' || failure.kind === 'evicted' || failure.kind === 'moved'
     if (!isFinal) this.#later(this.#retryDelayMs(), () => this.#restartAll())
   }

@@ -5,25 +5,9 @@
  * connection; the rest are connections that close under a transaction.
  */
 import { OttlaError, type OttlaErrorCode } from '../errors.ts'
+import type { StorageReason } from '../storage-reason.ts'
 
-export type StoreErrorKind =
-  /** Another writer has claimed the store: stop writing. */
-  | 'fenced'
-  /** The database was cleared or evicted under us: claim again and begin anew. */
-  | 'evicted'
-  /** A newer format of the same replica has taken everything over: reload the page. */
-  | 'moved'
-  | 'quota'
-  /** The files under the database cannot be opened. */
-  | 'backing-store'
-  /** The connection died or closed; opening again may help. */
-  | 'connection-lost'
-  /** Somebody holds the database open and does not let go. */
-  | 'blocked'
-  /** No IndexedDB here: private windows, disabled storage. */
-  | 'unavailable'
-  | 'closed'
-  | 'failed'
+export type StoreErrorKind = StorageReason
 
 const CODE_OF_KIND: Record<StoreErrorKind, OttlaErrorCode> = {
   fenced: 'REPLACED',
@@ -34,8 +18,19 @@ const CODE_OF_KIND: Record<StoreErrorKind, OttlaErrorCode> = {
   'connection-lost': 'STORAGE_FAILED',
   blocked: 'STORAGE_FAILED',
   unavailable: 'STORAGE_FAILED',
+  corrupt: 'CORRUPT',
   closed: 'CLOSED',
   failed: 'STORAGE_FAILED',
+}
+
+/** Where the hint of the code would not help. */
+const HINT_OF_KIND: Partial<Record<StoreErrorKind, string>> = {
+  moved: 'load this page again: a newer version of the application has taken the replica over',
+  'backing-store': 'nothing was stored; it is tried again, and restarting the browser often helps',
+  'connection-lost': 'nothing was stored; the database is opened again by itself, else load the page again',
+  blocked: 'close other tabs of this application, or load them again',
+  unavailable: 'allow this site to store data, leave the private window, or connect without a replica',
+  corrupt: 'what lies in the log is fetched again; a write that was lost is shown in the outbox',
 }
 
 export class StoreError extends Error {
@@ -53,18 +48,39 @@ export class StoreError extends Error {
   }
 
   toOttlaError(): OttlaError {
-    return new OttlaError(CODE_OF_KIND[this.kind], { message: this.message, cause: this })
+    const { kind, message } = this
+    return new OttlaError(CODE_OF_KIND[kind], { message, cause: this, storage: kind, hint: HINT_OF_KIND[kind] })
   }
 }
 
-/** A DOMException's name and Chromium's and Safari's wording, as a kind. */
+/** Rows of a partition that cannot be read: everything below `intactUpTo` can. */
+export class CorruptChunks extends StoreError {
+  readonly topicId: string
+  readonly partition: number
+  readonly intactUpTo: number
+
+  constructor(at: { topicId: string; partition: number; intactUpTo: number }, cause?: unknown) {
+    super('corrupt', `rows of ${at.topicId}-${at.partition} from ${at.intactUpTo} on cannot be read`, cause)
+    this.topicId = at.topicId
+    this.partition = at.partition
+    this.intactUpTo = at.intactUpTo
+  }
+}
+
+/** A DOMException's name and the engines' wording, as a kind. */
 export function classifyStoreFailure(failure: unknown): StoreErrorKind {
   if (failure instanceof StoreError) return failure.kind
   const { name, message } = namesOf(failure)
   if (name === 'QuotaExceededError' || /quota|disk (is )?full|not enough space/i.test(message)) return 'quota'
+  // Chromium keeps large values in files of their own, which may go; it has named that in three ways.
+  if (name === 'NotReadableError' || /failed to read large/i.test(message)) return 'corrupt'
   if (/connection to indexed database server lost/i.test(message)) return 'connection-lost'
+  // Firefox, where a private window has no storage that may be written.
+  if (/did not allow mutations/i.test(message)) return 'unavailable'
   if (/backing store|corrupt/i.test(message)) return 'backing-store'
-  if (name === 'InvalidStateError' || /connection is clos|database connection/i.test(message)) return 'connection-lost'
+  // What Chromium says to whoever opens a database while it is being cleared.
+  if (/connection (is|was) clos|database connection/i.test(message)) return 'connection-lost'
+  if (name === 'InvalidStateError') return 'connection-lost'
   if (name === 'SecurityError' || name === 'NotAllowedError') return 'unavailable'
   if (name === 'UnknownError') return 'backing-store'
   return 'failed'

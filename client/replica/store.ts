@@ -11,7 +11,6 @@
  */
 import type { AbortedTransaction } from '../../protocol/messages/offset-protocol.ts'
 import type { ReplicaPolicy } from '../core.ts'
-import type { StoreError } from './store-error.ts'
 import type { OutboxChange, OutboxRow, ProducerIdentity, SealedBatch, SettledWrite } from './store-outbox.ts'
 
 export interface StoredTopic {
@@ -103,7 +102,10 @@ export interface ReplicaStore {
   /** Data and positions of any number of partitions, in one unit. */
   commitDelivery(deliveries: readonly Delivery[]): Promise<void>
   replaceChunks(replacement: ChunkReplacement): Promise<void>
-  /** From the chunk that holds `offset` (or the next one above), ascending: one at least if there is any, until `bytesMax`. */
+  /**
+   * From the chunk that holds `offset` (or the next one above), ascending: one at least if there is any, until `bytesMax`.
+   * Rejects with CorruptChunks when one of them cannot be read.
+   */
   readChunks(topicId: string, partition: number, offset: number, bytesMax: number): Promise<ChunkRow[]>
 
   changeOutbox(change: OutboxChange): Promise<void>
@@ -112,8 +114,8 @@ export interface ReplicaStore {
   /** In the order of `keys`; undefined where there is no such row. */
   readOutboxRows(keys: readonly number[]): Promise<Array<OutboxRow | undefined>>
 
-  /** Told once when the connection to the database has gone and cannot be brought back. */
-  onLost(listener: (error: StoreError) => void): () => void
+  /** Told when somebody else closed the database under us. Whether anything is left in it, the next unit tells. */
+  onInterrupted(listener: () => void): () => void
   /** Waits for units that have begun. Idempotent. */
   close(): Promise<void>
 }

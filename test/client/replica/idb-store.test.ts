@@ -4,7 +4,6 @@ import { expect, test } from 'vitest'
 import { databaseName } from '../../../client/replica/idb-format.ts'
 import { openReplicaReader } from '../../../client/replica/idb-reader.ts'
 import { IdbStore } from '../../../client/replica/idb-store.ts'
-import { classifyStoreFailure } from '../../../client/replica/store-error.ts'
 import { chunk, describeReplicaStore, position, row } from '../../contract/replica-store.ts'
 
 let databases = 0
@@ -83,15 +82,4 @@ test('a replica that a newer format has moved refuses to be claimed', async () =
   database.close()
   await expect(store.claim(claim)).rejects.toMatchObject({ kind: 'moved' })
   await store.close()
-})
-
-test.each([
-  ['QuotaExceededError', 'The quota has been exceeded.', 'quota'],
-  ['UnknownError', 'Internal error opening backing store for indexedDB.open.', 'backing-store'],
-  ['UnknownError', 'Connection to Indexed Database server lost. Refresh the page to try again', 'connection-lost'],
-  ['InvalidStateError', 'The database connection is closing.', 'connection-lost'],
-  ['SecurityError', 'The operation is insecure.', 'unavailable'],
-  ['DataError', 'no valid key', 'failed'],
-])('%s "%s" is %s', (name, message, kind) => {
-  expect(classifyStoreFailure(new DOMException(message, name))).toBe(kind)
 })

@@ -176,7 +176,7 @@ class DeviceStore implements ReplicaStore {
     return this.#read(() => this.#memory.readOutboxRows(keys))
   }
 
-  onLost(): () => void {
+  onInterrupted(): () => void {
     return () => {}
   }
 
