@@ -15,6 +15,7 @@ import { OttlaError } from './errors.ts'
 import type { LettersClient } from './group/dead-letters.ts'
 import { Group } from './group/group.ts'
 import type { GroupOptions } from './group/options.ts'
+import { loadApart } from './load-apart.ts'
 import type { ProcessedReceipt, Receipt } from './producer/receipt.ts'
 import { SendBuffer } from './producer/send-buffer.ts'
 import { Settlements } from './producer/settlements.ts'
@@ -220,13 +221,7 @@ export class Ottla {
 }
 
 /** Called early by pages that may go offline before their first transaction. */
-export async function loadTransactions() {
-  try {
-    return await import('./transactions/apart.ts')
-  } catch (cause) {
-    throw new OttlaError('DISCONNECTED', { message: 'the code for transactions could not be loaded', cause })
-  }
-}
+export const loadTransactions = () => loadApart('transactions', () => import('./transactions/apart.ts'))
 
 function policyOf(wanted: ReplicaPolicy | boolean | undefined, hasReplica: boolean): ReplicaPolicy | null {
   if (!hasReplica || wanted === false) return null

@@ -78,7 +78,7 @@ export const bool = () =>
     'bool',
     false,
     1,
-    (r) => r.boolean(),
+    (r) => r.int8() !== 0,
     (w, value) => w.boolean(value),
   )
 export const int8 = () =>
@@ -252,7 +252,7 @@ export function array<Out, In>(element: Field<Out, In>): NullableField<Out[], re
             `${count} elements declared at ${reader.position}, ${reader.remaining} bytes are left`,
           )
         }
-        reader.takeElements(count)
+        takeElements(reader, count)
         const elements: Out[] = []
         for (let index = 0; index < count; index++) elements.push(codec.read(reader))
         return elements
@@ -264,6 +264,12 @@ export function array<Out, In>(element: Field<Out, In>): NullableField<Out[], re
       },
     }
   })
+}
+
+/** To be called with the count of an array before its elements are read. */
+function takeElements(reader: Reader, count: number): void {
+  reader.elementsLeft -= count
+  if (reader.elementsLeft < 0) throw new MalformedError(`too many elements: ${count} more at ${reader.position}`)
 }
 
 export function nullable<Out, In>(field: NullableField<Out, In>): Field<Out | null, In | null> & { optional: true } {

@@ -11,15 +11,12 @@
  * from outside is loaded first. Native modules and `ws` stay outside.
  */
 
-import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { gzipSync } from 'node:zlib'
 import { build } from 'vite'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const { version } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'))
-const CODECS = /^\.\/(snappy|lz4|zstd)\.ts$/
-const ADMINISTRATION = /^\.\/(requests|relay-apis)\.ts$/
 /** One copy for a program and for what it imports of ours: Yjs refuses to be there twice. */
 const YJS = ['yjs', 'y-protocols/awareness', 'lib0/decoding', 'lib0/encoding']
 const NATIVE = ['ws', '@node-rs/crc32', 'bufferutil', 'utf-8-validate']
@@ -84,62 +81,6 @@ async function bundleForNode(entries, outDir, external = NATIVE) {
 
 async function buildWeb() {
   await build({ configFile: `${root}vite.config.ts`, logLevel: 'warn' })
-  await printSizes()
-}
-
-/** A browser module without bundler, to be measured: everything it needs is inside, or in `codeSplitting` chunks. */
-function clientBuild(entry, codeSplitting) {
-  return {
-    configFile: false,
-    root,
-    logLevel: 'warn',
-    publicDir: false,
-    worker: { format: 'es' },
-    build: {
-      lib: { entry, formats: ['es'], fileName: 'bundle' },
-      write: false,
-      target: 'es2022',
-      // The output's own `minify` takes whitespace out too, which vite leaves in ES libraries.
-      minify: true,
-      // Codecs load when a batch needs them, administration at its first call; both count by themselves.
-      rolldownOptions: {
-        external: entry.endsWith('/admin.ts') ? [] : [CODECS, ADMINISTRATION],
-        output: { codeSplitting, minify: true },
-      },
-    },
-  }
-}
-
-/** Of the worker's client, what a page waits for: the rest is imported when it is needed. */
-const AT_ONCE = '  at once'
-
-/** Without what is imported only when it is needed. */
-function loadedAtOnce(chunks) {
-  const found = chunks.filter(({ isEntry }) => isEntry)
-  for (const { imports } of found) {
-    found.push(...chunks.filter((chunk) => imports.includes(chunk.fileName) && !found.includes(chunk)))
-  }
-  return found
-}
-
-/** What a page has to download, gzip, beside the size that it should not exceed. */
-async function printSizes() {
-  const measured = [
-    ['live tail', 'client/live.ts', 6000],
-    ['full client', 'client/index.ts', 16_000],
-    ['worker bridge', 'worker/index.ts', undefined],
-    [AT_ONCE, 'worker/index.ts', undefined],
-    ['administration', 'worker/admin.ts', undefined],
-  ]
-  for (const [name, entry, aim] of measured) {
-    if (!existsSync(`${root}${entry}`)) continue
-    const outputs = [await build(clientBuild(entry, name === AT_ONCE))].flat()
-    const all = outputs.flatMap((each) => each.output).filter((file) => file.type === 'chunk')
-    const chunks = name === AT_ONCE ? loadedAtOnce(all) : all
-    const sizeBytes = chunks.reduce((sum, chunk) => sum + gzipSync(chunk.code, { level: 9 }).length, 0)
-    const beside = aim === undefined ? '' : ` (aim ${(aim / 1000).toFixed(0)} kB)`
-    console.log(`${name.padEnd(14)} ${(sizeBytes / 1000).toFixed(2).padStart(7)} kB gzip${beside}`)
-  }
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

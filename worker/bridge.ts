@@ -2,8 +2,8 @@
  * The page's Core: everything that it is asked it asks the host, wherever that lives now.
  *
  * Invariants: a call whose host died is repeated at the next one if repeating it changes nothing (an `enqueue` carries
- * its id, and the outbox ignores one that it knows), else it rejects OUTCOME_UNKNOWN; no call waits for ever; a write's
- * outcome is told although the host that knew it died; closing lets go of the host and leaves it to the other tabs.
+ * its id, and the outbox ignores one that it knows), else it rejects OUTCOME_UNKNOWN; no call waits for ever; closing
+ * lets go of the host and leaves it to the other tabs.
  */
 import type { ChannelAnswer, ChannelAsk } from '../client/channels/ask.ts'
 import type {
@@ -25,19 +25,19 @@ import { OttlaError } from '../client/errors.ts'
 import type { ApiName } from '../client/relay-apis.ts'
 import type { Credentials } from '../client/sign-in/credentials.ts'
 import type { TableCalls, TableDefinition, TableNews } from '../client/table/seam.ts'
+import type { Clock } from '../protocol/lib/clock.ts'
 import { Emitter } from '../protocol/lib/events.ts'
-import { Attacher } from './attacher.ts'
-import type { AttacherOptions } from './attacher-options.ts'
-import type { Attachment } from './attachment.ts'
-import type { EventsNote, HostArgs, HostMethod, HostResult } from './contract.ts'
-import { HostCaller } from './host-caller.ts'
+import type { HostArgs, HostMethod, HostResult } from './contract.ts'
+import { LazyReach } from './lazy-reach.ts'
 import { LocalReads } from './local-reads.ts'
-import { initialStatus, withoutHost } from './page-status.ts'
-import { Unsettled } from './unsettled.ts'
+import { initialStatus } from './page-status.ts'
+import type { Reach, ReachingPage } from './reach.ts'
 
-export interface BridgeOptions extends Omit<AttacherOptions, 'onEvents'> {
-  /** How long a call waits for a host before it rejects TIMEOUT. Default 15 s. */
-  attachWaitMsMax?: number
+export interface BridgeOptions {
+  replica: string
+  clock: Clock
+  /** Called at once; again when it has failed. */
+  loadReach(page: ReachingPage): Promise<Reach>
   /** Told once, by `close`. A status 'closed' may also be the host's, whose connection the relay refused for good. */
   onClosed?(): void
 }
@@ -49,10 +49,8 @@ export class Bridge implements Core {
   readonly outbox: Outbox
   readonly tables: TableCalls
   readonly #replica: string
-  readonly #attacher: Attacher
-  readonly #calls: HostCaller
+  readonly #reach: LazyReach
   readonly #reads: LocalReads
-  readonly #unsettled = new Unsettled()
   readonly #policies = new Map<string, ReplicaPolicy>()
   readonly #tables = new Map<string, TableDefinition>()
   readonly #tableNews = new Emitter<TableNews>()
@@ -65,17 +63,24 @@ export class Bridge implements Core {
   #isPaused = false
 
   constructor(options: BridgeOptions) {
-    this.#replica = options.config.replica
+    const { replica, clock } = options
+    this.#replica = replica
     this.#onClosed = options.onClosed
-    this.#status = initialStatus(options.config.replica)
-    this.#reads = new LocalReads(options.config.replica, options.clock)
+    this.#status = initialStatus(replica)
+    this.#reads = new LocalReads(replica, clock)
     this.#reads.warmUp()
-    this.#attacher = new Attacher({ ...options, onEvents: (note) => this.#heard(note) })
-    this.#calls = new HostCaller(this.#attacher, options.attachWaitMsMax ?? 15_000)
-    this.#attacher.onAttached.on((attachment) => this.#attached(attachment))
-    this.#attacher.onLost.on(() => this.#setStatus(withoutHost(this.#status)))
-    this.#attacher.onRefused.on((error) => this.#refused(error))
-    options.clock.setTimer(HEAD_START_MS, () => this.#attach())
+    const page: ReachingPage = {
+      policies: this.#policies,
+      tables: this.#tables,
+      onStatus: (status) => this.#setStatus(status),
+      onAdvanced: (advanced) => this.#advanced.emit(advanced),
+      onSettled: (settled) => this.#settled.emit(settled),
+      onTables: (news) => this.#tableNews.emit(news),
+    }
+    this.#reach = new LazyReach(clock, () => options.loadReach(page))
+    // `#attach` tries again what fails here.
+    void this.#reach.load().catch(() => {})
+    clock.setTimer(HEAD_START_MS, () => this.#attach())
     this.outbox = {
       list: (topic) => this.#call('outboxList', topic),
       retry: (id) => this.#call('outboxRetry', id),
@@ -111,36 +116,22 @@ export class Bridge implements Core {
 
   /** Straight from the replica when it knows the topic; a topic made anew since is found when replication goes on. */
   async topic(name: string): Promise<TopicInfo> {
-    const isColdStart = this.#attacher.current === undefined
+    const isColdStart = this.#reach.current === undefined
     const stored = isColdStart ? await this.#reads.topic(name) : undefined
     return stored ?? (await this.#call('topic', name))
   }
 
   // Cloned, not transferred: the bytes must still be here to be sent again if the host dies.
-  enqueue(write: EnqueuedWrite): Promise<{ durability: StoredDurability }> {
-    return this.#watched(write.id, this.#call('enqueue', write))
+  async enqueue(write: EnqueuedWrite): Promise<{ durability: StoredDurability }> {
+    return (await this.#reached()).store(write.id, 'enqueue', write)
   }
 
-  enqueueTransaction(transaction: EnqueuedTransaction): Promise<{ durability: StoredDurability }> {
-    return this.#watched(transaction.id, this.#call('enqueueTransaction', transaction))
-  }
-
-  async #watched<T>(id: string, storing: Promise<T>): Promise<T> {
-    this.#unsettled.began(id)
-    try {
-      const stored = await storing
-      this.#unsettled.stored(id)
-      return stored
-    } catch (error) {
-      this.#unsettled.forget(id)
-      throw error
-    }
+  async enqueueTransaction(transaction: EnqueuedTransaction): Promise<{ durability: StoredDurability }> {
+    return (await this.#reached()).store(transaction.id, 'enqueueTransaction', transaction)
   }
 
   async withdraw(id: string): Promise<boolean> {
-    const isWithdrawn = await this.#call('withdraw', id)
-    if (isWithdrawn) this.#unsettled.forget(id)
-    return isWithdrawn
+    return (await this.#reached()).withdraw(id)
   }
 
   progress: Core['progress'] = (query, waitMs) => this.#call('progress', query, waitMs)
@@ -148,9 +139,7 @@ export class Bridge implements Core {
   /** What was said may have been heard: it is not said twice. */
   async channel(ask: ChannelAsk): Promise<ChannelAnswer> {
     if (ask.act.is !== 'say') return this.#call('channel', ask)
-    this.#throwIfClosed()
-    this.#attach()
-    return this.#calls.once('channel', ask)
+    return (await this.#reached()).callOnce('channel', ask)
   }
 
   outcomes(ids: string[]): Promise<Settled[]> {
@@ -161,9 +150,9 @@ export class Bridge implements Core {
   async replicate(topic: string, policy: ReplicaPolicy): Promise<ReplicaRange[]> {
     this.#throwIfClosed()
     this.#policies.set(topic, policy)
-    const stored = this.#attacher.current ? undefined : await this.#reads.ranges(topic)
+    const stored = this.#reach.current ? undefined : await this.#reads.ranges(topic)
     // Each host is told the policies when it is found: the first one too.
-    if (stored && !this.#attacher.current) return stored
+    if (stored && !this.#reach.current) return stored
     return this.#call('replicate', topic, policy)
   }
 
@@ -174,20 +163,19 @@ export class Bridge implements Core {
 
   async readReplica(topicId: string, partition: number, offset: number, bytesMax: number): Promise<StoredChunk[]> {
     this.#throwIfClosed()
-    const isInMemory = this.#attacher.current !== undefined && this.#status.replica === null
+    const isInMemory = this.#reach.current !== undefined && this.#status.replica === null
     const local = isInMemory ? undefined : await this.#reads.read(topicId, partition, offset, bytesMax)
     return local ?? (await this.#call('readReplica', topicId, partition, offset, bytesMax))
   }
 
   async request(name: ApiName, body: unknown, options?: RequestOptions): Promise<unknown> {
     if (!options?.isChange) return this.#call('request', name, body, options)
-    this.#throwIfClosed()
-    this.#attach()
-    return this.#calls.once('request', name, body, options)
+    return (await this.#reached()).callOnce('request', name, body, options)
   }
 
   wake(): void {
-    const attachment = this.#attacher.current
+    this.#attach()
+    const attachment = this.#reach.current
     attachment?.probe()
     // Only a hint: a host that dies meanwhile needs none, and the next one connects anyway.
     attachment?.call('wake').catch(() => {})
@@ -201,7 +189,7 @@ export class Bridge implements Core {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#isPaused = true
-    this.#attacher.stop()
+    this.#reach.stop()
     this.#reads.close()
     this.#setStatus({ ...this.#status, state: 'closed', connection: { phase: 'closed', error: null } })
     this.#onClosed?.()
@@ -211,7 +199,7 @@ export class Bridge implements Core {
   pause(): void {
     if (this.#isClosed) return
     this.#isPaused = true
-    this.#attacher.stop()
+    this.#reach.stop()
     this.#reads.close()
   }
 
@@ -223,67 +211,21 @@ export class Bridge implements Core {
   }
 
   async #call<M extends HostMethod>(method: M, ...args: HostArgs<M>): Promise<HostResult<M>> {
+    return (await this.#reached()).call(method, ...args)
+  }
+
+  #reached(): Promise<Reach> {
     this.#throwIfClosed()
     this.#attach()
-    return this.#calls.repeatedly(method, ...args)
+    return this.#reach.load()
   }
 
   #attach(): void {
-    if (!this.#isPaused) this.#attacher.start()
+    if (!this.#isPaused) this.#reach.start()
   }
 
   #throwIfClosed(): void {
     if (this.#isClosed) throw new OttlaError('CLOSED', { message: `replica '${this.#replica}' is closed` })
-  }
-
-  #attached(attachment: Attachment): void {
-    this.#setStatus(attachment.status)
-    const ranges = attachment.status.topics.flatMap((topic) => topic.replica)
-    if (ranges.length > 0) this.#advanced.emit(ranges)
-    for (const [topic, policy] of this.#policies) {
-      this.#call('replicate', topic, policy).then(
-        (now) => this.#advanced.emit(now),
-        // Says the same as the call that asked first, or the next host is asked.
-        () => {},
-      )
-    }
-    for (const definition of this.#tables.values()) this.#openAgain(definition)
-    this.#askOutcomes()
-  }
-
-  /** A host that cannot open its database tells no status of its own. */
-  #refused(error: OttlaError): void {
-    if (error.storage) this.#setStatus({ ...this.#status, storageError: error.toInfo() })
-  }
-
-  /** At a new host, which begins to tell of the table; what happened in between is not known here. */
-  #openAgain(definition: TableDefinition): void {
-    this.#call('tableOpen', definition).then(
-      (state) => this.#tableNews.emit({ topic: definition.topic, changes: [], isReset: true, state }),
-      // As with policies.
-      () => {},
-    )
-  }
-
-  #heard(note: EventsNote): void {
-    if (note.status) this.#setStatus(note.status)
-    if (note.advanced) this.#advanced.emit(note.advanced)
-    if (note.settled) {
-      this.#unsettled.heard(note.settled)
-      this.#settled.emit(note.settled)
-    }
-    if (note.settledMissed) this.#askOutcomes()
-    for (const news of note.tables ?? []) this.#tableNews.emit(news)
-  }
-
-  #askOutcomes(): void {
-    this.#unsettled
-      .ask((ids) => this.#call('outcomes', ids))
-      .then((news) => {
-        if (news.length > 0) this.#settled.emit(news)
-      })
-      // Asked again at the next attachment.
-      .catch(() => {})
   }
 
   #setStatus(status: Status): void {

@@ -1,40 +1,30 @@
 /**
- * Which kind of worker a page uses, and what it needs for it.
+ * Which kind of worker a page uses.
  *
  * 'auto' takes a SharedWorker (one connection for all tabs and no election), else a dedicated worker with a leader
  * elected by Web Locks, else the page itself. A script of another origin can't be a SharedWorker.
  */
 import { OttlaError } from '../client/errors.ts'
-import { dedicatedSpawner, pageSpawner, type Spawner, sharedSpawner } from './spawn.ts'
+import type { SeatKind } from './spawn.ts'
 
 export type WorkerChoice = 'auto' | 'shared' | 'dedicated' | 'none'
 
-export interface SeatLoader {
-  /** The worker's script. */
-  url: URL
-  replica: string
-  /** Loads the seat that runs in the page. */
-  loadInPage(): Promise<{ attach(port: MessagePort): void }>
+/** Throws UNSUPPORTED where what is asked for cannot be had. `url`: the worker's script. */
+export function chooseSeat(choice: WorkerChoice, url: URL): SeatKind {
+  if (choice === 'auto') return bestKind(url)
+  if (choice === 'none') return 'page'
+  if (choice === 'shared' && typeof SharedWorker === 'undefined') {
+    throw missing('SharedWorker', "worker: 'auto' or 'dedicated'")
+  }
+  // Without an election every tab would lead, and each would take the replica from the other.
+  if (choice === 'dedicated' && !hasLocks()) throw missing('Web Locks', 'https or localhost, where browsers have them')
+  return choice
 }
 
-export function chooseSpawner(choice: WorkerChoice, loader: SeatLoader): Spawner {
-  const kind = choice === 'auto' ? bestKind(loader.url) : choice
-  if (kind === 'shared') {
-    if (typeof SharedWorker === 'undefined') throw missing('SharedWorker', "worker: 'auto' or 'dedicated'")
-    return sharedSpawner(loader.url, loader.replica)
-  }
-  if (kind === 'dedicated') {
-    // Without an election every tab would lead, and each would take the replica from the other.
-    if (!hasLocks()) throw missing('Web Locks', 'https or localhost, where browsers have them')
-    return dedicatedSpawner(loader.url, loader.replica)
-  }
-  return pageSpawner(loader.loadInPage)
-}
-
-function bestKind(url: URL): Exclude<WorkerChoice, 'auto'> {
+function bestKind(url: URL): SeatKind {
   const isSameOrigin = url.origin === location.origin
   if (typeof SharedWorker !== 'undefined' && isSameOrigin) return 'shared'
-  return typeof Worker !== 'undefined' && hasLocks() ? 'dedicated' : 'none'
+  return typeof Worker !== 'undefined' && hasLocks() ? 'dedicated' : 'page'
 }
 
 const hasLocks = () => (navigator as Partial<Navigator>).locks !== undefined

@@ -1,11 +1,10 @@
 /**
  * A line between one page and one host: a MessagePort where they share a worker, otherwise a BroadcastChannel that
- * only those two know. Both are comlink endpoints; only a port can transfer, a channel clones.
+ * only those two know. Only a port can transfer, a channel clones.
  */
-import type { Endpoint } from 'comlink'
-
-export interface Line extends Endpoint {
-  post(note: object): void
+export interface Line {
+  /** Throws what cannot be cloned; silent once closed. */
+  post(note: object, transfer?: Transferable[]): void
   /** Calls `heard` with the data of each message until the line closes. */
   listen(heard: (data: unknown) => void): void
   close(): void
@@ -14,10 +13,7 @@ export interface Line extends Endpoint {
 export function portLine(port: MessagePort): Line {
   port.start()
   return {
-    postMessage: (message, transfer) => port.postMessage(message, transfer ?? []),
-    addEventListener: port.addEventListener.bind(port),
-    removeEventListener: port.removeEventListener.bind(port),
-    post: (note) => port.postMessage(note),
+    post: (note, transfer = []) => port.postMessage(note, transfer),
     listen: (heard) => port.addEventListener('message', (event) => heard(event.data)),
     close: () => port.close(),
   }
@@ -25,17 +21,13 @@ export function portLine(port: MessagePort): Line {
 
 export function channelLine(channel: BroadcastChannel): Line {
   let isClosed = false
-  // A closed channel throws on use, a closed port is silent; lines are silent.
-  const post = (message: unknown) => {
-    if (!isClosed) channel.postMessage(message)
-  }
   return {
-    postMessage: post,
-    addEventListener: channel.addEventListener.bind(channel),
-    removeEventListener: channel.removeEventListener.bind(channel),
-    post,
+    // A closed channel throws on use, a closed port is silent; lines are silent.
+    post(note) {
+      if (!isClosed) channel.postMessage(note)
+    },
     listen: (heard) => channel.addEventListener('message', (event) => heard(event.data)),
-    close: () => {
+    close() {
       isClosed = true
       channel.close()
     },

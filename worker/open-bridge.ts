@@ -1,30 +1,31 @@
 /** A page's bridge, tied to the page's life: it sleeps with the page and wakes with it. */
 import { systemClock } from '../protocol/lib/clock.ts'
-import { systemRandom } from '../protocol/lib/random.ts'
 import type { LivenessTimes } from './attachment.ts'
 import { Bridge } from './bridge.ts'
-import { chooseSpawner, type SeatLoader, type WorkerChoice } from './choose.ts'
+import { chooseSeat, type WorkerChoice } from './choose.ts'
 import type { CoreConfig } from './contract.ts'
 import { watchPage } from './page-life.ts'
+import type { SeatPlace } from './spawn.ts'
 
 export interface OpenBridgeOptions {
   config: CoreConfig
   worker: WorkerChoice
   workerUrl: URL
-  loadInPage: SeatLoader['loadInPage']
+  loadInPage: SeatPlace['loadInPage']
   liveness?: LivenessTimes
 }
 
+/** Throws UNSUPPORTED where there is no such worker. */
 export function openBridge(options: OpenBridgeOptions): Bridge {
-  const { config, worker, workerUrl, loadInPage, liveness } = options
+  const { config, worker, workerUrl: url, loadInPage, liveness } = options
+  const seat = { kind: chooseSeat(worker, url), url, loadInPage }
   const bridge = new Bridge({
-    config,
-    spawner: chooseSpawner(worker, { url: workerUrl, replica: config.replica, loadInPage }),
+    replica: config.replica,
     clock: systemClock,
-    random: systemRandom,
-    locks: (navigator as Partial<Navigator>).locks,
-    openChannel: (name) => new BroadcastChannel(name),
-    liveness,
+    loadReach: async (page) => {
+      const { Reach } = await import('./reach.ts')
+      return new Reach({ config, seat, liveness, page })
+    },
     onClosed: () => unwatch(),
   })
   const unwatch = watchPage({

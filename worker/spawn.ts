@@ -17,7 +17,20 @@ export interface Spawner {
   end(): void
 }
 
-export function sharedSpawner(url: URL, replica: string): Spawner {
+export interface SeatPlace {
+  kind: SeatKind
+  /** The worker's script. */
+  url: URL
+  /** Loads the seat that runs in the page. */
+  loadInPage(): Promise<{ attach(port: MessagePort): void }>
+}
+
+export function spawnerAt({ kind, url, loadInPage }: SeatPlace, replica: string): Spawner {
+  if (kind === 'shared') return sharedSpawner(url, replica)
+  return kind === 'dedicated' ? dedicatedSpawner(url, replica) : pageSpawner(loadInPage)
+}
+
+function sharedSpawner(url: URL, replica: string): Spawner {
   return {
     kind: 'shared',
     open(epoch, failed) {
@@ -31,7 +44,7 @@ export function sharedSpawner(url: URL, replica: string): Spawner {
   }
 }
 
-export function dedicatedSpawner(url: URL, replica: string): Spawner {
+function dedicatedSpawner(url: URL, replica: string): Spawner {
   let running: { worker: Worker; epoch: number } | undefined
   const end = () => {
     running?.worker.terminate()
@@ -54,7 +67,7 @@ export function dedicatedSpawner(url: URL, replica: string): Spawner {
 }
 
 /** The seat's code is loaded only when it is really to run in the page. */
-export function pageSpawner(load: () => Promise<{ attach(port: MessagePort): void }>): Spawner {
+function pageSpawner(load: () => Promise<{ attach(port: MessagePort): void }>): Spawner {
   let seat: Promise<{ attach(port: MessagePort): void }> | undefined
   return {
     kind: 'page',

@@ -1,24 +1,22 @@
 /**
  * Records of one topic between `send` and the outbox: what is sent in one turn becomes one entry.
  *
- *     send -> group (this turn, or lingerMs) -> queue -> [compress] -> core.enqueue -> stored -> committed
+ *     send -> group (this turn, or lingerMs) -> queue -> enqueue-entry.ts -> stored -> committed
  *
  * Invariants: entries reach the core in the order in which their first records were sent; records of one group keep
  * theirs. At most ENQUEUES_MAX calls to the core are open, and what comes meanwhile gathers into larger entries. Bytes
  * that are not stored yet are bounded: beyond `bufferBytesMax` a send is refused, or held back up to twice as much.
  */
-import { gzip } from '../../protocol/compression.ts'
 import type { Clock, Timer } from '../../protocol/lib/clock.ts'
-import { partitionForKey } from '../../protocol/lib/partitioner.ts'
 import type { Random } from '../../protocol/lib/random.ts'
-import { randomBelow } from '../../protocol/lib/random.ts'
 import { randomUuid } from '../../protocol/lib/uuid.ts'
 import { BATCH_HEADER_BYTES } from '../../protocol/record-batch.ts'
-import { compressBatch, encodeBatch, type RecordInput, recordSizeBound } from '../../protocol/records.ts'
+import { type RecordInput, recordSizeBound } from '../../protocol/records.ts'
 import { abortError } from '../abort-error.ts'
-import type { Core, StoredDurability } from '../core.ts'
+import type { Core } from '../core.ts'
 import { asOttlaError, OttlaError } from '../errors.ts'
-import { settleReceipts } from './outcome.ts'
+import { loadApart } from '../load-apart.ts'
+import type { enqueueEntry } from './enqueue-entry.ts'
 import { OpenReceipt } from './receipt.ts'
 import type { Settlements } from './settlements.ts'
 
@@ -51,14 +49,14 @@ export interface OutgoingRecord extends RecordInput {
   partition: number | null
 }
 
-interface Outgoing {
+export interface Outgoing {
   record: OutgoingRecord
   receipt: OpenReceipt
   sizeBytes: number
   signal: AbortSignal | undefined
 }
 
-interface Entry {
+export interface Entry {
   id: string
   partition: number | null
   outgoing: Outgoing[]
@@ -82,6 +80,7 @@ export class SendBuffer {
   /** Of records that are neither stored nor have failed. */
   readonly #unstored = new Set<OpenReceipt>()
   #isClosed = false
+  #enqueueEntry: typeof enqueueEntry | undefined
 
   constructor(parts: SendBufferParts, options: SendBufferOptions) {
     this.#parts = parts
@@ -92,6 +91,13 @@ export class SendBuffer {
       bufferBytesMax: options.bufferBytesMax ?? 32 * 1024 * 1024,
       onFull: options.onFull ?? 'wait',
     }
+    // Now, as the page may be offline by its first `send`, or closed in the turn after it. What fails is tried again then.
+    loadSending().then(
+      (loaded) => {
+        this.#enqueueEntry = loaded.enqueueEntry
+      },
+      () => {},
+    )
   }
 
   get topic(): string {
@@ -191,13 +197,35 @@ export class SendBuffer {
   async #pump(): Promise<void> {
     if (this.#isPumping) return
     this.#isPumping = true
-    while (this.#openEnqueues < ENQUEUES_MAX) {
-      const entry = this.#queue.shift()
-      if (!entry) break
-      this.#dropAborted(entry)
-      if (entry.outgoing.length > 0) await this.#hand(entry).catch((thrown) => this.#fail(entry, thrown))
+    try {
+      this.#enqueueEntry ??= (await loadSending()).enqueueEntry
+      while (this.#openEnqueues < ENQUEUES_MAX) {
+        const entry = this.#queue.shift()
+        if (!entry) break
+        this.#dropAborted(entry)
+        if (entry.outgoing.length > 0) await this.#hand(entry, this.#enqueueEntry)
+      }
+    } catch (thrown) {
+      for (const entry of this.#queue.splice(0)) this.#fail(entry, asOttlaError(thrown, 'DISCONNECTED'))
     }
     this.#isPumping = false
+  }
+
+  async #hand(entry: Entry, enqueue: typeof enqueueEntry): Promise<void> {
+    const began = () => {
+      this.#openEnqueues++
+    }
+    const ended = (outgoing: readonly Outgoing[]) => {
+      this.#openEnqueues--
+      for (const each of outgoing) this.#leave(each)
+      if (this.#queue.length > 0 && !this.#linger) void this.#pump()
+    }
+    try {
+      await enqueue(this.#parts, entry, { compression: this.#options.compression, began, ended })
+    } catch (thrown) {
+      // Only a record beyond all sizes can bring this about.
+      this.#fail(entry, asOttlaError(thrown, 'INVALID_VALUE'))
+    }
   }
 
   #dropAborted(entry: Entry): void {
@@ -210,68 +238,11 @@ export class SendBuffer {
     entry.outgoing = entry.outgoing.filter((outgoing) => !isAborted(outgoing))
   }
 
-  /** Encoding failed, which only a record beyond all sizes can bring about. */
-  #fail(entry: Entry, thrown: unknown): void {
-    const error = asOttlaError(thrown, 'INVALID_VALUE')
+  #fail(entry: Entry, error: OttlaError): void {
     for (const outgoing of entry.outgoing) {
       outgoing.receipt.rejectBoth(error)
       this.#leave(outgoing)
     }
-  }
-
-  async #hand(entry: Entry): Promise<void> {
-    if (this.#options.compression === 'none') {
-      return this.#enqueue(entry.id, entry.partition, entry.outgoing, encodeBatch(entry.outgoing.map(recordOf)))
-    }
-    // The outbox cannot look into a compressed batch, so the partition is chosen here.
-    const groups = await this.#groupByPartition(entry)
-    let id: string | undefined = entry.id
-    for (const [partition, outgoing] of groups) {
-      const own = id ?? randomUuid(this.#parts.random)
-      id = undefined
-      for (const { receipt } of outgoing) receipt.id = own
-      const batch = encodeBatch(outgoing.map(recordOf))
-      this.#enqueue(own, partition, outgoing, partition === null ? batch : await smaller(batch))
-    }
-  }
-
-  async #groupByPartition(entry: Entry): Promise<Map<number | null, Outgoing[]>> {
-    if (entry.partition !== null) return new Map([[entry.partition, entry.outgoing]])
-    const { core, topic, random } = this.#parts
-    // Offline and never heard of: the entry goes uncompressed, and the outbox partitions it when it knows how.
-    const info = await core.topic(topic).catch(() => undefined)
-    if (!info) return new Map([[null, entry.outgoing]])
-    const sticky = randomBelow(random, info.partitionCount)
-    const groups = new Map<number, Outgoing[]>()
-    for (const outgoing of entry.outgoing) {
-      const { key } = outgoing.record
-      const partition = key ? partitionForKey(key, info.partitionCount) : sticky
-      const group = groups.get(partition)
-      if (group) group.push(outgoing)
-      else groups.set(partition, [outgoing])
-    }
-    return groups
-  }
-
-  #enqueue(id: string, partition: number | null, outgoing: Outgoing[], batch: Uint8Array): void {
-    const { core, topic, settlements } = this.#parts
-    const receipts = outgoing.map(({ receipt }) => receipt)
-    settlements.expect(id, (settled) => settleReceipts(receipts, settled))
-    this.#openEnqueues++
-    const onStored = ({ durability }: { durability: StoredDurability }) => {
-      for (const receipt of receipts) receipt.resolveStored(durability)
-    }
-    const onFailed = (thrown: unknown) => {
-      settlements.forget(id)
-      const error = asOttlaError(thrown, 'STORAGE_FAILED')
-      for (const receipt of receipts) receipt.rejectBoth(error)
-    }
-    const onDone = () => {
-      this.#openEnqueues--
-      for (const each of outgoing) this.#leave(each)
-      if (this.#queue.length > 0 && !this.#linger) void this.#pump()
-    }
-    void core.enqueue({ id, topic, partition, batch }).then(onStored, onFailed).then(onDone)
   }
 
   #leave({ receipt, sizeBytes }: Outgoing): void {
@@ -282,13 +253,8 @@ export class SendBuffer {
   }
 }
 
-const recordOf = ({ record }: Outgoing) => record
-
 function wakeAll(waiters: Array<() => void>): void {
   for (const wake of waiters) wake()
 }
 
-async function smaller(batch: Uint8Array): Promise<Uint8Array> {
-  const compressed = await compressBatch(batch, 1, (block) => gzip.compress!(block))
-  return compressed.length < batch.length ? compressed : batch
-}
+const loadSending = () => loadApart('sending', () => import('./enqueue-entry.ts'))

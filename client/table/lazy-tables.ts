@@ -5,6 +5,7 @@
 import { Emitter } from '../../protocol/lib/events.ts'
 import type { Settled } from '../core.ts'
 import { OttlaError } from '../errors.ts'
+import { loadApart } from '../load-apart.ts'
 import type { TableCalls, TableNews } from './seam.ts'
 import type { TableSource } from './source.ts'
 import type { StoredWrite, Tables } from './tables.ts'
@@ -56,10 +57,4 @@ export function lazyTables(source: TableSource, replica: string | null): LazyTab
 }
 
 /** Called early by pages that may go offline before their first table. */
-export async function loadTables() {
-  try {
-    return await import('./apart.ts')
-  } catch (cause) {
-    throw new OttlaError('DISCONNECTED', { message: 'the code for tables could not be loaded', cause })
-  }
-}
+export const loadTables = () => loadApart('tables', () => import('./apart.ts'))

@@ -78,9 +78,9 @@ export const grantRequest = (topicId: Uint8Array, partition: number, bytes: numb
 
 export const pingRequest = (timeMs: number) => request(20004, 0, PING, int64(timeMs))
 
-function readText(reader: Reader): string {
-  const length = reader.uvarint() - 1
-  return length < 0 ? '' : reader.utf8(length)
+/** Over a text (1 byte each), or an array of what has a fixed size; either may be null. */
+function skipCompact(reader: Reader, bytesEach = 1): void {
+  reader.skip(bytesEach * Math.max(0, reader.uvarint() - 1))
 }
 
 /** Counts are checked against what is left: each element takes a byte at least. */
@@ -103,7 +103,7 @@ export function skipTags(reader: Reader): void {
 
 export function readHello(reader: Reader): { errorCode: number; heartbeatMs: number } {
   const errorCode = reader.int16()
-  readText(reader)
+  skipCompact(reader)
   return { errorCode, heartbeatMs: reader.int32() }
 }
 
@@ -117,15 +117,15 @@ export function readMetadata(reader: Reader): FoundTopic | undefined {
   reader.skip(4)
   readArray(reader, () => {
     reader.skip(4)
-    readText(reader)
+    skipCompact(reader)
     reader.skip(4)
-    readText(reader)
+    skipCompact(reader)
   })
-  readText(reader)
+  skipCompact(reader)
   reader.skip(4)
   return readArray(reader, () => {
     const errorCode = reader.int16()
-    readText(reader)
+    skipCompact(reader)
     const topicId = reader.bytes(16)
     reader.skip(1)
     const partitions = readArray(reader, () => readPartition(reader))
@@ -138,7 +138,7 @@ function readPartition(reader: Reader): number {
   reader.skip(2)
   const partition = reader.int32()
   reader.skip(8)
-  for (let list = 0; list < 3; list++) reader.skip(4 * Math.max(0, reader.uvarint() - 1))
+  for (let list = 0; list < 3; list++) skipCompact(reader, 4)
   return partition
 }
 

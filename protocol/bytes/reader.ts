@@ -72,10 +72,6 @@ export class Reader {
     return this.#view.getFloat64(this.#take(8))
   }
 
-  boolean(): boolean {
-    return this.int8() !== 0
-  }
-
   uvarint(): number {
     let value = 0
     for (let shift = 0; shift < 35; shift += 7) {
@@ -136,12 +132,6 @@ export class Reader {
     } catch {
       throw new MalformedError(`text before ${this.position} is not UTF-8`)
     }
-  }
-
-  /** To be called with the count of an array before it is read. */
-  takeElements(count: number): void {
-    this.elementsLeft -= count
-    if (this.elementsLeft < 0) throw new MalformedError(`too many elements: ${count} more at ${this.position}`)
   }
 
   skip(count: number): void {

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test
 import type { Ottla } from '../../client/ottla.ts'
 import { seededRandom } from '../../protocol/lib/random.ts'
 import type { Relay } from '../../server/relay.ts'
-import { buildBrowserFiles } from '../../worker/build/browser-files.ts'
+import { type BrowserFile, buildBrowserFiles } from '../../worker/build/browser-files.ts'
 import { type Chromium, startChromium } from '../support/chromium.ts'
 import { eventually } from '../support/eventually.ts'
 import { type PageServer, startPageServer } from '../support/page-server.ts'
@@ -30,13 +30,14 @@ const valuesIn = (page: Page) => page.evaluate(() => window.readState().values)
 const expected = (prefix: string, count: number) => Array.from({ length: count }, (_, index) => `${prefix}-${index}`)
 
 describe('the client in pages, with the real relay', () => {
+  let files: BrowserFile[]
   let pages: PageServer
   let chromium: Chromium
   let proxy: TcpProxy
   let relay: Relay
   let relayUrl: string
   beforeAll(async () => {
-    const files = await buildBrowserFiles()
+    files = await buildBrowserFiles()
     pages = await startPageServer(Object.fromEntries(files.map(({ fileName, code }) => [`/${fileName}`, code])))
     pages.serve('/real.html', REAL_PAGE)
     pages.serve('/bare.html', BARE_PAGE)
@@ -142,6 +143,28 @@ describe('the client in pages, with the real relay', () => {
     await page.evaluate(() => window.ottla.wake())
     expect(await page.evaluate(() => window.outcome())).toEqual(Array.from({ length: 10 }, (_, index) => 1_000 + index))
     expect(await logged(1_010)).toEqual([...expected('online', 1_000), ...expected('offline', 10)])
+  })
+
+  test('[WRK-25] a page that cannot load what comes after its first record reads its replica, and is told of what it sends', async () => {
+    const before = await open('shared', 'partly')
+    await before.evaluate(() => window.send('before', 10))
+    await before.evaluate(() => window.outcome())
+    await eventually(async () => (await valuesIn(before)).length === 10)
+    await before.close()
+    for (const fileName of ['/bridge.js', '/sending.js']) {
+      const { code } = files.find((file) => `/${file.fileName}` === fileName)!
+      pages.serve(fileName, 'throw new Error("gone")')
+      const page = await open('shared', 'partly')
+      await eventually(async () => (await valuesIn(page)).length === 10)
+      await page.evaluate(() => window.send('lost', 2))
+      const outcome = await page.evaluate(() => window.outcome())
+      expect(outcome).toEqual(Array.from({ length: 2 }, () => expect.stringContaining('could not be loaded')))
+      await page.close()
+      pages.serve(fileName, code)
+    }
+    const after = await open('shared', 'partly')
+    await after.evaluate(() => window.send('after', 1))
+    expect(await after.evaluate(() => window.outcome())).toEqual([10])
   })
 
   test('[WRK-22] what was stored offline survives the death of the whole browser, and goes out once', async () => {

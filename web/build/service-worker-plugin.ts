@@ -21,7 +21,8 @@ export function serviceWorkerPlugin(): Plugin {
       const { count, size, warnings } = await generateSW({
         globDirectory: outDir,
         globPatterns: ['**/*.{html,js,css,json,svg,png,webmanifest}'],
-        globIgnores: ['service-worker.js', 'client.js', 'live.js', 'transactions.js', 'tables.js'],
+        // The page has the client in its own chunks; these are for other pages.
+        globIgnores: ['service-worker.js', '{client,bridge,sending,live,transactions,tables}.js'],
         swDest: `${outDir}/service-worker.js`,
         navigateFallback: '/index.html',
         navigateFallbackDenylist: [/\.[a-z]+$/],

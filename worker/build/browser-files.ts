@@ -1,7 +1,9 @@
 /**
  * The browser client as files that a page without a bundler can import, each one ES module:
  *
- *   client.js   `connect` and what a page needs at once; starts worker.js, which lies beside it
+ *   client.js   `connect` and what a page needs for its first record; starts worker.js, which lies beside it
+ *   bridge.js   how a page reaches its worker; loaded at once, beside the first reads
+ *   sending.js  how a write leaves the page; loaded at once too
  *   worker.js   connection, replica and outbox; also imported by a page for what it seldom needs itself
  *   admin.js    administration, for both; loaded at its first call
  *   transactions.js  transactions, for pages; loaded at the first, or when a page with a replica has had a second
@@ -18,10 +20,14 @@ import { build, type Plugin } from 'vite'
 export interface BrowserFile {
   fileName: string
   code: string
+  /** What it is made of: paths of sources, and how much of each is left before minifying. */
+  sources: ReadonlyArray<{ path: string; chars: number }>
 }
 
 const ENTRIES = {
   'client.js': '../index.ts',
+  'bridge.js': '../reach.ts',
+  'sending.js': '../../client/producer/enqueue-entry.ts',
   'worker.js': '../worker.ts',
   'admin.js': '../admin.ts',
   'transactions.js': '../../client/transactions/apart.ts',
@@ -37,13 +43,14 @@ export async function buildBrowserFiles(): Promise<BrowserFile[]> {
   const files: BrowserFile[] = []
   for (const [fileName, entry] of Object.entries(ENTRIES)) {
     const plugins = [
+      afterFirstRecord(),
       adminApart(),
       transactionsApart(),
       tablesApart(),
       codecsApart(),
       ...(fileName === 'client.js' ? [restFromWorker()] : []),
     ]
-    files.push({ fileName, code: await oneModule(fileURLToPath(new URL(entry, import.meta.url)), plugins) })
+    files.push({ fileName, ...(await oneModule(fileURLToPath(new URL(entry, import.meta.url)), plugins)) })
   }
   return files
 }
@@ -80,6 +87,19 @@ function restFromWorker(): Plugin {
     name: 'ottla-rest-from-worker',
     enforce: 'pre',
     resolveId: (id) => (lazy.test(id) ? { id: './worker.js', external: true } : null),
+  }
+}
+
+/** Reads of the replica do without. */
+function afterFirstRecord(): Plugin {
+  return {
+    name: 'ottla-after-first-record',
+    enforce: 'pre',
+    resolveId(id, importer) {
+      if (!importer) return null
+      if (id.endsWith('/reach.ts')) return { id: './bridge.js', external: true }
+      return id.endsWith('/enqueue-entry.ts') ? { id: './sending.js', external: true } : null
+    },
   }
 }
 
@@ -127,7 +147,7 @@ function codecsApart(): Plugin {
   }
 }
 
-async function oneModule(entry: string, plugins: Plugin[]): Promise<string> {
+async function oneModule(entry: string, plugins: Plugin[]): Promise<Omit<BrowserFile, 'fileName'>> {
   const built = await build({
     configFile: false,
     logLevel: 'warn',
@@ -139,10 +159,15 @@ async function oneModule(entry: string, plugins: Plugin[]): Promise<string> {
       minify: true,
       lib: { entry, formats: ['es'], fileName: 'module' },
       // Whitespace too: for ES libraries vite leaves it in unless the output itself says so.
-      rolldownOptions: { output: { codeSplitting: false, minify: true } },
+      rolldownOptions: {
+        optimization: { inlineConst: { mode: 'all', pass: 1 } },
+        output: { codeSplitting: false, minify: true },
+      },
     },
   })
   const output = [built].flat()[0]
   if (!output || !('output' in output)) throw new Error(`no output for ${entry}`)
-  return output.output[0].code
+  const { code, modules } = output.output[0]
+  const sources = Object.entries(modules).map(([path, { renderedLength: chars }]) => ({ path, chars }))
+  return { code, sources: sources.filter(({ chars }) => chars > 0) }
 }

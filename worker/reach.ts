@@ -1,0 +1,167 @@
+/**
+ * How a page reaches the host, wherever that lives now: its seat, the election, liveness, calls, and what it carries from
+ * one host to the next. Nothing of it is needed for a record that lies in the replica, so it is loaded beside the first
+ * reads. Built as bridge.js.
+ *
+ * Invariant: each host hears of every policy and table of the page, and is asked for the outcome of every write that was
+ * stored and not heard of since.
+ */
+import type { Advanced, ReplicaPolicy, Settled, Status } from '../client/core.ts'
+import type { OttlaError } from '../client/errors.ts'
+import type { TableDefinition, TableNews } from '../client/table/seam.ts'
+import { systemClock } from '../protocol/lib/clock.ts'
+import { systemRandom } from '../protocol/lib/random.ts'
+import { Attacher } from './attacher.ts'
+import type { Attachment, LivenessTimes } from './attachment.ts'
+import type { CoreConfig, EventsNote, HostArgs, HostMethod, HostResult } from './contract.ts'
+import { HostCaller } from './host-caller.ts'
+import { initialStatus, withoutHost } from './page-status.ts'
+import { type SeatPlace, spawnerAt } from './spawn.ts'
+import { Unsettled } from './unsettled.ts'
+
+export interface ReachOptions {
+  config: CoreConfig
+  seat: SeatPlace
+  liveness?: LivenessTimes
+  page: ReachingPage
+}
+
+/** The page that reaches: what it wants of every host, and what it is told. */
+export interface ReachingPage {
+  readonly policies: ReadonlyMap<string, ReplicaPolicy>
+  readonly tables: ReadonlyMap<string, TableDefinition>
+  onStatus(status: Status): void
+  onAdvanced(advanced: Advanced[]): void
+  onSettled(settled: Settled[]): void
+  onTables(news: TableNews): void
+}
+
+/** How long a call waits for a host before it rejects TIMEOUT. */
+const ATTACH_WAIT_MS_MAX = 15_000
+
+export class Reach {
+  readonly #page: ReachingPage
+  readonly #attacher: Attacher
+  readonly #calls: HostCaller
+  readonly #unsettled = new Unsettled()
+  #status: Status
+
+  constructor({ page, seat, ...options }: ReachOptions) {
+    this.#page = page
+    this.#status = initialStatus(options.config.replica)
+    this.#attacher = new Attacher({
+      ...options,
+      spawner: spawnerAt(seat, options.config.replica),
+      clock: systemClock,
+      random: systemRandom,
+      // Missing outside secure contexts, whatever the types say.
+      locks: (navigator as Partial<Navigator>).locks,
+      openChannel: (name) => new BroadcastChannel(name),
+      onEvents: (note) => this.#heard(note),
+    })
+    this.#calls = new HostCaller(this.#attacher, ATTACH_WAIT_MS_MAX)
+    this.#attacher.onAttached.on((attachment) => this.#attached(attachment))
+    this.#attacher.onLost.on(() => this.#tellStatus(withoutHost(this.#status)))
+    this.#attacher.onRefused.on((error) => this.#refused(error))
+  }
+
+  get current(): Attachment | undefined {
+    return this.#attacher.current
+  }
+
+  /** Begins to seek a host, or begins again after `stop`. */
+  start(): void {
+    this.#attacher.start()
+  }
+
+  stop(): void {
+    this.#attacher.stop()
+  }
+
+  /** For calls that change nothing when they are repeated. */
+  call<M extends HostMethod>(method: M, ...args: HostArgs<M>): Promise<HostResult<M>> {
+    return this.#calls.repeatedly(method, ...args)
+  }
+
+  callOnce<M extends HostMethod>(method: M, ...args: HostArgs<M>): Promise<HostResult<M>> {
+    return this.#calls.once(method, ...args)
+  }
+
+  /** Of a write, whose outcome is told although the host that knew it died. */
+  async store<M extends 'enqueue' | 'enqueueTransaction'>(
+    id: string,
+    method: M,
+    ...args: HostArgs<M>
+  ): Promise<HostResult<M>> {
+    this.#unsettled.began(id)
+    try {
+      const stored = await this.call(method, ...args)
+      this.#unsettled.stored(id)
+      return stored
+    } catch (error) {
+      this.#unsettled.forget(id)
+      throw error
+    }
+  }
+
+  async withdraw(id: string): Promise<boolean> {
+    const isWithdrawn = await this.call('withdraw', id)
+    if (isWithdrawn) this.#unsettled.forget(id)
+    return isWithdrawn
+  }
+
+  #attached({ status }: Attachment): void {
+    this.#tellStatus(status)
+    const ranges = status.topics.flatMap((topic) => topic.replica)
+    if (ranges.length > 0) this.#page.onAdvanced(ranges)
+    for (const [topic, policy] of this.#page.policies) {
+      this.call('replicate', topic, policy).then(
+        (now) => this.#page.onAdvanced(now),
+        // Says the same as the call that asked first, or the next host is asked.
+        () => {},
+      )
+    }
+    for (const definition of this.#page.tables.values()) this.#openAgain(definition)
+    this.#askOutcomes()
+  }
+
+  /** A host that cannot open its database tells no status of its own. */
+  #refused(error: OttlaError): void {
+    if (error.storage) this.#tellStatus({ ...this.#status, storageError: error.toInfo() })
+  }
+
+  /** At a new host, which begins to tell of the table; what happened in between is not known here. */
+  #openAgain(definition: TableDefinition): void {
+    this.call('tableOpen', definition).then(
+      (state) => this.#page.onTables({ topic: definition.topic, changes: [], isReset: true, state }),
+      // As with policies.
+      () => {},
+    )
+  }
+
+  #heard(note: EventsNote): void {
+    if (note.status) this.#tellStatus(note.status)
+    if (note.advanced) this.#page.onAdvanced(note.advanced)
+    if (note.settled) {
+      this.#unsettled.heard(note.settled)
+      this.#page.onSettled(note.settled)
+    }
+    if (note.settledMissed) this.#askOutcomes()
+    for (const news of note.tables ?? []) this.#page.onTables(news)
+  }
+
+  #askOutcomes(): void {
+    this.#unsettled
+      .ask((ids) => this.call('outcomes', ids))
+      .then((news) => {
+        if (news.length > 0) this.#page.onSettled(news)
+      })
+      // Asked again at the next attachment.
+      .catch(() => {})
+  }
+
+  #tellStatus(status: Status): void {
+    this.#status = status
+    this.#page.onStatus(status)
+  }
+}
