@@ -7,7 +7,8 @@
  *
  * What is in it: topic `orders` (2 partitions; partition 0: plain, gzip and idempotent batches, headers, tombstones, the
  * first 3 records deleted), topic `stamped` (LogAppendTime, retention.ms 3600000000), a topic that was deleted, group
- * `readers` with offsets 7 and 2 committed in `orders`. With --kill the relay is killed, else stopped.
+ * `readers` with offsets 7 and 2 committed in `orders`. Since format 2: topic `paid` with a transaction that was committed,
+ * one that was aborted and one that is open. With --kill the relay is killed, else stopped.
  */
 import { spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -39,6 +40,7 @@ await admin.createTopics({
   topics: [
     { topic: 'orders', numPartitions: 2 },
     { topic: 'gone', numPartitions: 1 },
+    { topic: 'paid', numPartitions: 1 },
     {
       topic: 'stamped',
       numPartitions: 1,
@@ -67,6 +69,14 @@ await idempotent.connect()
 for (const value of ['5', '6', '7']) await idempotent.send({ topic: 'orders', messages: [record('f', value)] })
 await idempotent.send({ topic: 'orders', messages: [record('g', 'p1', 1)] })
 await idempotent.disconnect()
+for (const ending of ['commit', 'abort', undefined]) {
+  const producer = kafka.producer({ idempotent: true, maxInFlightRequests: 1, transactionalId: `${ending ?? 'open'}s` })
+  await producer.connect()
+  const transaction = await producer.transaction()
+  await transaction.send({ topic: 'paid', messages: [record(ending ?? 'open', '1')] })
+  if (ending) await transaction[ending]()
+  await producer.disconnect()
+}
 await admin.deleteTopics({ topics: ['gone'] })
 await admin.deleteTopicRecords({ topic: 'orders', partitions: [{ partition: 0, offset: '3' }] })
 await admin.setOffsets({
