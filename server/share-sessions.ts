@@ -2,8 +2,8 @@
  * Share sessions: what a member of a share group fetches from, remembered between its requests (KIP-932).
  *
  * Each request carries the next number of its session, so that one that got lost, or came twice, is noticed. A session ends
- * with its connection: what the member had in hand is handed out again, and counts as delivered, because nobody knows what
- * the member did with it. What is in hand when a member closes its session by itself it has not shown to anybody.
+ * when its member says so, or with its connection: what the member had in hand is handed out again, and counts as delivered
+ * either way. Who fails over a record and closes in good order must not get it for ever.
  */
 import { KafkaError } from '../protocol/errors.ts'
 import type { TopicPartition } from './coordinator/offsets.ts'
@@ -82,7 +82,7 @@ export class ShareSessions {
     if (this.#sessions.size >= this.#sessionsMax)
       throw new KafkaError('SHARE_SESSION_LIMIT_REACHED', `there are ${this.#sessionsMax} share sessions already`)
     const session = new ShareSession(key, this.#deliveries.epoch)
-    session.stopWatching = onceClosed(() => this.#end(session, true))
+    session.stopWatching = onceClosed(() => this.#end(session))
     this.#sessions.set(nameOf(key), session)
     return session
   }
@@ -118,14 +118,14 @@ export class ShareSessions {
 
   /** The member says goodbye. */
   close(session: ShareSession): void {
-    this.#end(session, false)
+    this.#end(session)
   }
 
-  #end(session: ShareSession, wasSeen: boolean): void {
+  #end(session: ShareSession): void {
     if (session.isOver) return
     this.#forget(session)
     const { groupId, memberId, stateEpoch } = session
-    if (stateEpoch === this.#deliveries.epoch) this.#deliveries.release(groupId, memberId, wasSeen)
+    if (stateEpoch === this.#deliveries.epoch) this.#deliveries.release(groupId, memberId)
   }
 
   #forget(session: ShareSession): void {

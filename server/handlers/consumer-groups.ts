@@ -59,7 +59,7 @@ function carryOut(request: HeartbeatRequest, context: RequestContext): Promise<H
 }
 
 function checkAccess({ groupId, subscribedTopicNames }: HeartbeatRequest, context: RequestContext): void {
-  if (groupId === '') throw invalid('a group has a name')
+  if (groupId.trim() === '') throw invalid('a group has a name')
   checkGroupAccess(context, 'read', groupId)
   const hidden = subscribedTopicNames?.find((name) => !context.allows('describe', { type: 'topic', name }))
   if (hidden !== undefined) throw new KafkaError('TOPIC_AUTHORIZATION_FAILED', `topic ${hidden} may not be read`)

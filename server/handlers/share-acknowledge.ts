@@ -55,9 +55,10 @@ export function checkMember(
   { groupId, memberId }: { groupId: string | null; memberId: string | null },
   context: RequestContext,
 ): SessionKey {
-  checkGroupAccess(context, 'read', groupId ?? '')
+  if (groupId === null) throw new KafkaError('INVALID_REQUEST', 'a member is of a group')
+  checkGroupAccess(context, 'read', groupId)
   if (!memberId) throw new KafkaError('INVALID_REQUEST', 'a member has an id')
-  return { groupId: groupId!, memberId }
+  return { groupId, memberId }
 }
 
 export interface AcknowledgeResult {

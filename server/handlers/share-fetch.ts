@@ -44,7 +44,9 @@ function checkFetch({ topics, shareSessionEpoch, ...request }: Request): void {
   )
   if (shareSessionEpoch === OPEN_SESSION && acknowledges)
     throw new KafkaError('INVALID_REQUEST', 'nothing is acknowledged by opening a session')
-  const { isRenewAck, maxWaitMs, minBytes, maxBytes, maxRecords } = request
+  const { isRenewAck, maxWaitMs, minBytes, maxBytes, maxRecords, shareAcquireMode } = request
+  if (!Object.values<number>(AcquireMode).includes(shareAcquireMode))
+    throw new KafkaError('INVALID_REQUEST', `${shareAcquireMode} is no acquire mode`)
   if (isRenewAck && (maxWaitMs > 0 || minBytes > 0 || maxBytes > 0 || maxRecords > 0))
     throw new KafkaError('INVALID_REQUEST', 'who renews does not fetch with the same request')
 }
@@ -59,11 +61,14 @@ async function carryOut(
   const answer = new Answer(config)
   const isLast = request.shareSessionEpoch === CLOSE_SESSION
   const session = isLast ? shareSessions.existing(key) : sessionFor(key, request, context)
-  if (!isLast) for (const failed of changeSession(session, request, context)) answer.failed(failed, failed.error)
+  if (!isLast) changeSession(session, request, context)
   const acknowledged = acknowledgeAll(key, request, context)
   acknowledged.catch(() => {})
   if (isLast) shareSessions.close(session)
-  else if (!request.isRenewAck && request.maxRecords > 0) await fetchInto(answer, session, request, config, context)
+  else if (!request.isRenewAck && request.maxRecords > 0) {
+    await fetchInto(answer, session, request, config, context)
+    answer.names(request)
+  }
   answer.acknowledged(await acknowledged)
   return answer.finish()
 }
@@ -74,22 +79,12 @@ function sessionFor(key: SessionKey, { shareSessionEpoch }: Request, context: Re
   return shareSessions.open(key, (listener) => context.connection.onceClosed(listener))
 }
 
-/** Takes in what is new, lets go of what is not wanted any more; gives those that cannot be fetched from. */
-function changeSession(session: ShareSession, request: Request, context: RequestContext) {
-  const { shareSessions } = context.services
-  const failed: Array<TopicPartition & { error: unknown }> = []
+/** Takes in what is new, lets go of what is not wanted any more. */
+function changeSession(session: ShareSession, request: Request, { services: { shareSessions } }: RequestContext): void {
   for (const { topicId, partitions } of request.topics)
-    for (const { partitionIndex: partition } of partitions) {
-      try {
-        readablePartition(topicId, partition, context)
-        shareSessions.add(session, { topicId, partition })
-      } catch (error) {
-        failed.push({ topicId, partition, error })
-      }
-    }
+    for (const { partitionIndex: partition } of partitions) shareSessions.add(session, { topicId, partition })
   for (const { topicId, partitions } of request.forgottenTopicsData)
     for (const partition of partitions) shareSessions.remove(session, { topicId, partition })
-  return failed
 }
 
 /** Returns when there is something to tell, or the time is over. */
@@ -124,13 +119,17 @@ interface Wanted extends TopicPartition {
   log: PartitionLog
 }
 
-/** Topics may go while a session lasts. */
+/**
+ * Topics may go while a session lasts. A right that was taken may be given again, and a partition may be added: the member
+ * does not name them again.
+ */
 function findWanted(session: ShareSession, answer: Answer, context: RequestContext): Wanted[] {
   return session.partitionsInTurn().flatMap((at) => {
     try {
       return [readablePartition(at.topicId, at.partition, context)]
     } catch (error) {
-      context.services.shareSessions.remove(session, at)
+      if (error instanceof KafkaError && error.code === ErrorCode.UNKNOWN_TOPIC_ID)
+        context.services.shareSessions.remove(session, at)
       answer.failed(at, error)
       return []
     }
@@ -200,6 +199,12 @@ class Answer {
   acknowledged(results: readonly AcknowledgeResult[]): void {
     for (const { errorCode: acknowledgeErrorCode, errorMessage: acknowledgeErrorMessage, ...at } of results)
       Object.assign(this.#partition(at), { acknowledgeErrorCode, acknowledgeErrorMessage })
+  }
+
+  /** Partitions that are new in a session are in its answer, also without news. */
+  names({ topics }: Request): void {
+    for (const { topicId, partitions } of topics)
+      for (const { partitionIndex: partition } of partitions) this.#partition({ topicId, partition })
   }
 
   finish(): Response {

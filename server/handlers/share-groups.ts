@@ -15,6 +15,9 @@ import { entry, type RequestContext } from '../handler.ts'
 import { checkGroupAccess } from './group-access.ts'
 import { describeGroups, hasHidden, sizeOfDescribed, TopicNames } from './group-descriptions.ts'
 
+/** Of a UUID, which is what clients make up. */
+const MEMBER_ID_LENGTH_MAX = 36
+
 type HeartbeatRequest = RequestOf<typeof shareGroupHeartbeat>
 type HeartbeatResponse = ResponseInputOf<typeof shareGroupHeartbeat>
 
@@ -44,7 +47,7 @@ async function carryOut(request: HeartbeatRequest, context: RequestContext): Pro
 }
 
 function checkAccess({ groupId, subscribedTopicNames }: HeartbeatRequest, context: RequestContext): void {
-  if (groupId === '') throw invalid('a group has a name')
+  if (groupId.trim() === '') throw invalid('a group has a name')
   checkGroupAccess(context, 'read', groupId)
   const hidden = subscribedTopicNames?.find((name) => !context.allows('describe', { type: 'topic', name }))
   if (hidden !== undefined) throw new KafkaError('TOPIC_AUTHORIZATION_FAILED', `topic ${hidden} may not be read`)
@@ -52,6 +55,8 @@ function checkAccess({ groupId, subscribedTopicNames }: HeartbeatRequest, contex
 
 function checkHeartbeat({ memberId, memberEpoch, rackId, subscribedTopicNames }: HeartbeatRequest): void {
   if (memberId.trim() === '') throw invalid('a member has an id')
+  if (memberId.length > MEMBER_ID_LENGTH_MAX)
+    throw invalid(`a member's id has ${MEMBER_ID_LENGTH_MAX} characters at most`)
   if (rackId?.trim() === '') throw invalid('a rack id is not empty')
   if (memberEpoch < LEAVE_EPOCH) throw invalid(`${memberEpoch} is no member epoch; ${LEAVE_EPOCH} leaves`)
   if (memberEpoch === JOIN_EPOCH && !subscribedTopicNames?.length) throw invalid('who joins says what it subscribes to')

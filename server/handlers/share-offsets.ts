@@ -155,7 +155,10 @@ export const deleteShareGroupOffsetsHandler = entry(deleteShareGroupOffsets, 'ea
     const errorCodes = await context.services.groups.shareOffsets.forget(groupId, topicIds)
     for (const [index, deleted] of doomed.entries())
       if (errorCodes[index] !== ErrorCode.NONE)
-        Object.assign(deleted, { errorCode: errorCodes[index], errorMessage: 'the group has not read this topic' })
+        Object.assign(deleted, {
+          ...{ errorCode: errorCodes[index], errorMessage: 'the group has not read this topic' },
+          topicId: NULL_UUID,
+        })
     return { ...NO_ERROR, responses }
   } catch (error) {
     return { ...errorFields(error), responses: [] }

@@ -22,11 +22,12 @@ type HeartbeatResponse = ResponseInputOf<typeof streamsGroupHeartbeat>
 type SaidTopology = NonNullable<HeartbeatRequest['topology']>
 type SaidTasks = NonNullable<HeartbeatRequest['activeTasks']>
 
-/** How far behind a copy of a state may be to count as caught up, and how often members tell: nobody is asked yet. */
-const RECOVERY = { acceptableRecoveryLag: 10_000, taskOffsetIntervalMs: 60_000 }
+/** How far behind a copy of a state may be to count as caught up, and how often members tell: nobody is asked, as in Kafka. */
+const RECOVERY = { acceptableRecoveryLag: 0, taskOffsetIntervalMs: 0 }
 
 export const streamsGroupHeartbeatHandler = entry(streamsGroupHeartbeat, 'each', async (request, context) => {
   try {
+    if (request.groupId.trim() === '') throw refuse('a group has a name')
     checkGroupAccess(context, 'read', request.groupId)
     checkHeartbeat(request)
     return heartbeatResponse(await carryOut(request, context))
@@ -68,7 +69,6 @@ async function carryOut(request: HeartbeatRequest, context: RequestContext): Pro
 }
 
 function checkHeartbeat({ memberId, memberEpoch, instanceId, rackId, ...request }: HeartbeatRequest): void {
-  const refuse = (message: string) => new KafkaError('INVALID_REQUEST', message)
   if (memberId.trim() === '') throw refuse('a member has an id')
   if (instanceId?.trim() === '') throw refuse('an instance id is not empty')
   if (rackId?.trim() === '') throw refuse('a rack id is not empty')
@@ -84,6 +84,8 @@ function checkHeartbeat({ memberId, memberEpoch, instanceId, rackId, ...request 
   for (const tasks of [request.activeTasks, request.standbyTasks, request.warmupTasks])
     if (tasks?.length !== 0) throw refuse('who joins has no tasks, and says so')
 }
+
+const refuse = (message: string) => new KafkaError('INVALID_REQUEST', message)
 
 /** Topics that the application does not own must be readable, and are not made. */
 function checkTopics({ subtopologies }: Topology, context: RequestContext): void {
@@ -109,7 +111,7 @@ function topologyIn({ epoch, subtopologies }: SaidTopology): Topology {
 }
 
 function subtopologyIn(said: SaidTopology['subtopologies'][number]): Topology['subtopologies'][number] {
-  if (said.sourceTopicRegex.length > 0) throw invalid('sources by regular expression are not served')
+  if (said.sourceTopicRegex.length > 0) throw refuse('sources by regular expression are not served')
   const repartitionSources = said.repartitionSourceTopics.map(topicIn)
   return {
     id: said.subtopologyId,

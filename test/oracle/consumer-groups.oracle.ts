@@ -159,6 +159,7 @@ describe('groups of the next protocol', () => {
     const group = peer.unique('senseless-next')
     const tries: Array<[string, string, Beat]> = [
       ['no group', 'm', { groupId: '' }],
+      ['a blank group', 'm', { groupId: ' ' }],
       ['no member id', '', {}],
       ['an empty instance id', 'm', { instanceId: '' }],
       ['an empty rack', 'm', { rackId: '' }],

@@ -125,12 +125,12 @@ export class ShareDeliveries {
     await this.#settle(groupId, at, held)
   }
 
-  /** Everything that the member has is free again. `wasSeen`: its records count as delivered. */
-  release(groupId: string, memberId: string, wasSeen: boolean): void {
+  /** Everything that the member has is free again, and counts as delivered. */
+  release(groupId: string, memberId: string): void {
     const { store, configOf } = this.#options
     const { deliveriesMax } = configOf(groupId)
     for (const [at, held] of store.groups.get(groupId)?.shares.entries() ?? []) {
-      if (held.partition.releaseAll(memberId, { wasSeen, deliveriesMax })) this.#settleUnasked(groupId, at, held)
+      if (held.partition.releaseAll(memberId, deliveriesMax)) this.#settleUnasked(groupId, at, held)
     }
   }
 

@@ -130,6 +130,8 @@ export class SharePartition {
 
   #checkOwner(memberId: string, batches: readonly Acknowledgement[], logStart: number): void {
     for (const { firstOffset, lastOffset } of batches) {
+      if (lastOffset >= this.end)
+        throw new KafkaError('INVALID_REQUEST', `offset ${lastOffset} was not handed out to anybody yet`)
       let next = Math.max(firstOffset, logStart)
       for (const run of this.#runs.touching(next, lastOffset)) {
         if (run.first > next || run.state !== 'acquired' || run.memberId !== memberId) break
@@ -160,13 +162,10 @@ export class SharePartition {
     this.#runs.trim()
   }
 
-  /** Everything that the member has, if it has any. What it never saw does not count as a delivery. */
-  releaseAll(memberId: string, { wasSeen, deliveriesMax }: { wasSeen: boolean; deliveriesMax: number }): boolean {
+  /** Everything that the member has, if it has any. */
+  releaseAll(memberId: string, deliveriesMax: number): boolean {
     const held = this.#runs.all.filter((run) => run.state === 'acquired' && run.memberId === memberId)
-    for (const run of held) {
-      if (wasSeen) this.#release(run, deliveriesMax)
-      else this.#change(run.first, run.last, 'available', run.deliveryCount - 1)
-    }
+    for (const run of held) this.#release(run, deliveriesMax)
     this.#runs.trim()
     return held.length > 0
   }

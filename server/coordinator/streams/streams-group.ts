@@ -23,7 +23,7 @@ import {
 } from '../consumer/consumer-state.ts'
 import { type ConsumerMember, deadlineOf, type StreamsSide } from '../consumer/member.ts'
 import { admit, findSender, type HeartbeatCommand, leave, profileOf } from '../consumer/membership.ts'
-import { isSame, type Partitions } from '../consumer/partitions.ts'
+import { isPartOf, isSame, type Partitions } from '../consumer/partitions.ts'
 import { reconcile } from '../consumer/reconcile.ts'
 import { assign, noticeTasks } from '../consumer/target.ts'
 import type { TopicCatalog } from '../consumer/topics.ts'
@@ -69,6 +69,7 @@ export interface EndpointPartitions {
 export type StreamsPhase = ConsumerPhase | 'NotReady'
 
 const ASSIGNMENT = { assignors: ['uniform'] }
+const NO_ENDPOINTS = '[]'
 /** A member that waits for others is asked to look again soon. */
 const SOON_MS = 1000
 const BYTES_PER_TASK = 64
@@ -78,6 +79,9 @@ export class StreamsGroup extends AssignedGroup<StreamsLimits> {
   readonly protocolType = 'streams'
   /** Since the group has had members. */
   #isShuttingDown = false
+  /** What was told last of where the application may be queried. */
+  #endpointsTold = NO_ENDPOINTS
+  #isEndpointsOld = true
 
   constructor(groupId: string, limits: () => StreamsLimits, topics: TopicCatalog, at: Instant) {
     super(newConsumerState(groupId, at, 'streams'), limits, topics)
@@ -150,9 +154,10 @@ export class StreamsGroup extends AssignedGroup<StreamsLimits> {
     member.sessionDeadline = at.monotonicMs + limits.sessionTimeoutMs
     wakeBy(group, member.sessionDeadline)
     const { epoch, assigned } = member.standing
-    if (changes.standings.size + changes.removed.size > 0) group.endpointEpoch++
-    const mustTell =
-      said.memberEpoch !== standing?.epoch || said.active !== null || !isSame(assigned, standing.assigned)
+    this.#noticeEndpoints(configured, changes)
+    // Who runs less than it should may not have heard the answer that told it.
+    const runsLess = said.active !== null && !isPartOf(assigned, said.active)
+    const mustTell = said.memberEpoch !== standing?.epoch || runsLess || !isSame(assigned, standing.assigned)
     const isWaiting = !member.isReconciled || this.epoch > this.assignmentEpoch || configured.problems.length > 0
     const reply: StreamsReply = {
       ...{ memberId: said.memberId, memberEpoch: epoch, active: mustTell ? assigned : null },
@@ -231,6 +236,17 @@ export class StreamsGroup extends AssignedGroup<StreamsLimits> {
     return status
   }
 
+  /** What members have heard is old only when others would hear something else. */
+  #noticeEndpoints(configured: ConfiguredTopology, changes: Changes): void {
+    this.#isEndpointsOld ||= changes.standings.size + changes.removed.size + changes.profiles.size > 0
+    if (!this.#isEndpointsOld) return
+    this.#isEndpointsOld = false
+    const told = JSON.stringify(this.#endpoints(configured))
+    if (told === this.#endpointsTold) return
+    this.#endpointsTold = told
+    this.state.endpointEpoch++
+  }
+
   #endpoints({ topology, counts }: ConfiguredTopology): EndpointPartitions[] {
     const parts = new Map(topology.subtopologies.map((part) => [part.id, part]))
     return [...this.state.members.values()].flatMap(({ profile, standing }) => {
@@ -250,7 +266,7 @@ export class StreamsGroup extends AssignedGroup<StreamsLimits> {
     const group = this.state
     if (changes.removed.size > 0) {
       bumpEpoch(group, changes)
-      group.endpointEpoch++
+      this.#isEndpointsOld = true
       if (this.isEmpty) this.since(at, changes)
     }
     assign(group, this.topics, ASSIGNMENT, at, changes)

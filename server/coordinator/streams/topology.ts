@@ -1,5 +1,6 @@
 /** What a Kafka Streams application does, as its members tell it: which topics each part of it reads, writes and keeps. */
 import { KafkaError } from '../../../protocol/errors.ts'
+import { isTopicName } from '../../engine/topic-names.ts'
 
 export interface InternalTopic {
   readonly name: string
@@ -34,8 +35,12 @@ export function checkTopology(topology: Topology): void {
   if (new Set(subtopologies.map(({ id }) => id)).size < subtopologies.length)
     throw invalid('two parts have the same id')
   if (sizeOfTopology(topology) > TOPOLOGY_BYTES_MAX) throw invalid('the topology is too large')
-  for (const { id, sources, repartitionSources } of subtopologies)
+  for (const { id, sources, repartitionSources, repartitionSinks, changelogs } of subtopologies) {
     if (sources.length + repartitionSources.length === 0) throw invalid(`part ${id} reads nothing`)
+    const named = [...sources, ...repartitionSinks, ...[...repartitionSources, ...changelogs].map(({ name }) => name)]
+    const nameless = named.find((name) => !isTopicName(name))
+    if (nameless !== undefined) throw invalid(`"${nameless.slice(0, 80)}" cannot be a topic's name`)
+  }
 }
 
 const sizes = new WeakMap<Topology, number>()

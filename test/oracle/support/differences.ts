@@ -2,6 +2,9 @@
  * Where the relay answers otherwise than Apache Kafka 4.3, and why: keys are "scenario: what was observed". The reasons are
  * told in docs/GAPS.md too, under "Differences from Apache Kafka".
  */
+import { shareDifferences } from './share-differences.ts'
+import { streamsDifferences } from './streams-differences.ts'
+
 export interface Difference {
   /** As `diff` gives them. */
   places: string[]
@@ -9,6 +12,8 @@ export interface Difference {
 }
 
 export const differences: ReadonlyMap<string, Difference> = new Map([
+  ...shareDifferences,
+  ...streamsDifferences,
   [
     'the life of a member of the next protocol: described when empty',
     {

@@ -82,6 +82,7 @@ describe('[GRP-30] heartbeats over the wire', () => {
     const bad: Array<[string, Fields]> = [
       ['', {}],
       ['m', { groupId: '' }],
+      ['m', { groupId: ' ' }],
       ['m', { instanceId: '' }],
       ['m', { instanceId: 'i', rackId: ' ' }],
       ['m', { rebalanceTimeoutMs: -1 }],

@@ -21,7 +21,7 @@ import { eventually } from '../../../support/eventually.ts'
 import { startRelay } from '../../../support/relay.ts'
 import { RelayClient } from '../../../support/relay-client.ts'
 import { join } from '../group-client.ts'
-import { configureGroup, ShareMember } from './share-member.ts'
+import { configureGroup, recordsIn, ShareMember } from './share-member.ts'
 
 const { accept, release, renew } = AcknowledgeType
 
@@ -82,6 +82,8 @@ describe('[SHR-1] one heartbeat joins, and tells what to fetch from, when that i
     expect(await refused('a', [])).toBe(ErrorCode.INVALID_REQUEST)
     expect(await refused('a', ['t'], -2)).toBe(ErrorCode.INVALID_REQUEST)
     expect(await refused('a', ['t'], 0, '')).toBe(ErrorCode.INVALID_REQUEST)
+    expect(await refused('a', ['t'], 0, ' ')).toBe(ErrorCode.INVALID_REQUEST)
+    expect(await refused('x'.repeat(37), ['t'])).toBe(ErrorCode.INVALID_REQUEST)
     expect(await refused('a', null, 1)).toBe(ErrorCode.UNKNOWN_MEMBER_ID)
   })
 
@@ -184,6 +186,17 @@ describe('[SHR-4] what is settled never comes again; what is released, or held t
 })
 
 describe('[SHR-7] a session goes on with each number, and ends with its connection', () => {
+  test('its first answer has all partitions, later ones those with news; what makes no sense opens none', async () => {
+    const { topicId, member } = await openGroup()
+    const a = await member('a')
+    const topics = [{ topicId, partitions: [{ partitionIndex: 0, acknowledgementBatches: [] }] }]
+    expect((await a.fetchRaw(topics, { groupId: null })).errorCode).toBe(ErrorCode.INVALID_REQUEST)
+    expect((await a.fetchRaw(topics, { shareAcquireMode: 5 })).errorCode).toBe(ErrorCode.INVALID_REQUEST)
+    const first = await a.fetchRaw(topics)
+    expect(first.responses).toMatchObject([{ topicId, partitions: [{ errorCode: 0, acquiredRecords: [] }] }])
+    expect((await a.fetchRaw([])).responses).toEqual([])
+  })
+
   test('numbers that are wrong, sessions that are not there', async () => {
     const { topicId, member } = await openGroup()
     const a = await member('a')
@@ -220,7 +233,7 @@ describe('[SHR-7] a session goes on with each number, and ends with its connecti
     expect((await a.fetchRaw([])).responses).toEqual([])
   })
 
-  test('closed by the member, what it never saw is not counted; cut off, it is', async () => {
+  test('closed by the member or cut off, what it had in hand counts as delivered', async () => {
     const { client, topicId, member } = await openGroup()
     await client.produce(topicId, ['0', '1'])
     const a = await member('a')
@@ -228,14 +241,14 @@ describe('[SHR-7] a session goes on with each number, and ends with its connecti
     const closing = a.closeSession()
     expect((await closing).errorCode).toBe(0)
     const b = await member('b')
-    expect(await b.fetch(topicId)).toMatchObject([{ deliveryCount: 1 }, { deliveryCount: 1 }])
+    expect(await b.fetch(topicId)).toMatchObject([{ deliveryCount: 2 }, { deliveryCount: 2 }])
     b.client.socket.terminate()
     const c = await member('c')
     const taken = await eventually(async () => {
       const records = await c.fetch(topicId)
       return records.length > 0 ? records : undefined
     })
-    expect(taken).toMatchObject([{ deliveryCount: 2 }, { deliveryCount: 2 }])
+    expect(taken).toMatchObject([{ deliveryCount: 3 }, { deliveryCount: 3 }])
   })
 
   test('there are only so many', async () => {
@@ -418,7 +431,9 @@ describe('[SHR-17] who may not use a group or a topic learns nothing of it, and 
   })
 
   test('a topic', async () => {
-    const { relay, client, connect } = await open({ authorizer: denies('topic', 'secret') })
+    let isOpen = false
+    const { allows } = denies('topic', 'secret')
+    const { relay, client, connect } = await open({ authorizer: { allows: (...asked) => isOpen || allows(...asked) } })
     await client.createTopic('t')
     const secret = await relay.engine.createTopic({ name: 'secret', partitionCount: 1, configs: {} })
     const member = new ShareMember(await connect(), 'a')
@@ -427,7 +442,12 @@ describe('[SHR-17] who may not use a group or a topic learns nothing of it, and 
     const partitions = [{ partitionIndex: 0, acknowledgementBatches: [] }]
     const { responses } = await member.fetchRaw([{ topicId: secret.id, partitions }])
     expect(responses).toMatchObject([{ partitions: [{ errorCode: ErrorCode.TOPIC_AUTHORIZATION_FAILED }] }])
+    expect((await member.fetchRaw([])).responses).toEqual(responses)
+    // Given the right, it need not name the topic again.
+    isOpen = true
     expect((await member.fetchRaw([])).responses).toEqual([])
+    await client.produce(secret.id, ['x'])
+    expect(recordsIn(await member.fetchRaw([]))).toMatchObject([{ value: 'x' }])
   })
 })
 

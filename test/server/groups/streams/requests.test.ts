@@ -103,6 +103,8 @@ describe('[STG-1] one heartbeat joins, tells what the application does, and hear
     expect(relay.engine.topicByName('app-counts')!.configOverrides).toEqual({ 'cleanup.policy': 'compact' })
     expect((await a.beat({ activeTasks: null })).activeTasks).toBeNull()
     expect(tasksIn((await a.beat()).activeTasks)).toHaveLength(4)
+    a.active = joined.activeTasks!
+    expect((await a.beat()).activeTasks).toBeNull()
   })
 
   test('what makes no sense is refused', async () => {
@@ -120,7 +122,10 @@ describe('[STG-1] one heartbeat joins, tells what the application does, and hear
     expect(await refused({ memberEpoch: 3, topology: null })).toBe(ErrorCode.UNKNOWN_MEMBER_ID)
     const [first, second] = counter().subtopologies
     const regex = { epoch: 0, subtopologies: [{ ...first!, sourceTopicRegex: ['l.*'] }, second!] }
-    expect(await refused({}, regex)).toBe(ErrorCode.STREAMS_INVALID_TOPOLOGY)
+    expect(await refused({}, regex)).toBe(ErrorCode.INVALID_REQUEST)
+    expect(await refused({ groupId: ' ' })).toBe(ErrorCode.INVALID_REQUEST)
+    const nameless = { epoch: 0, subtopologies: [{ ...first!, stateChangelogTopics: [own('what?')] }, second!] }
+    expect(await refused({}, nameless)).toBe(ErrorCode.STREAMS_INVALID_TOPOLOGY)
     const wrongPlace = [{ sourceTopics: [7], sourceTopicRegex: [], repartitionSourceTopics: [] }]
     const misplaced = { epoch: 0, subtopologies: [{ ...first!, copartitionGroups: wrongPlace }, second!] }
     expect(await refused({}, misplaced)).toBe(ErrorCode.STREAMS_INVALID_TOPOLOGY)
@@ -278,6 +283,13 @@ test('[STG-9] where the application may be queried is told to all who have not h
   expect(heard.partitionsByUserEndpoint).toHaveLength(1)
   const again = await b.beat({ endpointInformationEpoch: heard.endpointInformationEpoch })
   expect(again.partitionsByUserEndpoint).toBeNull()
+  // Nothing that can be queried has moved.
+  const known = { endpointInformationEpoch: heard.endpointInformationEpoch }
+  const c = new StreamsMember(await connect(), 'c')
+  await c.join()
+  expect((await b.beat(known)).partitionsByUserEndpoint).toBeNull()
+  await a.beat({ memberEpoch: -1, activeTasks: null })
+  expect((await b.beat(known)).partitionsByUserEndpoint).toEqual([])
 })
 
 describe('[STG-11] who may not use a group, read a topic or make one, does not', () => {
