@@ -2,15 +2,20 @@
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vite'
 import { airportsPlugin } from './web/build/airports-plugin.ts'
-import { serviceWorkerPlugin } from './web/build/service-worker-plugin.ts'
 import { browserFilesPlugin } from './worker/build/browser-files.ts'
+import { serviceWorkerPlugin } from './worker/build/service-worker-plugin.ts'
 
 const fromHere = (path: string) => fileURLToPath(new URL(path, import.meta.url))
+
+const shell = {
+  // The page has the client in its own chunks; these are for other pages.
+  ignore: ['{client,bridge,sending,live,offline,transactions,tables}.js'],
+}
 
 export default defineConfig({
   root: fromHere('./web'),
   base: '/',
-  plugins: [airportsPlugin(), browserFilesPlugin(), serviceWorkerPlugin()],
+  plugins: [airportsPlugin(), browserFilesPlugin(), serviceWorkerPlugin(shell)],
   worker: { format: 'es' },
   build: {
     outDir: fromHere('./dist/web'),

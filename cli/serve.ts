@@ -38,8 +38,9 @@ export function configureRelay(invocation: Invocation): { config: RelayConfig; l
   return { config, logger }
 }
 
-export function startRelay(config: RelayConfig, logger: Logger): Promise<Relay> {
-  return createRelay({ config, logger, webDir: builtPageDir() })
+/** With the relay's own page, or another folder of pages. */
+export function startRelay(config: RelayConfig, logger: Logger, webDir = builtPageDir()): Promise<Relay> {
+  return createRelay({ config, logger, webDir })
 }
 
 /** Resolves to the exit code: a stop that hangs is forced after `shutdownTimeoutMs`, and says so. */

@@ -176,7 +176,8 @@ export interface Outbox {
   retry(id: string): Promise<void>
   /** Forgets an entry that is not in flight. Its `Settled` says 'discarded'. */
   discard(id: string): Promise<void>
-  export(): Promise<ExportedEntry[]>
+  /** With their bytes, oldest first; of these ids, or all. */
+  export(ids?: readonly string[]): Promise<ExportedEntry[]>
 }
 
 export interface Core {

@@ -133,7 +133,7 @@ class StoredCore implements LocalCore {
         this.tables.retried(id)
       },
       discard: (id) => this.#outbox.discard(id),
-      export: () => this.#outbox.export(),
+      export: (ids) => this.#outbox.export(ids),
     }
   }
 

@@ -20,12 +20,14 @@ const sources = {
   demo: [...shared, 'server', 'cli', 'examples/flights-demo'],
   web: [...shared, 'worker', 'web', 'vite.config.ts'],
   lib: [...shared, 'server'],
+  examples: [...shared, 'server', 'cli', 'worker', 'examples'],
 }
 const products = {
   cli: 'dist/cli/ottla.js',
   demo: 'dist/demo/flights.js',
   web: 'dist/web/index.html',
   lib: 'dist/lib/index.mjs',
+  examples: 'dist/run/example.js',
 }
 
 export const targetNames = Object.keys(products)

@@ -1,4 +1,5 @@
 /** Entry: frame first, then the client, then the screen that the address names. */
+import { registerServiceWorker } from '../worker/offline/register.ts'
 import { connectionBadge } from './components/connection-badge.ts'
 import { errorState } from './components/empty-state.ts'
 import { helpDialog } from './components/help-dialog.ts'
@@ -8,7 +9,6 @@ import { createToasts } from './components/toast.ts'
 import { errorInfo } from './errors.ts'
 import { Keyboard } from './keyboard.ts'
 import { openSource } from './ottla-source.ts'
-import { registerServiceWorker } from './register.ts'
 import { linkTo, type Route, startRouter } from './router.ts'
 import { type App, createApp } from './state.ts'
 import { connectionView } from './views/connection.ts'
@@ -26,9 +26,11 @@ const help = helpDialog(keyboard)
 const root = document.querySelector<HTMLElement>('#app')!
 
 catchInstallOffer(life)
-registerServiceWorker({
-  readyOffline: () => toasts.notify('Ready to start offline.'),
-  updateReady: (apply) => toasts.ask('An update is ready. Your drafts are kept.', 'Reload', apply),
+void registerServiceWorker({
+  url: '/service-worker.js',
+  onOfflineReady: () => toasts.notify('Ready to start offline.'),
+  onUpdate: ({ apply }) => toasts.ask('An update is ready. Your drafts are kept.', 'Reload', apply),
+  hasUnsavedWork: () => [...document.querySelectorAll('textarea')].some(({ value }) => value !== ''),
 })
 keyboard.add(
   [

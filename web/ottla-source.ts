@@ -5,12 +5,13 @@
  * already. Others are read from the relay and leave nothing behind.
  */
 import { bytes, connect, type Ottla, type ReplicaPolicy, type Topic, type TopicRecord } from '../worker/index.ts'
+import { askForBackgroundSync } from '../worker/offline/background-sync.ts'
 import { exportOutbox } from './outbox-export.ts'
+import { REPLICA, relayUrl } from './relay-address.ts'
 import type { GroupSummary, LogRecord, ReadFrom, ReadOptions, Source, WriteInput, WriteReceipt } from './source.ts'
 import { openTopicMaker, type TopicMaker } from './topic-maker.ts'
 import { openTopicSurvey, type TopicSurvey } from './topic-survey.ts'
 
-const REPLICA = 'ottla-page'
 /** Beside the page, without a hash: every version of the page meets in the same worker. */
 const WORKER_URL = '/worker.js'
 const FLIGHTS_KEPT_PER_PARTITION = 65_536
@@ -29,14 +30,15 @@ type ByteTopic = Topic<Uint8Array, Uint8Array>
 const utf8 = new TextEncoder()
 
 export async function openSource(): Promise<Source> {
-  const ottla = await connect(relayUrl(), { replica: REPLICA, workerUrl: WORKER_URL })
+  const ottla = await connect(chosenRelayUrl(), { replica: REPLICA, workerUrl: WORKER_URL })
+  // The service worker knows only the relay that served it.
+  if (chosenRelayUrl() === relayUrl()) askForBackgroundSync(ottla)
   return new OttlaSource(ottla)
 }
 
 /** The relay that served the page, or the one named in the address: `?relay=ws://host:port`. */
-function relayUrl(): string {
-  const named = new URLSearchParams(location.search).get('relay')
-  return named ?? `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}`
+function chosenRelayUrl(): string {
+  return new URLSearchParams(location.search).get('relay') ?? relayUrl()
 }
 
 class OttlaSource implements Source {

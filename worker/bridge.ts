@@ -85,7 +85,7 @@ export class Bridge implements Core {
       list: (topic) => this.#call('outboxList', topic),
       retry: (id) => this.#call('outboxRetry', id),
       discard: (id) => this.#call('outboxDiscard', id),
-      export: () => this.#call('outboxExport'),
+      export: (ids) => this.#call('outboxExport', ids),
     }
     this.tables = {
       open: (definition) => {

@@ -40,7 +40,7 @@ export function hostCalls(core: Core): HostCalls {
     outboxList: (topic) => reply(() => core.outbox.list(topic)),
     outboxRetry: (id) => reply(() => core.outbox.retry(id)),
     outboxDiscard: (id) => reply(() => core.outbox.discard(id)),
-    outboxExport: () => reply(() => core.outbox.export()),
+    outboxExport: (ids) => reply(() => core.outbox.export(ids)),
     tableOpen: (definition) => reply(() => core.tables.open(definition)),
     tableRead: (definition, read) => reply(() => core.tables.read(definition, read)),
     tableCount: (definition, selection) => reply(() => core.tables.count(definition, selection)),

@@ -21,6 +21,7 @@ export class Seat {
   readonly #waiting = new Map<string, { join: JoinNote; line: Line }>()
   #lead: Lead | undefined
   #contending: AbortController | undefined
+  #contended: Promise<void> = Promise.resolve()
   #linger: Timer | undefined
 
   constructor(env: SeatEnvironment) {
@@ -36,6 +37,15 @@ export class Seat {
       if (note?.ottla === 'join') this.#join(note, line)
       if (note?.ottla === 'leave') this.#leave(line)
     })
+  }
+
+  /** Gives the lead back, whoever is attached: they find the next seat. For a context that is about to end. */
+  async close(): Promise<void> {
+    this.#linger?.cancel()
+    this.#waiting.clear()
+    this.#contending?.abort(new OttlaError('CLOSED', { message: 'this context is about to end' }))
+    this.#lead?.stop()
+    await this.#contended
   }
 
   #join(join: JoinNote, line: Line): void {
@@ -56,7 +66,7 @@ export class Seat {
       return
     }
     this.#waiting.set(join.tabId, { join, line })
-    if (!this.#contending) void this.#contend(this.#config)
+    if (!this.#contending) this.#contended = this.#contend(this.#config)
   }
 
   #leave(line: Line): void {

@@ -39,6 +39,7 @@ export interface OttlaHooks {
 }
 
 export function ottlaHooks(react: ReactLike, ottla: Ottla): OttlaHooks {
+  // biome-ignore lint/correctness/noComponentHookFactories: made once for a client, so that React is the application's own copy
   const useStore = <T>(make: () => Store<T>, dependencies: unknown[]): T => {
     const { subscribe, getSnapshot } = react.useMemo(make, [ottla, ...dependencies])
     return react.useSyncExternalStore(subscribe, getSnapshot, getSnapshot)

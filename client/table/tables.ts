@@ -4,6 +4,7 @@ import { Emitter } from '../../protocol/lib/events.ts'
 import { readBatchHeader, viewOf } from '../../protocol/record-batch.ts'
 import type { RawRecord } from '../../protocol/records.ts'
 import type { Settled } from '../core.ts'
+import { recordsIn } from '../outbox/exported-records.ts'
 import type {
   TableCalls,
   TableDefinition,
@@ -15,7 +16,7 @@ import type {
 } from './seam.ts'
 import type { TableSource } from './source.ts'
 import type { TableStore } from './store.ts'
-import { recordsIn, TableView } from './view.ts'
+import { TableView } from './view.ts'
 
 export interface StoredWrite {
   topic: string

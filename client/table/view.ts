@@ -15,6 +15,7 @@ import type { RawRecord } from '../../protocol/records.ts'
 import { decodePieces } from '../consumer/decode-frame.ts'
 import type { ExportedEntry, ReplicaRange, Settled } from '../core.ts'
 import { asOttlaError, type ErrorInfo } from '../errors.ts'
+import { recordsIn } from '../outbox/exported-records.ts'
 import { StoreError } from '../replica/store-error.ts'
 import {
   emptyChange,
@@ -537,19 +538,3 @@ interface ShownRow {
 
 const keysOf = (records: ReadonlyArray<RawRecord | null>): Uint8Array[] =>
   records.flatMap((record) => (record?.key ? [record.key.slice()] : []))
-
-/** Of a batch as it lies in the outbox. */
-export async function recordsIn(batch: Uint8Array, codecs: CodecRegistry): Promise<RawRecord[]> {
-  const frame = {
-    partition: -1,
-    batches: batch,
-    fromOffset: 0,
-    nextOffset: 0,
-    aborted: [],
-    gap: undefined,
-    release() {},
-  }
-  const records: RawRecord[] = []
-  for await (const piece of decodePieces(frame, codecs, Number.POSITIVE_INFINITY)) records.push(...piece)
-  return records
-}

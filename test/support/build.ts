@@ -8,5 +8,7 @@ import { fileURLToPath } from 'node:url'
 
 export default function buildBeforeTests(): void {
   const script = fileURLToPath(new URL('../../scripts/ensure-built.mjs', import.meta.url))
-  execFileSync(process.execPath, [script, 'cli', 'demo', 'lib', 'web'], { stdio: ['ignore', 'inherit', 'inherit'] })
+  execFileSync(process.execPath, [script, 'cli', 'demo', 'lib', 'web', 'examples'], {
+    stdio: ['ignore', 'inherit', 'inherit'],
+  })
 }

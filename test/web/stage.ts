@@ -53,7 +53,7 @@ export async function setStage(): Promise<Stage> {
       const html = join(webDir, 'index.html')
       await writeFile(html, (await readFile(html, 'utf8')).replace(/<title>.*<\/title>/, `<title>${title}</title>`))
       const worker = join(webDir, 'service-worker.js')
-      const revision = /(url:"index\.html",revision:")[0-9a-f]+|(revision:")[0-9a-f]+(",url:"index\.html)/
+      const revision = /(url:.index\.html.,revision:.)[0-9a-f]+|(revision:.)[0-9a-f]+(.,url:.index\.html)/
       const code = await readFile(worker, 'utf8')
       const changed = code.replace(
         revision,

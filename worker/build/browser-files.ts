@@ -8,6 +8,8 @@
  *   admin.js    administration, for both; loaded at its first call
  *   transactions.js  transactions, for pages; loaded at the first, or when a page with a replica has had a second
  *   tables.js   tables, for pages and for worker.js; loaded at the first
+ *   offline.js  for pages that start offline: update prompt, drafts, background sync
+ *   offline-worker.js   its other half, for `importScripts` in their service workers; .mjs for those that are bundled
  *   live.js     the live tail alone, for pages that only watch
  *   sign-in.js  what the live tail signs in with
  *   codec-*.js  loaded by client.js when the first batch comes that is compressed that way
@@ -32,6 +34,7 @@ const ENTRIES = {
   'admin.js': '../admin.ts',
   'transactions.js': '../../client/transactions/apart.ts',
   'tables.js': '../../client/table/apart.ts',
+  'offline.js': '../offline/index.ts',
   'live.js': '../../client/live.ts',
   'sign-in.js': '../../client/signed-in.ts',
   'codec-snappy.js': '../../protocol/codecs/snappy.ts',
@@ -52,6 +55,10 @@ export async function buildBrowserFiles(): Promise<BrowserFile[]> {
     ]
     files.push({ fileName, ...(await oneModule(fileURLToPath(new URL(entry, import.meta.url)), plugins)) })
   }
+  // A service worker can import nothing on demand: all of it is in one file.
+  const entry = fileURLToPath(new URL('../offline/service-worker.ts', import.meta.url))
+  files.push({ fileName: 'offline-worker.mjs', ...(await oneModule(entry, [])) })
+  files.push({ fileName: 'offline-worker.js', ...(await oneModule(entry, [], 'iife')) })
   return files
 }
 
@@ -147,17 +154,23 @@ function codecsApart(): Plugin {
   }
 }
 
-async function oneModule(entry: string, plugins: Plugin[]): Promise<Omit<BrowserFile, 'fileName'>> {
+async function oneModule(
+  entry: string,
+  plugins: Plugin[],
+  format: 'es' | 'iife' = 'es',
+): Promise<Omit<BrowserFile, 'fileName'>> {
   const built = await build({
     configFile: false,
     logLevel: 'warn',
     publicDir: false,
     plugins,
+    // As libraries are built, this is left to whoever bundles them; a browser knows no such thing.
+    define: { 'process.env.NODE_ENV': '"production"' },
     build: {
       write: false,
       target: 'es2022',
       minify: true,
-      lib: { entry, formats: ['es'], fileName: 'module' },
+      lib: { entry, formats: [format], fileName: 'module', name: 'ottla' },
       // Whitespace too: for ES libraries vite leaves it in unless the output itself says so.
       rolldownOptions: {
         optimization: { inlineConst: { mode: 'all', pass: 1 } },

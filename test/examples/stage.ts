@@ -1,0 +1,78 @@
+/** An example as it is built, served by a relay of its own that can go and come back, and a Chromium to use it. */
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Page } from 'playwright-core'
+import { createRelay, type Relay } from '../../server/relay.ts'
+import { type Chromium, startChromium } from '../support/chromium.ts'
+
+export interface ExampleStage {
+  readonly chromium: Chromium
+  readonly url: string
+  readonly relay: Relay
+  open(hash?: string, size?: { width: number; height: number }): Promise<Page>
+  /** The relay goes away; the page's files with it. */
+  stopRelay(): Promise<void>
+  /** On the same port, with the same data. */
+  startRelay(): Promise<void>
+  /** Changes the page as a new release would. */
+  release(title: string): Promise<void>
+  close(): Promise<void>
+}
+
+const PHONE = { width: 390, height: 844 }
+
+export async function setStage(example: string): Promise<ExampleStage> {
+  const folder = await mkdtemp(join(tmpdir(), 'ottla-example-'))
+  const webDir = join(folder, 'web')
+  await cp(fileURLToPath(new URL(`../../dist/examples/${example}`, import.meta.url)), webDir, { recursive: true })
+  const start = (httpPort: number) => createRelay({ webDir, config: { dataDir: join(folder, 'data'), httpPort } })
+  let relay = await start(0)
+  const url = relay.http.url
+  const chromium = await startChromium()
+  return {
+    chromium,
+    url,
+    get relay() {
+      return relay
+    },
+    async open(hash = '', size = PHONE) {
+      const page = await chromium.open('about:blank')
+      await page.setViewportSize(size)
+      await page.goto(new URL(hash, url).href)
+      return page
+    },
+    stopRelay: () => relay.close(),
+    async startRelay() {
+      relay = await start(Number(new URL(url).port))
+    },
+    async release(title) {
+      const html = join(webDir, 'index.html')
+      await writeFile(html, (await readFile(html, 'utf8')).replace(/<title>.*<\/title>/, `<title>${title}</title>`))
+      const worker = join(webDir, 'service-worker.js')
+      const revision = /(url:.index\.html.,revision:.)[0-9a-f]+|(revision:.)[0-9a-f]+(.,url:.index\.html)/
+      const code = await readFile(worker, 'utf8')
+      const fresh = Date.now().toString(16)
+      const changed = code.replace(revision, (_, before = '', other = '', after = '') => before + other + fresh + after)
+      if (changed === code) throw new Error('the service worker names no revision of index.html')
+      await writeFile(worker, changed)
+    },
+    async close() {
+      try {
+        await chromium.close()
+      } finally {
+        await relay.close()
+        await rm(folder, { recursive: true, force: true })
+      }
+    },
+  }
+}
+
+/** Resolves when the shell is in the cache and this page is under the service worker's control. */
+export async function startsOffline(page: Page): Promise<void> {
+  await page.waitForFunction(() => navigator.serviceWorker.controller !== null)
+}
+
+export const shows = (page: Page, text: string | RegExp, withinMs = 15_000) =>
+  page.getByText(text).locator('visible=true').first().waitFor({ timeout: withinMs })
