@@ -9,6 +9,7 @@ import type { Reader } from '../bytes/reader.ts'
 import { Writer } from '../bytes/writer.ts'
 import {
   array,
+  bytes,
   type Field,
   type Infer,
   int8,
@@ -18,6 +19,7 @@ import {
   records,
   string,
   struct,
+  tagged,
   uuid,
   withDefault,
 } from '../schema.ts'
@@ -55,11 +57,14 @@ export const hello = api({
   }),
 })
 
-/** Asks for deliveries from a position on. A second subscription to the same partition replaces the first. */
+/**
+ * Asks for deliveries from a position on. A second subscription to the same partition replaces the first. From version 1
+ * for some keys only, which is then answered with `DeliverMatching`.
+ */
 export const subscribe = api({
   key: 20001,
   name: 'Subscribe',
-  versions: [0, 0],
+  versions: [0, 1],
   flexibleFrom: 0,
   request: struct({
     isolationLevel: withDefault(0, int8()),
@@ -75,6 +80,9 @@ export const subscribe = api({
         credit: int32(),
       }),
     ),
+    /** Only records with one of these keys, or whose key begins with one of these bytes. None of either: all records. */
+    keys: tagged(0, 1, array(bytes()), []),
+    prefixes: tagged(1, 1, array(bytes()), []),
   }),
   response: struct({
     throttleTimeMs: withDefault(0, int32()),
@@ -167,6 +175,29 @@ const deliverBody = struct({
 /** Record batches. Nothing in it belongs to one connection: every subscriber at the same offset gets the same bytes. */
 export const deliver = push(20010, 'Deliver', deliverBody)
 
+const deliverMatchingBody = struct({
+  topicId: uuid(),
+  partition: int32(),
+  leaderEpoch: int32(),
+  logStart: int64(),
+  highWatermark: int64(),
+  lastStableOffset: int64(),
+  nextOffset: int64(),
+  aborted: withDefault([], array(struct({ producerId: int64(), firstOffset: int64(), lastOffset: int64() }))),
+  /** Of the last batch that was looked at, left out or not: the epoch that belongs to `nextOffset`. */
+  lastEpoch: int32(),
+  /** Offsets from `from` up to, not including, `to` hold nothing that was asked for. */
+  skipped: array(struct({ from: int64(), to: int64() })),
+  /** Whole batches with at least one record that was asked for. */
+  records: records(),
+})
+
+/**
+ * What a subscription to some keys gets. Batches and left out ranges together cover every offset from the position before
+ * to `nextOffset`: what is in neither was lost on the way.
+ */
+export const deliverMatching = push(20016, 'DeliverMatching', deliverMatchingBody)
+
 const heartbeatBody = struct({ serverTimeMs: int64() })
 /** Sent when nothing else was for a heartbeat interval. */
 export const heartbeat = push(20011, 'Heartbeat', heartbeatBody)
@@ -188,6 +219,8 @@ export const closing = push(20013, 'Closing', closingBody)
 export type Deliver = Infer<typeof deliverBody>
 /** Aborted are the producer's batches that begin between its first offset and its last, which is the marker's. */
 export type AbortedTransaction = Deliver['aborted'][number]
+export type DeliverMatching = Infer<typeof deliverMatchingBody>
+export type SkippedRange = DeliverMatching['skipped'][number]
 export type SubscriptionEnded = Infer<typeof subscriptionEndedBody>
 
 /** Everything up to and including the length of `records`; exact while `aborted` is empty. */

@@ -7,13 +7,17 @@
  * never changed after it has been made, because many sockets hold it at the same time.
  */
 
+import { concatenate } from '../../protocol/compression.ts'
 import { uuidToBytes } from '../../protocol/lib/uuid.ts'
 import {
   type AbortedTransaction,
   DELIVER_ABORTED_BYTES,
   DELIVER_HEADER_BYTES,
   deliver,
+  deliverMatching,
+  encodePush,
   PUSH_CORRELATION_ID,
+  type SkippedRange,
 } from '../../protocol/messages/offset-protocol.ts'
 import { webSocketHeaderBytes, writeWebSocketHeader } from '../listener/websocket-frame.ts'
 
@@ -41,6 +45,7 @@ export interface FrameFields {
   nextOffset: number
 }
 
+const SKIPPED_BYTES = 16
 const TWO_TO_32 = 4_294_967_296
 const NONE: readonly AbortedTransaction[] = []
 
@@ -75,6 +80,26 @@ export function buildFrame(
   const { baseOffset, nextOffset, highWatermark, lastStableOffset } = fields
   const saysEnd = nextOffset === highWatermark || nextOffset === lastStableOffset
   return { bytes, payloadAt, recordBytes, baseOffset, nextOffset, saysEnd }
+}
+
+export interface MatchingFrameFields extends FrameFields {
+  aborted: readonly AbortedTransaction[]
+  lastEpoch: number
+  skipped: readonly SkippedRange[]
+}
+
+/** For one subscription to some keys. */
+export function buildMatchingFrame(fields: MatchingFrameFields, batches: readonly Uint8Array[]): Frame {
+  const records = concatenate(batches)
+  const { baseOffset, nextOffset, aborted, skipped, ...rest } = fields
+  const body = { ...rest, nextOffset, aborted: [...aborted], skipped: [...skipped], records }
+  const sizeHint = records.length + 128 + aborted.length * DELIVER_ABORTED_BYTES + skipped.length * SKIPPED_BYTES
+  const message = encodePush(deliverMatching, body, { sizeHint })
+  const payloadAt = webSocketHeaderBytes(message.length)
+  const bytes = Buffer.allocUnsafeSlow(payloadAt + message.length)
+  writeWebSocketHeader(bytes, message.length)
+  bytes.set(message, payloadAt)
+  return { bytes, payloadAt, recordBytes: records.length, baseOffset, nextOffset, saysEnd: false }
 }
 
 /** The fixed part of `Deliver`. A test holds it against the schema. */

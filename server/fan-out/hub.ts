@@ -10,6 +10,8 @@ import type { Engine, Topic } from '../engine.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
 import type { Peer } from '../peer.ts'
 import { CatchUpReader } from './catch-up.ts'
+import { type KeyFilter, PEER_FILTER_BYTES_MAX } from './key-filter.ts'
+import { MatchingReader } from './matching-reader.ts'
 import { PartitionFanOut } from './partition-fan-out.ts'
 import { Subscription } from './subscription.ts'
 
@@ -23,6 +25,8 @@ export interface SubscribePosition {
   leaderEpoch: number
   credit: number
   isCommitted: boolean
+  /** undefined: all records. */
+  filter?: KeyFilter
 }
 
 export interface SubscribeOutcome {
@@ -40,11 +44,13 @@ export interface SubscribeOutcome {
 export class Hub {
   readonly #clock: Clock
   readonly #catchUp: CatchUpReader
+  readonly #matching: MatchingReader
   readonly #fanOuts = new Map<string, PartitionFanOut[]>()
 
   constructor(engine: Engine, clock: Clock) {
     this.#clock = clock
     this.#catchUp = new CatchUpReader(clock)
+    this.#matching = new MatchingReader(clock)
     engine.onTopicDeleted((topic) => this.#onTopicDeleted(topic))
   }
 
@@ -56,10 +62,13 @@ export class Hub {
     if (!previous && (peer.subscriptions?.size ?? 0) >= SUBSCRIPTIONS_PER_PEER_MAX)
       return failed(ErrorCode.POLICY_VIOLATION)
     if (previous) this.#remove(peer, previous)
+    if (asked.filter && filterBytesOf(peer, asked.filter) > PEER_FILTER_BYTES_MAX)
+      return failed(ErrorCode.POLICY_VIOLATION)
     const outcome = locate(log, asked)
     if (outcome.errorCode !== ErrorCode.NONE) return outcome
     const credit = Math.min(Math.max(0, asked.credit), CREDIT_BYTES_MAX)
-    const start = { position: outcome.startOffset, credit, isCommitted: asked.isCommitted }
+    const { isCommitted, filter, leaderEpoch } = asked
+    const start = { position: outcome.startOffset, leaderEpoch, credit, isCommitted, filter }
     const subscription = new Subscription(peer, fanOut, start)
     peer.subscriptions ??= new Map()
     peer.subscriptions.set(fanOut, subscription)
@@ -117,7 +126,10 @@ export class Hub {
       ofTopic = []
       this.#fanOuts.set(topic.id, ofTopic)
     }
-    ofTopic[partition] ??= new PartitionFanOut(topic.id, partition, log, this.#clock, this.#catchUp)
+    ofTopic[partition] ??= new PartitionFanOut({
+      ...{ topicId: topic.id, partition, log, clock: this.#clock },
+      ...{ catchUp: this.#catchUp, matching: this.#matching },
+    })
     return ofTopic[partition]
   }
 
@@ -125,6 +137,15 @@ export class Hub {
     for (const fanOut of this.#fanOuts.get(topic.id) ?? []) fanOut?.close(ErrorCode.UNKNOWN_TOPIC_ID)
     this.#fanOuts.delete(topic.id)
   }
+}
+
+/** Partitions that were asked for together share one. */
+function filterBytesOf(peer: Peer, added: KeyFilter): number {
+  const filters = new Set([added])
+  for (const { filter } of peer.subscriptions?.values() ?? []) if (filter) filters.add(filter)
+  let sizeBytes = 0
+  for (const filter of filters) sizeBytes += filter.sizeBytes
+  return sizeBytes
 }
 
 function begin(subscription: Subscription): void {

@@ -12,11 +12,21 @@
  * drains. The log is its buffer.
  */
 import type { Peer } from '../peer.ts'
+import type { KeyFilter } from './key-filter.ts'
 import type { PartitionFanOut } from './partition-fan-out.ts'
 
 export type SubscriptionPlace = 'new' | 'tail' | 'ahead' | 'behind' | 'reading' | 'ended'
 
 export const CATCH_UP_BYTES_MIN = 64 * 1024
+
+export interface SubscriptionStart {
+  position: number
+  /** Of what the peer holds before it. */
+  leaderEpoch: number
+  credit: number
+  isCommitted: boolean
+  filter: KeyFilter | undefined
+}
 
 export class Subscription {
   readonly peer: Peer
@@ -34,15 +44,24 @@ export class Subscription {
   frameBytesMax = CATCH_UP_BYTES_MIN
   /** When the last catch-up frame was sent, in monotonic milliseconds. */
   caughtUpAt = Number.NEGATIVE_INFINITY
-  /** In the catch-up reader's queue. */
+  /** In the queue of the reader that serves it. */
   isQueued = false
+  /** It gets batches with some keys only; undefined: all. */
+  readonly filter: KeyFilter | undefined
+  /** With a filter: what its peer knows of. From there to `position` nothing matches. */
+  told: number
+  /** With a filter: leader epoch of the batch before `position`. */
+  scannedEpoch: number
 
-  constructor(peer: Peer, fanOut: PartitionFanOut, start: { position: number; credit: number; isCommitted: boolean }) {
+  constructor(peer: Peer, fanOut: PartitionFanOut, start: SubscriptionStart) {
     this.peer = peer
     this.fanOut = fanOut
     this.position = start.position
     this.credit = start.credit
     this.isCommitted = start.isCommitted
+    this.filter = start.filter
+    this.told = start.position
+    this.scannedEpoch = start.leaderEpoch
   }
 }
 

@@ -6,6 +6,8 @@ import type { Subscription } from './subscription.ts'
 
 export class Tail {
   readonly isCommitted: boolean
+  /** Its members asked for some keys: nothing is pushed to them, each reads what is new for itself. */
+  readonly isMatching: boolean
   /** Where its members stand. Whoever is behind reads up to here, and joins. */
   published: number
   readonly members: Subscription[] = []
@@ -14,8 +16,9 @@ export class Tail {
   readonly #ahead = new Set<Subscription>()
 
   /** `end` is where its members would stand if all were published. */
-  constructor(isCommitted: boolean, end: () => number) {
-    this.isCommitted = isCommitted
+  constructor(kind: { isCommitted: boolean; isMatching: boolean }, end: () => number) {
+    this.isCommitted = kind.isCommitted
+    this.isMatching = kind.isMatching
     this.#end = end
     this.published = end()
   }

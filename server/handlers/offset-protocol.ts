@@ -1,4 +1,4 @@
-/** Hello, Subscribe, Grant, Unsubscribe, Ping: the offset protocol, version 0 (docs/PROTOCOL.md). */
+/** Hello, Subscribe, Grant, Unsubscribe, Ping: the offset protocol (docs/PROTOCOL.md). */
 import { ErrorCode } from '../../protocol/errors.ts'
 import {
   CloseCode,
@@ -10,6 +10,7 @@ import {
   unsubscribe,
 } from '../../protocol/messages/offset-protocol.ts'
 import { CREDIT_BYTES_MAX } from '../fan-out/hub.ts'
+import { keyFilterOf } from '../fan-out/key-filter.ts'
 import { entry, NO_REPLY } from '../handler.ts'
 
 const HEARTBEAT_MS_MIN = 1_000
@@ -43,6 +44,7 @@ export const subscribeHandler = entry(subscribe, 'each', (request, context) => {
   const begins: Array<() => void> = []
   // A level that is not known shows nothing that a transaction holds undecided.
   const isCommitted = request.isolationLevel !== IsolationLevel.readUncommitted
+  const filter = keyFilterOf(request.keys, request.prefixes)
   const partitions = request.partitions.map((asked) => {
     const { topicId, partition } = asked
     const topic = engine.topicById(topicId)
@@ -50,7 +52,8 @@ export const subscribeHandler = entry(subscribe, 'each', (request, context) => {
     if (!context.allows('read', { type: 'topic', name: topic.name })) {
       return { topicId, partition, errorCode: ErrorCode.TOPIC_AUTHORIZATION_FAILED }
     }
-    const { begin, ...outcome } = hub.subscribe(context.connection, topic, { ...asked, isCommitted })
+    if (filter === null) return { topicId, partition, errorCode: ErrorCode.INVALID_REQUEST }
+    const { begin, ...outcome } = hub.subscribe(context.connection, topic, { ...asked, isCommitted, filter })
     // What is allowed may have changed while the answer waited for its turn.
     const isStillAllowed = () => context.allows('read', { type: 'topic', name: topic.name })
     const refuse = () => hub.end(context.connection, topicId, partition, ErrorCode.TOPIC_AUTHORIZATION_FAILED)

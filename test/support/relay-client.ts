@@ -7,7 +7,9 @@ import { type ChannelNews, channelNews } from '../../protocol/messages/channels.
 import { metadata } from '../../protocol/messages/metadata.ts'
 import {
   type Deliver,
+  type DeliverMatching,
   deliver,
+  deliverMatching,
   heartbeat,
   hello,
   IsolationLevel,
@@ -27,7 +29,8 @@ const utf8 = new TextEncoder()
 
 export class RelayClient {
   readonly socket: WebSocket
-  readonly deliveries: Deliver[] = []
+  /** `DeliverMatching` too. */
+  readonly deliveries: Array<Deliver & Partial<DeliverMatching>> = []
   readonly ended: SubscriptionEnded[] = []
   readonly progress: Progress[] = []
   readonly news: ChannelNews[] = []
@@ -116,10 +119,19 @@ export class RelayClient {
   async subscribe(
     topicId: string,
     offset: number,
-    options: { credit?: number; leaderEpoch?: number; partition?: number; isCommitted?: boolean } = {},
+    options: {
+      credit?: number
+      leaderEpoch?: number
+      partition?: number
+      isCommitted?: boolean
+      keys?: readonly string[]
+      prefixes?: readonly string[]
+    } = {},
   ) {
     const { partitions } = await this.call(subscribe, {
       isolationLevel: options.isCommitted ? IsolationLevel.readCommitted : IsolationLevel.readUncommitted,
+      keys: (options.keys ?? []).map((key) => utf8.encode(key)),
+      prefixes: (options.prefixes ?? []).map((prefix) => utf8.encode(prefix)),
       partitions: [
         {
           topicId,
@@ -134,7 +146,7 @@ export class RelayClient {
   }
 
   /** Resolves when deliveries have reached `offset`; they are checked to follow each other without a gap. */
-  async deliveredTo(offset: number, withinMs = 10_000): Promise<Deliver[]> {
+  async deliveredTo(offset: number, withinMs = 10_000) {
     await eventually(() => (this.deliveries.at(-1)?.nextOffset ?? -1) >= offset, {
       withinMs,
       what: `deliveries up to ${offset}`,
@@ -157,6 +169,7 @@ export class RelayClient {
     }
     const { key, version } = readPushStart(reader)
     if (key === deliver.key) this.deliveries.push(deliver.body.read(reader, version))
+    else if (key === deliverMatching.key) this.deliveries.push(deliverMatching.body.read(reader, version))
     else if (key === subscriptionEnded.key) this.ended.push(subscriptionEnded.body.read(reader, version))
     else if (key === progress.key) this.progress.push(progress.body.read(reader, version))
     else if (key === channelNews.key) this.news.push(channelNews.body.read(reader, version))
