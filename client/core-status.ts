@@ -1,5 +1,5 @@
 /** A core's state as one plain object. */
-import type { OutboxDepth, ReplicaRange, Status, StatusState, TopicStatus } from './core.ts'
+import type { OutboxDepth, PauseReason, ReplicaRange, Status, StatusState, TopicStatus } from './core.ts'
 import type { OttlaError } from './errors.ts'
 import type { ConnectionState } from './session.ts'
 
@@ -11,13 +11,15 @@ export interface StatusParts {
   replicated: string[]
   outbox: OutboxDepth
   outboxByTopic: ReadonlyMap<string, OutboxDepth>
+  replicasPaused: PauseReason | null
   replica: string | null
   trouble: OttlaError | undefined
   clockOffsetMs: number | undefined
+  clockErrorMs: number | undefined
 }
 
 export function coreStatus(parts: StatusParts): Status {
-  const { connection, ranges, outbox, replica, trouble, clockOffsetMs } = parts
+  const { connection, ranges, outbox, replica, trouble, clockOffsetMs, clockErrorMs } = parts
   const behindRecords = ranges.reduce((sum, { end, relayEnd }) => sum + Math.max(0, relayEnd - end), 0)
   return {
     state: parts.isClosed ? 'closed' : stateOf(connection, behindRecords),
@@ -25,9 +27,11 @@ export function coreStatus(parts: StatusParts): Status {
     behindRecords,
     outbox,
     topics: topicStatuses(parts),
+    replicasPaused: parts.replicasPaused,
     replica,
     storageError: trouble?.toInfo() ?? null,
     clockOffsetMs: clockOffsetMs ?? null,
+    clockErrorMs: clockErrorMs ?? null,
   }
 }
 

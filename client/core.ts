@@ -31,6 +31,14 @@ export interface ReplicaPolicy {
   ageMsMax?: number
   /** Where a replica that holds nothing yet begins. Default: 'beginning', or as far back as the limits need. */
   from?: 'beginning' | 'end'
+  /**
+   * Only records with one of these keys, or whose key begins with one of `prefixes`; text stands for its UTF-8. The relay leaves
+   * out the others. Who asks for more of a topic that is kept in part widens it for all; see `stopReplicating`.
+   */
+  keys?: ReadonlyArray<string | Uint8Array>
+  prefixes?: ReadonlyArray<string | Uint8Array>
+  /** Topics with a higher one are fetched first: the others wait until these are up to date. Default 0, or what it was before. */
+  priority?: number
   /** Kept until the topic's table has taken it in, which holds the newest of each key. */
   onlyForTable?: true
 }
@@ -51,6 +59,8 @@ export interface ReplicaRange {
    * anew, or the replica began again. A reader that sees it change re-reads the range before it goes on.
    */
   generation: number
+  /** What of the log is held in there, as a text (key-filter.ts); absent: all of it. */
+  filter?: string
   /** With a new generation: what lies below is as it was. Absent: nothing is, `start` is where to begin again. */
   cutAt?: number
 }
@@ -152,13 +162,23 @@ export interface Status {
   behindRecords: number
   outbox: OutboxDepth
   topics: TopicStatus[]
+  /** Why replicas stand still though there may be a connection; null: they do not. Writes go out all the same. */
+  replicasPaused: PauseReason | null
   /** The name of the replica's database; null when everything is in memory only. */
   replica: string | null
   /** The last trouble with this device's storage, null when it works. */
   storageError: ErrorInfo | null
-  /** Add to the local wall clock to get the relay's; null before the first connection. */
+  /**
+   * Add to the local wall clock to get the relay's; null before the first connection. For showing ages and times: order is the
+   * log's, whatever clocks say.
+   */
   clockOffsetMs: number | null
+  /** `clockOffsetMs` is right to this many milliseconds, as far as can be known. */
+  clockErrorMs: number | null
 }
+
+/** 'asked' by the application; 'metered': the connection costs by the byte, and the application asked for a pause then. */
+export type PauseReason = 'asked' | 'metered'
 
 export interface RequestOptions {
   /** Default: the session's requestTimeoutMs. */
@@ -201,10 +221,12 @@ export interface Core {
    */
   outcomes(ids: string[]): Promise<Settled[]>
 
-  /** Begins (or goes on) keeping a replica of the topic; the newest policy holds. Resolves without the network if known. */
+  /** Begins (or goes on) keeping a replica of the topic; the newest policy holds, with the keys of all. Resolves without the network if known. */
   replicate(topic: string, policy: ReplicaPolicy): Promise<ReplicaRange[]>
   /** Ends replication; what is stored stays until the database is removed or space is needed. */
   stopReplicating(topic: string): Promise<void>
+  /** All replicas stand still while there is a reason; nothing is fetched for them, and what is held is read. */
+  pauseReplicas(reason: PauseReason, isPaused: boolean): Promise<void>
   onAdvanced(listener: (advanced: Advanced[]) => void): () => void
   /**
    * Chunks from the one that holds `offset` on: at least one if there is any, about `bytesMax` in all. One without batches

@@ -6,12 +6,12 @@
  * be at the other end, Hello waits for the first answer: Kafka closes connections over messages that it does not know.
  */
 import type { Api } from '../protocol/api.ts'
-import type { Clock } from '../protocol/lib/clock.ts'
 import { grant, hello, ping, subscribe, unsubscribe } from '../protocol/messages/offset-protocol.ts'
 import { apiVersions } from '../protocol/messages/versions.ts'
 import type { Connection } from './connection.ts'
 import { OttlaError } from './errors.ts'
 import { kafkaFailure } from './kafka-failure.ts'
+import type { RelayClock } from './relay-clock.ts'
 import type { RelayLimits } from './session.ts'
 
 export const CLIENT_SOFTWARE_NAME = 'ottla-js'
@@ -57,19 +57,19 @@ export interface RelayHandshake {
   isKafka: false
   limits: RelayLimits
   heartbeatMs: number
-  clockOffsetMs: number
 }
 
 export type Handshake = KafkaHandshake | RelayHandshake
 
 export interface HandshakeOptions {
-  clock: Clock
   replicaId: string
   generation: number
   /** What this side would like; the relay decides. */
   heartbeatMs: number
   timeoutMs: number
   mayBeKafka: boolean
+  /** Hello is the first question about the time. */
+  relayClock: RelayClock
 }
 
 export async function shakeHands(connection: Connection, options: HandshakeOptions): Promise<Handshake> {
@@ -90,10 +90,11 @@ async function askVersions(connection: Connection, { timeoutMs }: HandshakeOptio
 }
 
 async function greet(connection: Connection, options: HandshakeOptions) {
-  const { clock, replicaId, generation, heartbeatMs, timeoutMs } = options
-  const sentAtMs = clock.monotonic()
+  const { relayClock, replicaId, generation, heartbeatMs, timeoutMs } = options
+  const answered = relayClock.ask()
   const greeting = await connection.request(hello, 0, { replicaId, generation, heartbeatMs }, { timeoutMs })
   if (greeting.errorCode !== 0) throw kafkaFailure(greeting.errorCode, 'Hello')
+  answered(greeting.serverTimeMs)
   const limits: RelayLimits = {
     clusterId: greeting.clusterId,
     requestBytesMax: Math.max(LIMIT_BYTES_MIN, greeting.requestBytesMax),
@@ -104,12 +105,5 @@ async function greet(connection: Connection, options: HandshakeOptions) {
     limits,
     // A hostile or broken answer must not make a timer spin.
     heartbeatMs: Math.min(Math.max(greeting.heartbeatMs, 1_000), 120_000),
-    clockOffsetMs: clockOffset(clock, sentAtMs, greeting.serverTimeMs),
   }
-}
-
-/** The relay read its clock, at best guess, half-way between question and answer. */
-export function clockOffset(clock: Clock, sentAtMs: number, serverTimeMs: number): number {
-  const roundTripMs = clock.monotonic() - sentAtMs
-  return Math.round(serverTimeMs - (clock.now() - roundTripMs / 2))
 }

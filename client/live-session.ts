@@ -17,6 +17,7 @@ import {
   CloseCode,
   closing,
   deliver,
+  deliverMatching,
   heartbeat,
   ping,
   subscriptionEnded,
@@ -25,8 +26,9 @@ import { type Progress, progress } from '../protocol/messages/receipts.ts'
 import { Backoff, type BackoffOptions } from './backoff.ts'
 import { Connection } from './connection.ts'
 import { asOttlaError, type ErrorInfo, OttlaError } from './errors.ts'
-import { clockOffset, type Handshake, type RelayHandshake, shakeHands } from './handshake.ts'
+import { type Handshake, type RelayHandshake, shakeHands } from './handshake.ts'
 import { HeartbeatWatch } from './heartbeat-watch.ts'
+import { RelayClock } from './relay-clock.ts'
 import type { AnsweredCall, ConnectionState, RelayLimits, Session, SubscribeRequest, Subscription } from './session.ts'
 import { Subscriptions } from './subscriptions.ts'
 import { RelayTopicDirectory } from './topic-directory.ts'
@@ -95,7 +97,7 @@ class RelaySession implements Session {
   #farewell: { code: number; reason: string } | undefined
   #isKafka = false
   #limits: RelayLimits | undefined
-  #clockOffsetMs: number | undefined
+  readonly #relayClock: RelayClock
   /** Runs out when connecting takes too long, or when it is time to try again. */
   #timer: Timer | undefined
   #stopListening: () => void = () => {}
@@ -104,6 +106,7 @@ class RelaySession implements Session {
     const { clock, random } = options
     this.#options = options
     this.#clock = clock
+    this.#relayClock = new RelayClock(clock)
     this.#requestTimeoutMs = options.requestTimeoutMs ?? 15_000
     this.#backoff = new Backoff(clock, random, options.backoff)
     this.metadata = new RelayTopicDirectory((api, body, callOptions) => this.call(api, body, callOptions), clock)
@@ -123,7 +126,11 @@ class RelaySession implements Session {
   }
 
   get clockOffsetMs(): number | undefined {
-    return this.#clockOffsetMs
+    return this.#relayClock.offsetMs
+  }
+
+  get clockErrorMs(): number | undefined {
+    return this.#relayClock.errorMs
   }
 
   onState(listener: (state: ConnectionState) => void): () => void {
@@ -192,6 +199,7 @@ class RelaySession implements Session {
           onOpen: () => void this.#greet(connection),
           onSignOfLife: () => {
             this.#live?.watch?.signOfLife()
+            if (this.#relayClock.isDue) this.#askTime(connection)
             this.#heard.emit()
           },
           readPush: (key, version, body) => this.#readPush(key, version, body),
@@ -208,14 +216,14 @@ class RelaySession implements Session {
   }
 
   async #greet(connection: Connection): Promise<void> {
-    const { clock, identity, heartbeatMs = 10_000, transport } = this.#options
+    const { identity, heartbeatMs = 10_000, transport } = this.#options
     const { mayBeKafka = false } = transport
     const { replicaId } = identity
     const generation = identity.nextGeneration()
     try {
       const timeoutMs = this.#requestTimeoutMs
       const handshake = await shakeHands(connection, {
-        ...{ clock, replicaId, generation, heartbeatMs, timeoutMs, mayBeKafka },
+        ...{ replicaId, generation, heartbeatMs, timeoutMs, mayBeKafka, relayClock: this.#relayClock },
       })
       if (this.#connection === connection) this.#goLive(connection, handshake)
     } catch (thrown) {
@@ -238,7 +246,6 @@ class RelaySession implements Session {
     this.#setState({ phase: 'live', sinceMs: this.#clock.now() })
     if (handshake.isKafka) return this.#subscriptions.refuseAll(UNSUPPORTED_VERSION)
     this.#limits = handshake.limits
-    this.#clockOffsetMs = handshake.clockOffsetMs
     connection.requestBytesMax = handshake.limits.requestBytesMax
     this.#subscriptions.attach({
       connection,
@@ -260,20 +267,27 @@ class RelaySession implements Session {
   }
 
   #ping(connection: Connection, handshake: Handshake): void {
-    const sentAtMs = this.#clock.monotonic()
+    const answered = this.#relayClock.ask()
     const request = { clientTimeMs: this.#clock.now() }
     connection.request(ping, handshake.versions.choose(ping), request, { timeoutMs: this.#requestTimeoutMs }).then(
-      (answer) => {
-        this.#clockOffsetMs = clockOffset(this.#clock, sentAtMs, answer.serverTimeMs)
-      },
+      (answer) => answered(answer.serverTimeMs),
       // The watch notices a peer that does not answer.
       () => {},
     )
   }
 
+  #askTime(connection: Connection): void {
+    const live = this.#live
+    if (live?.connection === connection && !live.handshake.isKafka) this.#ping(connection, live.handshake)
+  }
+
   #readPush(key: number, version: number, body: Reader): (() => void) | undefined {
     if (key === deliver.key) {
       const frame = deliver.body.read(body, version)
+      return () => this.#subscriptions.deliver(frame)
+    }
+    if (key === deliverMatching.key) {
+      const frame = deliverMatching.body.read(body, version)
       return () => this.#subscriptions.deliver(frame)
     }
     if (key === subscriptionEnded.key) {
@@ -294,7 +308,7 @@ class RelaySession implements Session {
       const news = channelNews.body.read(body, version)
       return () => this.#channelNews.emit(news)
     }
-    if (key === heartbeat.key) heartbeat.body.read(body, version)
+    if (key === heartbeat.key) this.#relayClock.heard(heartbeat.body.read(body, version).serverTimeMs)
     // A kind of push that only newer clients know.
     return undefined
   }

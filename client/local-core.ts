@@ -17,6 +17,7 @@ import type {
   Outbox as CoreOutbox,
   EnqueuedTransaction,
   EnqueuedWrite,
+  PauseReason,
   ReplicaPolicy,
   ReplicaRange,
   RequestOptions,
@@ -50,6 +51,8 @@ import type { TableSource } from './table/source.ts'
 const STATUS_EVERY_MS = 50
 const RECOVERY_DELAY_MS_MIN = 1_000
 const RECOVERY_DELAY_MS_MAX = 30_000
+/** A change of the clock's offset by this much is told. */
+const CLOCK_NEWS_MS = 25
 /** More connections than one core will ever make. */
 const CONNECTIONS_PER_CLAIM = 1_000_000
 
@@ -86,6 +89,7 @@ class StoredCore implements LocalCore {
   #channels: ChannelHub | undefined
   #replicaId: string
   #generation: number
+  #toldOffsetMs = 0
   #trouble: OttlaError | undefined
   #status: Status | undefined
   #statusTimer: Timer | undefined
@@ -125,6 +129,7 @@ class StoredCore implements LocalCore {
       this.#emitStatus()
       this.tables.wake()
     })
+    this.#own.onHeard(() => this.#lookAtClock())
     this.#settled.on((settled) => this.tables.settled(settled))
     this.outbox = {
       list: async (topic) => this.#outbox.list(topic),
@@ -154,9 +159,11 @@ class StoredCore implements LocalCore {
       replicated: this.#replica.topicNames,
       outbox: this.#outbox.depth(),
       outboxByTopic: this.#outbox.depthByTopic(),
+      replicasPaused: this.#replica.pausedBy,
       replica: this.#options.replica,
       trouble: this.#trouble,
       clockOffsetMs: this.#own.clockOffsetMs,
+      clockErrorMs: this.#own.clockErrorMs,
     })
     return this.#status
   }
@@ -221,6 +228,12 @@ class StoredCore implements LocalCore {
   async stopReplicating(name: string): Promise<void> {
     await this.#replica.stopReplicating(name)
     this.#changed()
+  }
+
+  async pauseReplicas(reason: PauseReason, isPaused: boolean): Promise<void> {
+    this.#checkOpen()
+    this.#replica.pause(reason, isPaused)
+    this.#emitStatus()
   }
 
   onAdvanced(listener: (advanced: Advanced[]) => void): () => void {
@@ -431,6 +444,14 @@ class StoredCore implements LocalCore {
       this.#statusTimer = undefined
       this.#emitStatus()
     })
+  }
+
+  /** The offset wanders by a little with each look; what nobody would see is no news. */
+  #lookAtClock(): void {
+    const { clockOffsetMs } = this.#own
+    if (Math.abs((clockOffsetMs ?? 0) - this.#toldOffsetMs) < CLOCK_NEWS_MS) return
+    this.#toldOffsetMs = clockOffsetMs ?? 0
+    this.#changed()
   }
 
   #emitStatus(): void {

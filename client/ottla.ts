@@ -65,6 +65,11 @@ export class Ottla {
     return this.#parts.core.status()
   }
 
+  /** The relay's wall clock, as well as it is known: this device's until the first connection. Order is the log's, not a clock's. */
+  now(): number {
+    return this.#parts.clock.now() + (this.status.clockOffsetMs ?? 0)
+  }
+
   /** At every change; `status` already is what the listener gets. Returns the function that ends listening. */
   onStatus(listener: (status: Status) => void): () => void {
     return this.#parts.core.onStatus(listener)
@@ -98,6 +103,7 @@ export class Ottla {
       lookUp: (topicName) => core.topic(topicName),
       withProcessed: (receipt, asked) => this.#withProcessed(name, receipt, asked),
       replicate: (topicName, policy) => core.replicate(topicName, policy),
+      stopReplicating: (topicName) => core.stopReplicating(topicName),
     })
   }
 
@@ -197,6 +203,26 @@ export class Ottla {
     const { core, wallet } = this.#parts
     wallet?.renew(credentials)
     await core.reauthenticate(wallet && !wallet.isEmpty ? await wallet.credentials() : credentials)
+  }
+
+  /** Replicas stand still until `resumeReplicas`, on all tabs: nothing is fetched for them. Writes go out, what is held is read. */
+  pauseReplicas(): Promise<void> {
+    return this.#parts.core.pauseReplicas('asked', true)
+  }
+
+  resumeReplicas(): Promise<void> {
+    return this.#parts.core.pauseReplicas('asked', false)
+  }
+
+  /** The same for as long as the connection costs by the byte, where the browser tells. Returns the function that ends it. */
+  async pauseReplicasWhenMetered(): Promise<() => void> {
+    const { watchMetered } = await import('./metered.ts')
+    const pause = (isPaused: boolean) => void this.#parts.core.pauseReplicas('metered', isPaused).catch(() => {})
+    const stop = watchMetered(pause)
+    return () => {
+      stop()
+      pause(false)
+    }
   }
 
   /** Connects (or looks at the connection) now rather than when the back-off says. */

@@ -16,6 +16,9 @@ export function beside(session: Session): Session {
     get clockOffsetMs() {
       return session.clockOffsetMs
     },
+    get clockErrorMs() {
+      return session.clockErrorMs
+    },
     metadata: session.metadata,
     onState: (listener) => session.onState(listener),
     onHeard: (listener) => session.onHeard(listener),

@@ -6,7 +6,7 @@
  */
 import type { Api } from '../protocol/api.ts'
 import type { ChannelNews } from '../protocol/messages/channels.ts'
-import type { Deliver } from '../protocol/messages/offset-protocol.ts'
+import type { Deliver, DeliverMatching } from '../protocol/messages/offset-protocol.ts'
 import type { Progress } from '../protocol/messages/receipts.ts'
 import type { TopicInfo } from './core.ts'
 import type { ErrorInfo } from './errors.ts'
@@ -72,7 +72,19 @@ export interface SubscriptionPosition {
   offset: number
   /** Of the last record held; -1 when none is held. */
   leaderEpoch: number
+  /** Left out: all records. A relay that knows no filters ends the subscription with 35. */
+  filter?: SubscribedKeys | undefined
 }
+
+export interface SubscribedKeys {
+  /** Tells filters apart. */
+  text: string
+  keys: readonly Uint8Array[]
+  prefixes: readonly Uint8Array[]
+}
+
+/** `skipped` and `lastEpoch` where some keys were asked for. */
+export type DeliveredFrame = Deliver & Partial<Pick<DeliverMatching, 'skipped' | 'lastEpoch'>>
 
 export interface SubscribeRequest {
   topicId: string
@@ -84,7 +96,7 @@ export interface SubscribeRequest {
   /** Bytes that may come before more is granted. A function is asked at each (re)subscription, like `position`. */
   credit: number | (() => number)
   /** `frame.records` is a view of the received message: copy what is kept. Called in order, never after `close()`. */
-  onDeliver(frame: Deliver): void
+  onDeliver(frame: DeliveredFrame): void
   onStarted?(started: SubscriptionStarted): void
   onEnded(end: SubscriptionEnd): void
 }
@@ -122,8 +134,10 @@ export interface Session {
   onChannelNews(listener: (news: ChannelNews) => void): () => void
   /** What the relay said in its handshake; undefined before the first one. */
   readonly limits: RelayLimits | undefined
-  /** Add to the local wall clock to get the relay's; measured at each Hello and Ping. */
+  /** Add to the local wall clock to get the relay's; see relay-clock.ts. */
   readonly clockOffsetMs: number | undefined
+  /** How far that may be off. */
+  readonly clockErrorMs: number | undefined
   /** Rejects DISCONNECTED, TIMEOUT, ABORTED, CLOSED, UNSUPPORTED, PROTOCOL. Error codes inside the answer are the caller's. */
   call<Res, ReqIn>(api: Api<unknown, Res, ReqIn, never>, body: ReqIn, options?: AnsweredCall<Res>): Promise<Res>
   readonly metadata: TopicDirectory

@@ -8,15 +8,14 @@
  *                   |                         | error             | SubscriptionEnded
  *                   +---- restart, retry --- ended <--------------+
  *
- * Invariants: what is to be said in one microtask goes out as one Unsubscribe, one Subscribe per isolation level and one
- * Grant, in that order. A Deliver counts only while `active`: one that comes while `asked` belongs to the subscription
+ * Invariants: what is to be said in one microtask goes out as one Unsubscribe, one Subscribe per isolation level and filter,
+ * and one Grant, in that order. A Deliver counts only while `active`: one that comes while `asked` belongs to the subscription
  * that is being replaced. Grants made while `asked` are held until the answer, so that none can overtake its Subscribe.
  */
 import type { Clock, Timer } from '../protocol/lib/clock.ts'
 import type { Random } from '../protocol/lib/random.ts'
 import {
   CloseCode,
-  type Deliver,
   grant,
   type SubscriptionEnded,
   subscribe,
@@ -27,7 +26,7 @@ import type { Connection } from './connection.ts'
 import { OttlaError } from './errors.ts'
 import type { OfferedVersions } from './handshake.ts'
 import { isTransient } from './kafka-failure.ts'
-import type { SubscribeRequest, Subscription } from './session.ts'
+import type { DeliveredFrame, SubscribeRequest, Subscription, SubscriptionPosition } from './session.ts'
 
 export interface Wire {
   connection: Connection
@@ -55,7 +54,17 @@ interface PartitionAnswer extends SubscriptionEnded {
   startOffset: number
 }
 
+/** Entries that can be asked for in one Subscribe. */
+interface Asked {
+  isolationLevel: 0 | 1
+  filter: SubscriptionPosition['filter']
+  entries: Map<Entry, SubscriptionPosition>
+}
+
 const UNKNOWN_TOPIC_ID = 100
+const UNSUPPORTED_VERSION = 35
+/** From this version of Subscribe on a relay knows filters. */
+const FILTER_VERSION = 1
 
 const keyOf = (topicId: string, partition: number) => `${topicId}:${partition}`
 
@@ -120,7 +129,7 @@ export class Subscriptions {
     for (const entry of [...this.#entries.values()]) this.#close(entry)
   }
 
-  deliver(frame: Deliver): void {
+  deliver(frame: DeliveredFrame): void {
     const entry = this.#entries.get(keyOf(frame.topicId, frame.partition))
     if (entry?.phase === 'active') entry.request.onDeliver(frame)
   }
@@ -169,8 +178,8 @@ export class Subscriptions {
     })
   }
 
-  #refuse(errorCode: number): void {
-    for (const entry of [...this.#entries.values()]) {
+  #refuse(errorCode: number, entries: Iterable<Entry> = this.#entries.values()): void {
+    for (const entry of [...entries]) {
       const { topicId, partition } = entry.request
       if (entry.phase === 'waiting') this.#end(entry, { topicId, partition, errorCode, logStart: -1, truncateTo: -1 })
     }
@@ -180,12 +189,22 @@ export class Subscriptions {
     const leaving = this.#leaving
     this.#leaving = []
     if (leaving.length > 0) this.#unsubscribe(wire, leaving)
-    const waiting = [...this.#entries.values()].filter((entry) => entry.phase === 'waiting')
-    for (const isolation of [0, 1] as const) {
-      const group = waiting.filter((entry) => (entry.request.isolation ?? 0) === isolation)
-      if (group.length > 0) this.#subscribe(wire, isolation, group)
-    }
+    for (const asked of this.#waiting()) this.#subscribe(wire, asked)
     this.#sendGrants(wire)
+  }
+
+  #waiting(): Iterable<Asked> {
+    const groups = new Map<string, Asked>()
+    for (const entry of this.#entries.values()) {
+      if (entry.phase !== 'waiting') continue
+      const isolationLevel = entry.request.isolation ?? 0
+      const position = entry.request.position()
+      const key = `${isolationLevel}${position.filter?.text ?? ''}`
+      const group = groups.get(key) ?? { isolationLevel, filter: position.filter, entries: new Map() }
+      groups.set(key, group)
+      group.entries.set(entry, position)
+    }
+    return groups.values()
   }
 
   #unsubscribe(wire: Wire, partitions: Array<{ topicId: string; partition: number }>): void {
@@ -193,19 +212,22 @@ export class Subscriptions {
     this.#ask(wire, () => connection.request(unsubscribe, versions.choose(unsubscribe), { partitions }, { timeoutMs }))
   }
 
-  #subscribe(wire: Wire, isolationLevel: 0 | 1, group: Entry[]): void {
-    const partitions = group.map((entry) => {
-      const { topicId, partition, credit, position } = entry.request
+  #subscribe(wire: Wire, { isolationLevel, filter, entries }: Asked): void {
+    const version = wire.versions.choose(subscribe)
+    if (filter && version < FILTER_VERSION) return this.#refuse(UNSUPPORTED_VERSION, entries.keys())
+    const partitions = [...entries].map(([entry, { offset, leaderEpoch }]) => {
+      const { topicId, partition, credit } = entry.request
       entry.phase = 'asked'
       const wanted = typeof credit === 'function' ? credit() : credit
-      return { topicId, partition, ...position(), credit: Math.max(0, Math.min(wanted, wire.creditBytesMax)) }
+      return { topicId, partition, offset, leaderEpoch, credit: Math.max(0, Math.min(wanted, wire.creditBytesMax)) }
     })
-    const asked = new Map(group.map((entry) => [entry, ++entry.attempt]))
+    const keys = filter && { keys: [...filter.keys], prefixes: [...filter.prefixes] }
+    const asked = new Map([...entries.keys()].map((entry) => [entry, ++entry.attempt]))
     this.#ask(wire, () =>
       wire.connection.request(
         subscribe,
-        wire.versions.choose(subscribe),
-        { isolationLevel, partitions },
+        version,
+        { isolationLevel, partitions, ...keys },
         {
           timeoutMs: wire.requestTimeoutMs,
           onAnswer: (answer) => this.#answered(wire, asked, answer.partitions),

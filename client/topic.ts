@@ -52,6 +52,7 @@ export interface TopicParts<K, V> {
   lookUp(name: string): Promise<TopicInfo>
   withProcessed(receipt: Receipt, options: ReceiptOptions): ProcessedReceipt
   replicate(name: string, policy: ReplicaPolicy): Promise<unknown>
+  stopReplicating(name: string): Promise<void>
 }
 
 export class Topic<K = string, V = Uint8Array> {
@@ -107,8 +108,11 @@ export class Topic<K = string, V = Uint8Array> {
     return new Reader<K, V>({ topic: name, key, value, codecs, open }, options)
   }
 
-  /** Keeps a replica from now on, without reading. Throws UNSUPPORTED when the topic has `replica: false`. */
-  async replicate(): Promise<void> {
+  /**
+   * Keeps a replica from now on, without reading. `priority`: topics with a higher one are fetched first; call it again when
+   * the user looks at something else. Throws UNSUPPORTED when the topic has `replica: false`.
+   */
+  async replicate({ priority }: Pick<ReplicaPolicy, 'priority'> = {}): Promise<void> {
     const { policy } = this.#parts
     if (!policy) {
       throw new OttlaError('UNSUPPORTED', {
@@ -116,6 +120,11 @@ export class Topic<K = string, V = Uint8Array> {
         hint: 'connect with `replica`, and do not set `replica: false` on the topic',
       })
     }
-    await this.#parts.replicate(this.name, policy)
+    await this.#parts.replicate(this.name, priority === undefined ? policy : { ...policy, priority })
+  }
+
+  /** Ends that, for all who read it on this device. What is stored goes when space is needed, and is used if it is kept again. */
+  stopReplicating(): Promise<void> {
+    return this.#parts.stopReplicating(this.name)
   }
 }

@@ -12,6 +12,7 @@ import type {
   EnqueuedTransaction,
   EnqueuedWrite,
   Outbox,
+  PauseReason,
   ReplicaPolicy,
   ReplicaRange,
   RequestOptions,
@@ -52,6 +53,7 @@ export class Bridge implements Core {
   readonly #reach: LazyReach
   readonly #reads: LocalReads
   readonly #policies = new Map<string, ReplicaPolicy>()
+  readonly #pauses = new Set<PauseReason>()
   readonly #tables = new Map<string, TableDefinition>()
   readonly #tableNews = new Emitter<TableNews>()
   readonly #statusChanged = new Emitter<Status>()
@@ -71,6 +73,7 @@ export class Bridge implements Core {
     this.#reads.warmUp()
     const page: ReachingPage = {
       policies: this.#policies,
+      pauses: this.#pauses,
       tables: this.#tables,
       onStatus: (status) => this.#setStatus(status),
       onAdvanced: (advanced) => this.#advanced.emit(advanced),
@@ -159,6 +162,12 @@ export class Bridge implements Core {
   async stopReplicating(topic: string): Promise<void> {
     this.#policies.delete(topic)
     await this.#call('stopReplicating', topic)
+  }
+
+  async pauseReplicas(reason: PauseReason, isPaused: boolean): Promise<void> {
+    if (isPaused) this.#pauses.add(reason)
+    else this.#pauses.delete(reason)
+    await this.#call('pauseReplicas', reason, isPaused)
   }
 
   async readReplica(topicId: string, partition: number, offset: number, bytesMax: number): Promise<StoredChunk[]> {

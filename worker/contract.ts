@@ -112,6 +112,7 @@ type RemoteMethods = Pick<
   | 'channel'
   | 'replicate'
   | 'stopReplicating'
+  | 'pauseReplicas'
   | 'readReplica'
   | 'request'
   | 'reauthenticate'

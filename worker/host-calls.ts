@@ -29,6 +29,7 @@ export function hostCalls(core: Core): HostCalls {
     channel: (ask) => reply(() => core.channel(ask)),
     replicate: (topic, policy) => reply(() => core.replicate(topic, policy)),
     stopReplicating: (topic) => reply(() => core.stopReplicating(topic)),
+    pauseReplicas: (reason, isPaused) => reply(() => core.pauseReplicas(reason, isPaused)),
     readReplica: (topicId, partition, offset, bytesMax) =>
       reply(async () => {
         const chunks = await core.readReplica(topicId, partition, offset, bytesMax)

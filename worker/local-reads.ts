@@ -43,7 +43,7 @@ export class LocalReads {
       if (!topic) return undefined
       return positions
         .filter((position) => position.topicId === topic.topicId)
-        .map(({ topicId, partition, start, nextOffset, generation }) => ({
+        .map(({ topicId, partition, start, nextOffset, generation, filter }) => ({
           topic: name,
           topicId,
           partition,
@@ -52,6 +52,7 @@ export class LocalReads {
           relayEnd: -1,
           upToDate: false,
           generation,
+          ...(filter !== undefined && { filter }),
         }))
     })
   }

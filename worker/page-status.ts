@@ -8,9 +8,11 @@ export function initialStatus(replica: string): Status {
     behindRecords: 0,
     outbox: { pendingEntries: 0, pendingRecords: 0, pendingBytes: 0, parkedEntries: 0 },
     topics: [],
+    replicasPaused: null,
     replica,
     storageError: null,
     clockOffsetMs: null,
+    clockErrorMs: null,
   }
 }
 

@@ -38,7 +38,7 @@ export async function* decodePieces(
     const codec = codecOf(header)
     const inflated = codec === 0 ? block : await inflate(codecs, codec, block)
     for (const record of decodeRecords(header, inflated)) {
-      if (record.offset < frame.fromOffset) continue
+      if (record.offset < frame.fromOffset || (frame.matches && !frame.matches(record.key))) continue
       piece.push(record)
       if (piece.length < countMax) continue
       yield piece

@@ -12,6 +12,7 @@ import { BATCH_HEADER_BYTES, batchSizeAt, nextOffsetAt, viewOf } from '../../pro
 import type { Core, ReplicaRange, StoredChunk } from '../core.ts'
 import { asOttlaError, OttlaError } from '../errors.ts'
 import type { Gap } from '../record.ts'
+import type { ChosenKeys } from './chosen-keys.ts'
 import { mayHearMore } from './may-hear-more.ts'
 import { END, type Feed, type FeedEvents, type FeedOptions, type Frame, START } from './source.ts'
 
@@ -22,9 +23,17 @@ const FRAME_BYTES = 16 * 1024
 /** The next stretch is asked for when so few frames are left. */
 const FRAMES_AHEAD = 4
 
+export interface ReplicaFeedParts {
+  core: Core
+  chosen: ChosenKeys
+  /** As chosen.see() shows it. */
+  range: ReplicaRange
+}
+
 export class ReplicaFeed implements Feed {
   readonly partition: number
   readonly #core: Core
+  readonly #chosen: ChosenKeys
   readonly #options: FeedOptions
   readonly #events: FeedEvents
   readonly #unlisten: Array<() => void>
@@ -40,9 +49,10 @@ export class ReplicaFeed implements Feed {
   #epoch = 0
   #isClosed = false
 
-  constructor(core: Core, range: ReplicaRange, options: FeedOptions, events: FeedEvents) {
+  constructor({ core, chosen, range }: ReplicaFeedParts, options: FeedOptions, events: FeedEvents) {
     this.partition = range.partition
     this.#core = core
+    this.#chosen = chosen
     this.#range = range
     this.#options = options
     this.#events = events
@@ -50,7 +60,7 @@ export class ReplicaFeed implements Feed {
     this.#isExact = options.isExact
     this.#unlisten = [
       core.onAdvanced((all) => {
-        for (const advanced of all) this.#advanced(advanced)
+        for (const advanced of all) this.#advanced(chosen.see(advanced))
       }),
       core.onStatus(() => this.#look()),
     ]
@@ -199,7 +209,17 @@ export class ReplicaFeed implements Feed {
     const { partition } = this
     const fromOffset = this.#position
     const aborted = this.#options.isolation === 1 ? abortedInRow : []
-    this.#queue.push({ partition, batches, fromOffset, nextOffset, aborted, gap: this.#gap, release: () => {} })
+    const { matches } = this.#chosen
+    this.#queue.push({
+      partition,
+      batches,
+      fromOffset,
+      nextOffset,
+      aborted,
+      matches,
+      gap: this.#gap,
+      release: () => {},
+    })
     this.#gap = undefined
     this.#position = nextOffset
   }

@@ -4,6 +4,7 @@ import { batchesIn } from '../../protocol/record-batch.ts'
 import { abortError } from '../abort-error.ts'
 import type { Core, ReplicaPolicy, ReplicaRange, StoredChunk } from '../core.ts'
 import { OttlaError } from '../errors.ts'
+import { chosenKeys } from './chosen-keys.ts'
 import { decodeFrame } from './decode-frame.ts'
 import { mayHearMore } from './may-hear-more.ts'
 import { ReplicaFeed } from './replica-feed.ts'
@@ -16,6 +17,7 @@ export async function openReplicaSource(
   codecs: CodecRegistry,
   signal: AbortSignal,
 ): Promise<Source> {
+  const chosen = await chosenKeys(policy)
   const ranges = new Map<number, ReplicaRange>()
   const unlisten = core.onAdvanced((advanced) => {
     for (const range of advanced) if (range.topic === topicName) ranges.set(range.partition, range)
@@ -24,7 +26,8 @@ export async function openReplicaSource(
     const known = await whenReachable(core, signal, () => core.replicate(topicName, policy))
     for (const range of known) if (!ranges.has(range.partition)) ranges.set(range.partition, range)
     const topic = await whenReachable(core, signal, () => core.topic(topicName))
-    const rangeOf = (partition: number) => ranges.get(partition) ?? emptyRange(topicName, topic.id, partition)
+    const rangeOf = (partition: number) =>
+      chosen.see(ranges.get(partition) ?? emptyRange(topicName, topic.id, partition))
     const feeds = new Set<ReplicaFeed>()
     return {
       ...{ topic, isolation },
@@ -38,7 +41,7 @@ export async function openReplicaSource(
       offsetForTimestamp: (partition, timestampMs) =>
         firstOffsetSince(core, rangeOf(partition), { timestampMs, isolation }, codecs),
       feed(partition, options, events) {
-        const feed = new ReplicaFeed(core, rangeOf(partition), options, events)
+        const feed = new ReplicaFeed({ core, chosen, range: rangeOf(partition) }, options, events)
         feeds.add(feed)
         return feed
       },

@@ -12,6 +12,8 @@ import type { Gap } from '../record.ts'
 export const END = -1
 export const START = -2
 
+export type KeyMatcher = (key: Uint8Array | null) => boolean
+
 export interface Frame {
   partition: number
   /** Whole batches; the first may begin below `fromOffset`. */
@@ -21,6 +23,8 @@ export interface Frame {
   nextOffset: number
   /** Their records are left out; empty for a reader of all records. */
   aborted: readonly AbortedTransaction[]
+  /** Absent: every record is wanted. Batches come whole, with records beside those that were asked for. */
+  matches?: KeyMatcher | undefined
   /** What is missing in front of this frame. */
   gap: Gap | undefined
   /** The application is done with it. */

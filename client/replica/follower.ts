@@ -3,12 +3,21 @@
  *
  * Invariants: every event goes through `step`; jobs compute from the position that holds when they run.
  */
-import { type Deliver, IsolationLevel } from '../../protocol/messages/offset-protocol.ts'
+import { IsolationLevel } from '../../protocol/messages/offset-protocol.ts'
 import type { ReplicaPolicy, ReplicaRange } from '../core.ts'
-import type { Session, Subscription, SubscriptionEnd, SubscriptionStarted } from '../session.ts'
+import { covers, filterOf, wireFilter } from '../key-filter.ts'
+import type {
+  DeliveredFrame,
+  Session,
+  Subscription,
+  SubscriptionEnd,
+  SubscriptionPosition,
+  SubscriptionStarted,
+} from '../session.ts'
 import { type ChunkWriter, LARGE_ROW_BYTES, type WrittenPartition } from './chunk-writer.ts'
 import { NO_END, planCut } from './cut.ts'
 import { checkFrame } from './frame-check.ts'
+import { findUntold } from './left-out.ts'
 import type { ChunkRow, ReplicaStore, StoredPosition } from './store.ts'
 import type { StoreError } from './store-error.ts'
 import { initialSync, isUpToDate, type SyncEffect, type SyncEvent, type SyncState, step } from './sync-state.ts'
@@ -21,7 +30,7 @@ export interface FollowerContext {
   readonly writer: ChunkWriter
   nowMs(): number
   /** This partition's share of all the bytes that may be on their way. */
-  windowBytes(): number
+  windowBytes(follower: Follower): number
   tell(follower: Follower, cutAt?: number): void
   /** The relay does not know the topic's id any more. */
   topicGone(follower: Follower): void
@@ -57,6 +66,8 @@ export class Follower implements WrittenPartition {
   #isMerging = false
   #isTrimming = false
   #isClosed = false
+  /** The relay has said something to the subscription since there was a connection. */
+  #isAnswered = false
   /** How far the topic's table has come, if it has one. */
   #takenIn: number
 
@@ -68,8 +79,10 @@ export class Follower implements WrittenPartition {
     this.#context = context
     // Until the table has said how far it is, nothing of what is kept for it goes.
     this.#takenIn = policy.onlyForTable ? 0 : Number.POSITIVE_INFINITY
-    this.#state = initialSync(position, { ...emptyPosition(topicId, partition), generation }, policy)
+    const empty = { ...emptyPosition(topicId, partition), generation, ...keptBy(policy) }
+    this.#state = initialSync(position, empty, policy)
     if (!this.position.knowsAborted) this.#change(() => this.#dropUndecided())
+    this.#adoptFilter()
   }
 
   get position(): StoredPosition {
@@ -86,7 +99,7 @@ export class Follower implements WrittenPartition {
 
   get range(): ReplicaRange {
     const { topic, topicId, partition } = this
-    const { start, nextOffset, generation } = this.#state.position
+    const { start, nextOffset, generation, filter } = this.#state.position
     const { relayEnd } = this.#state
     return {
       topic,
@@ -97,6 +110,7 @@ export class Follower implements WrittenPartition {
       relayEnd,
       upToDate: isUpToDate(this.#state),
       generation,
+      ...(filter !== undefined && { filter }),
     }
   }
 
@@ -117,6 +131,26 @@ export class Follower implements WrittenPartition {
     })
   }
 
+  /** Gives the subscription up; `follow` goes on from the position. */
+  pause(): void {
+    this.#subscription?.close()
+    this.#subscription = undefined
+    this.#isAnswered = false
+    this.#apply({ type: 'disconnected' })
+  }
+
+  /** Whether it may still have to catch up on this connection: what is less urgent waits for it. */
+  get isLagging(): boolean {
+    const { phase, position, relayEnd } = this.#state
+    if (phase === 'following') return position.nextOffset < relayEnd
+    return phase === 'changing' || (phase === 'waiting' && this.isFollowing && !this.#isAnswered)
+  }
+
+  /** What may be on its way has changed without a delivery. */
+  reviewWindow(): void {
+    if (this.#state.phase === 'following') this.#grant(0)
+  }
+
   get isFollowing(): boolean {
     return this.#subscription !== undefined
   }
@@ -124,11 +158,41 @@ export class Follower implements WrittenPartition {
   setPolicy(policy: ReplicaPolicy): void {
     if (this.policy.onlyForTable && !policy.onlyForTable) this.#takenIn = Number.POSITIVE_INFINITY
     this.#state = { ...this.#state, policy }
+    this.#adoptFilter()
     this.upkeep()
   }
 
   connectionChanged(isLive: boolean): void {
+    this.#isAnswered = false
     this.#apply({ type: isLive ? 'connected' : 'disconnected' })
+    this.#adoptFilter()
+  }
+
+  /**
+   * What is held was asked for by another filter than the policy's. If it has all that is wanted now, only what comes is
+   * chosen anew; else all is fetched again, and not before it can be: offline what there is stays.
+   */
+  #adoptFilter(): void {
+    const { position, from } = this.#state
+    const wanted = filterOf(this.policy)
+    if (position.filter === wanted) return
+    if (from !== null) {
+      this.#state = { ...this.#state, position: { ...withoutFilter(position), ...keptBy(this.policy) } }
+      this.#subscription?.restart()
+    } else if (covers(position.filter, wanted)) this.#change(() => this.#chooseAnew())
+    else if (this.#context.session.state.phase === 'live') {
+      this.#change(async () => {
+        if (!covers(this.position.filter, filterOf(this.policy))) await this.#reset(this.position.start, false)
+      })
+    }
+  }
+
+  async #chooseAnew(): Promise<void> {
+    const position = { ...withoutFilter(this.position), ...keptBy(this.policy) }
+    if (position.filter === this.position.filter || !covers(this.position.filter, position.filter)) return
+    await this.#context.store.replaceChunks({ position, fromOffset: NO_END, toOffset: NO_END, chunks: [] })
+    this.#context.writer.forget(this)
+    this.#apply({ type: 'changed', position })
   }
 
   restart(): void {
@@ -194,32 +258,43 @@ export class Follower implements WrittenPartition {
     this.#change(() => this.#dropFrom(offset))
   }
 
-  #wanted(): { offset: number; leaderEpoch: number } {
+  #wanted(): SubscriptionPosition {
     const { from, nextOffset, leaderEpoch } = this.#state
-    if (from === 'start') return { offset: -2, leaderEpoch: -1 }
-    if (from === 'end') return { offset: -1, leaderEpoch: -1 }
-    return { offset: nextOffset, leaderEpoch }
+    const text = this.position.filter
+    const filter = text === undefined ? undefined : { text, ...wireFilter(text) }
+    if (from !== null) return { offset: from === 'start' ? -2 : -1, leaderEpoch: -1, filter }
+    return { offset: nextOffset, leaderEpoch, filter }
   }
 
   #openWindow(): number {
-    this.#window = this.#context.windowBytes()
+    this.#window = this.#context.windowBytes(this)
     this.#owed = 0
     return Math.max(0, this.#window - this.#context.writer.waitingBytes(this))
   }
 
-  #started({ startOffset, logStart, lastStableOffset: relayEnd }: SubscriptionStarted): void {
-    this.#apply({ type: 'started', startOffset, logStart, relayEnd })
+  #answered(): void {
+    if (this.#isAnswered) return
+    this.#isAnswered = true
+    this.#context.tell(this)
   }
 
-  #delivered(frame: Deliver): void {
+  #started({ startOffset, logStart, lastStableOffset: relayEnd }: SubscriptionStarted): void {
+    this.#apply({ type: 'started', startOffset, logStart, relayEnd })
+    this.#answered()
+  }
+
+  #delivered(frame: DeliveredFrame): void {
     if (this.#state.phase !== 'following') return
     const { records, nextOffset, logStart, lastStableOffset: relayEnd } = frame
     const checked = checkFrame(frame, this.#state.nextOffset)
-    if (checked.fault !== null) {
-      this.#context.damaged(this, checked.fault)
+    const isChosen = this.position.filter !== undefined
+    const fault = checked.fault ?? (isChosen ? findUntold(frame, this.#state.nextOffset) : null)
+    if (fault !== null) {
+      this.#context.damaged(this, fault)
       return this.#apply({ type: 'damaged' })
     }
-    const { chunk, leaderEpoch } = checked
+    const { chunk } = checked
+    const leaderEpoch = frame.lastEpoch ?? checked.leaderEpoch
     const event: SyncEvent = {
       type: 'delivered',
       nextOffset,
@@ -233,6 +308,7 @@ export class Follower implements WrittenPartition {
 
   #ended({ errorCode, logStart, truncateTo, retryInMs }: SubscriptionEnd): void {
     this.#apply({ type: 'ended', errorCode, logStart, truncateTo, retryInMs })
+    this.#answered()
   }
 
   #apply(event: SyncEvent, frame?: { chunk: ChunkRow | null; creditBytes: number; logStart: number }): void {
@@ -271,9 +347,9 @@ export class Follower implements WrittenPartition {
   /** Grants are collected, and the window follows the number of partitions that share the whole. */
   #grant(sizeBytes: number): void {
     this.#owed += sizeBytes
-    const wanted = this.#context.windowBytes()
+    const wanted = this.#context.windowBytes(this)
     const grant = this.#owed + wanted - this.#window
-    if (grant < wanted / GRANT_SHARE) return
+    if (grant <= 0 || grant < wanted / GRANT_SHARE) return
     this.#owed = 0
     this.#window = wanted
     this.#subscription?.grant(grant)
@@ -343,7 +419,8 @@ export class Follower implements WrittenPartition {
     const { position } = this
     const empty = emptyPosition(this.topicId, this.partition)
     const generation = position.generation + (isOtherLog ? 1 : 0)
-    const fresh = { ...empty, start: offset, nextOffset: offset, mergedUpTo: offset, logStart: offset, generation }
+    const at = { start: offset, nextOffset: offset, mergedUpTo: offset, logStart: offset }
+    const fresh = { ...empty, ...at, generation, ...keptBy(this.policy) }
     await this.#context.store.replaceChunks({ position: fresh, fromOffset: 0, toOffset: NO_END, chunks: [] })
     this.#context.writer.forget(this)
     this.#apply({ type: 'changed', position: fresh })
@@ -370,6 +447,15 @@ export class Follower implements WrittenPartition {
     this.#isTrimming = true
     this.#context.writer.run(() => this.#trimSlice())
   }
+}
+
+function keptBy(policy: ReplicaPolicy): { filter?: string } {
+  const filter = filterOf(policy)
+  return filter === undefined ? {} : { filter }
+}
+
+function withoutFilter({ filter: _, ...position }: StoredPosition): StoredPosition {
+  return position
 }
 
 export function emptyPosition(topicId: string, partition: number): StoredPosition {

@@ -6,9 +6,10 @@
  */
 import type { Clock, Timer } from '../../protocol/lib/clock.ts'
 import { Emitter } from '../../protocol/lib/events.ts'
-import type { Advanced, ReplicaPolicy, ReplicaRange, TopicInfo } from '../core.ts'
+import type { Advanced, PauseReason, ReplicaPolicy, ReplicaRange, TopicInfo } from '../core.ts'
 import { asOttlaError, OttlaError } from '../errors.ts'
 import { kafkaFailure } from '../kafka-failure.ts'
+import { widened } from '../key-filter.ts'
 import type { Session } from '../session.ts'
 import { ChunkWriter } from './chunk-writer.ts'
 import { Follower } from './follower.ts'
@@ -50,6 +51,9 @@ export class Replica {
   /** By name: the generation of the next beginning, which may take several attempts. */
   readonly #beginsWith = new Map<string, number>()
   #failures = 0
+  /** The highest priority of what lags behind. */
+  #urgent = Number.NEGATIVE_INFINITY
+  readonly #pauses = new Set<PauseReason>()
   #isClosed = false
 
   constructor(options: ReplicaOptions) {
@@ -86,9 +90,12 @@ export class Replica {
     await this.#putTopic({ topicId: info.id, name: info.name, partitionCount: info.partitionCount, policy })
   }
 
-  async replicate(info: TopicInfo, policy: ReplicaPolicy): Promise<ReplicaRange[]> {
+  async replicate(info: TopicInfo, asked: ReplicaPolicy): Promise<ReplicaRange[]> {
+    // Refused before anything of it is kept.
+    widened(null, asked)
     await this.learn(info)
     const topic = this.#topics.get(info.name)!
+    const policy = widened(topic.policy, asked)
     const isWidened = topic.policy?.onlyForTable && !policy.onlyForTable
     if (JSON.stringify(topic.policy) !== JSON.stringify(policy)) await this.#putTopic({ ...topic, policy })
     this.#keep(this.#topics.get(info.name)!, policy, 0)
@@ -97,9 +104,12 @@ export class Replica {
     return this.ranges(info.name)
   }
 
-  /** For a topic's table: under this policy only if the topic has none. */
+  /** For a topic's table: under this policy only if the topic has none, but with its keys. */
   async follow(info: TopicInfo, policy: ReplicaPolicy): Promise<ReplicaRange[]> {
-    return this.replicate(info, this.#topics.get(info.name)?.policy ?? policy)
+    const { keys: _, prefixes: __, ...former } = this.#topics.get(info.name)?.policy ?? {}
+    const { keys, prefixes, ...limits } = policy
+    const isKept = this.#topics.get(info.name)?.policy != null
+    return this.replicate(info, { ...(isKept ? former : limits), ...(keys && { keys }), ...(prefixes && { prefixes }) })
   }
 
   /** Where the relay's log begins, as last heard of. */
@@ -224,7 +234,25 @@ export class Replica {
       if (follower) follower.setPolicy(policy)
       else topic.followers.set(partition, this.#newFollower(topic, partition, policy, generation))
     }
-    for (const follower of topic.followers.values()) follower.follow()
+    if (this.pausedBy === null) for (const follower of topic.followers.values()) follower.follow()
+    this.#reviewPriorities()
+  }
+
+  /** Why nothing is fetched. */
+  get pausedBy(): PauseReason | null {
+    return this.#pauses.has('asked') ? 'asked' : this.#pauses.has('metered') ? 'metered' : null
+  }
+
+  pause(reason: PauseReason, isPaused: boolean): void {
+    const wasPaused = this.pausedBy !== null
+    if (isPaused) this.#pauses.add(reason)
+    else this.#pauses.delete(reason)
+    if (wasPaused === (this.pausedBy !== null)) return
+    for (const follower of this.#followers) {
+      if (isPaused) follower.pause()
+      else follower.follow()
+      this.#tell(follower, undefined)
+    }
   }
 
   #newFollower(topic: StoredTopic, partition: number, policy: ReplicaPolicy, generation: number): Follower {
@@ -237,7 +265,7 @@ export class Replica {
       store,
       writer: this.#writer,
       nowMs: () => clock.now(),
-      windowBytes: () => Math.max(WINDOW_BYTES_MIN, Math.floor(WINDOW_BYTES / Math.max(1, this.#followerCount))),
+      windowBytes: (follower) => this.#windowBytes(follower),
       tell: (follower, cutAt) => this.#tell(follower, cutAt),
       topicGone: () => this.#topicGone(name),
       refused: (_follower, errorCode) => {
@@ -252,10 +280,24 @@ export class Replica {
     return undefined
   }
 
-  get #followerCount(): number {
-    let count = 0
-    for (const topic of this.#topics.values()) count += topic.followers.size
-    return count
+  get #followers(): Follower[] {
+    return [...this.#topics.values()].flatMap((topic) => [...topic.followers.values()])
+  }
+
+  /** Nothing, as long as something of a higher priority lags behind; else a share of the whole. */
+  #windowBytes(follower: Follower): number {
+    if (priorityOf(follower) < this.#urgent) return 0
+    const sharing = this.#followers.filter((each) => priorityOf(each) >= this.#urgent).length
+    return Math.max(WINDOW_BYTES_MIN, Math.floor(WINDOW_BYTES / Math.max(1, sharing)))
+  }
+
+  /** Who waited for those of a higher priority goes on when they are up to date. */
+  #reviewPriorities(): void {
+    const lagging = this.#followers.filter((follower) => follower.isLagging).map(priorityOf)
+    const urgent = lagging.length === 0 ? Number.NEGATIVE_INFINITY : Math.max(...lagging)
+    if (urgent === this.#urgent) return
+    this.#urgent = urgent
+    for (const follower of this.#followers) follower.reviewWindow()
   }
 
   /** Keeps the position of what is stored, for when it is replicated again. */
@@ -267,11 +309,12 @@ export class Replica {
   #connectionChanged(isLive: boolean): void {
     for (const topic of this.#topics.values()) {
       for (const follower of topic.followers.values()) {
-        follower.follow()
+        if (this.pausedBy === null) follower.follow()
         follower.connectionChanged(isLive)
       }
       if (isLive && [...topic.followers.values()].some(({ phase }) => phase === 'gone')) this.#topicGone(topic.name)
     }
+    this.#reviewPriorities()
   }
 
   #tell(follower: Follower, cutAt: number | undefined): void {
@@ -284,6 +327,7 @@ export class Replica {
     this.#news = new Map()
     if (this.#isClosed) return
     this.#works()
+    this.#reviewPriorities()
     const advanced = [...news]
       .filter(([follower]) => this.#topics.get(follower.topic)?.followers.get(follower.partition) === follower)
       .map(([{ range }, cutAt]) => (cutAt === undefined ? range : { ...range, cutAt }))
@@ -416,7 +460,7 @@ export class Replica {
   #upkeep(): void {
     for (const topic of this.#topics.values()) {
       for (const follower of topic.followers.values()) {
-        follower.follow()
+        if (this.pausedBy === null) follower.follow()
         follower.upkeep(true)
       }
       if (topic.policy && this.#options.session.state.phase === 'live') this.#lookForPartitions(topic)
@@ -441,6 +485,8 @@ export class Replica {
     this.#timers.add(timer)
   }
 }
+
+const priorityOf = ({ policy }: Follower): number => policy.priority ?? 0
 
 function nextGeneration({ followers }: KeptTopic): number {
   return 1 + Math.max(0, ...[...followers.values()].map(({ position }) => position.generation))

@@ -41,6 +41,8 @@ export interface StoredPosition {
   mergedUpTo: number
   /** Rows know which transactions were aborted. Left out by versions that did not keep it (undecided.ts). */
   knowsAborted?: true
+  /** What in [start, nextOffset) was asked for, as a text (key-filter.ts); left out: everything. */
+  filter?: string
 }
 
 /** One row: whole batches in ascending order. Its key is [topicId, partition, nextOffset - 1]. */

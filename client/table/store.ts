@@ -31,6 +31,8 @@ export interface TablePosition {
   logStart: number
   /** When the table and the log were last the same; wall clock, 0: never. */
   upToDateAtMs: number
+  /** As of the replica's range: which keys were to be had. */
+  filter?: string | undefined
 }
 
 export interface RowChange {

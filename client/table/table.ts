@@ -10,6 +10,7 @@ import { encodeBatch, type RecordHeader } from '../../protocol/records.ts'
 import { abortError } from '../abort-error.ts'
 import type { Core, ReplicaPolicy } from '../core.ts'
 import { asOttlaError, OttlaError } from '../errors.ts'
+import { filterOf, matcherOf } from '../key-filter.ts'
 import { encodeMessage } from '../producer/encode-message.ts'
 import { settleReceipts } from '../producer/outcome.ts'
 import { OpenReceipt, type Receipt } from '../producer/receipt.ts'
@@ -44,6 +45,12 @@ export interface TableOptions<K, V> {
   merge?(base: V | undefined, local: V | undefined, remote: V | undefined, key: K): V | undefined
   /** What the replica keeps of the topic's log beside the table. Default false: only what the table has not taken in. */
   log?: ReplicaPolicy | boolean
+  /**
+   * Only these keys, and those that begin with one of `prefixes`: the relay leaves out the others. Default: all. A table that
+   * somebody else on this device has opened for more has more.
+   */
+  keys?: readonly K[]
+  prefixes?: readonly K[]
   /**
    * The topic's `delete.retention.ms`: after so long without the relay a deletion may have left the log unseen, and the
    * table is read anew. Default a day, as Kafka's.
@@ -93,6 +100,13 @@ export interface TableParts {
   random: Random
 }
 
+/** It would show as pending, land, and be gone: no record of its key comes back. */
+const notKept = (name: string) =>
+  new OttlaError('INVALID_ARGUMENT', {
+    message: `the table of ${name} was opened for other keys`,
+    hint: 'open it with this key among its `keys` or `prefixes`, or send the record to the topic itself',
+  })
+
 const DAY_MS = 86_400_000
 const PAGE_ROWS = 256
 
@@ -104,6 +118,8 @@ export class Table<K = string, V = unknown> {
   readonly #definition: TableDefinition
   readonly #merging: Merging | undefined
   readonly #news = new Emitter<TableNews>()
+  /** Whether a key is one of those that were asked for. */
+  readonly #isKept: (key: Uint8Array) => boolean
   readonly #updates = new Map<string, Turns>()
   readonly #stopListening: () => void
   #state: TableState = { isReady: false, isUpToDate: false, error: null }
@@ -128,10 +144,18 @@ export class Table<K = string, V = unknown> {
     this.value = value ?? json<V>()
     this.#parts = parts
     checkIndexes(name, indexes)
-    const policy: ReplicaPolicy = log === false ? { onlyForTable: true } : log === true ? {} : log
+    const kept: ReplicaPolicy = log === false ? { onlyForTable: true } : log === true ? {} : log
+    const policy = { ...kept, ...this.#chosen(options) }
+    const filter = filterOf(policy)
+    this.#isKept = filter === undefined ? () => true : matcherOf(filter)
     this.#definition = { topic: name, indexes: { ...indexes }, policy, tombstonesKeptMs }
     this.#merging = merge && this.#mergingWith(merge)
     this.#stopListening = parts.core.tables.onNews((news) => this.#heard(news))
+  }
+
+  #chosen({ keys, prefixes }: TableOptions<K, V>): Pick<ReplicaPolicy, 'keys' | 'prefixes'> {
+    const encode = encoderOf(this.key)
+    return { ...(keys && { keys: keys.map(encode) }), ...(prefixes && { prefixes: prefixes.map(encode) }) }
   }
 
   /** Ready: it holds all that the log had when the relay was last reached. */
@@ -319,6 +343,7 @@ export class Table<K = string, V = unknown> {
     const record = encodeMessage(this, { key, value }, clock)
     const encodedKey = record.key
     if (!encodedKey) throw new OttlaError('INVALID_ARGUMENT', { message: `a row of ${this.name} needs a key` })
+    if (!this.#isKept(encodedKey)) throw notKept(this.name)
     const id = randomUuid(random)
     if (!this.#merging) return this.#enqueue(id, encodedKey, record.value)
     const receipt = this.#newReceipt(id)

@@ -38,6 +38,7 @@ export class Tables implements TableCalls {
 
   async open(definition: TableDefinition): Promise<TableState> {
     const view = await this.#view(definition)
+    await view.keep(definition.policy)
     await view.addIndexes(definition.indexes)
     return view.state()
   }

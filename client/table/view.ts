@@ -13,8 +13,9 @@ import type { CodecRegistry } from '../../protocol/compression.ts'
 import type { Timer } from '../../protocol/lib/clock.ts'
 import type { RawRecord } from '../../protocol/records.ts'
 import { decodePieces } from '../consumer/decode-frame.ts'
-import type { ExportedEntry, ReplicaRange, Settled } from '../core.ts'
+import type { ExportedEntry, ReplicaPolicy, ReplicaRange, Settled } from '../core.ts'
 import { asOttlaError, type ErrorInfo } from '../errors.ts'
+import { covers, filterOf, matcherOf } from '../key-filter.ts'
 import { recordsIn } from '../outbox/exported-records.ts'
 import { StoreError } from '../replica/store-error.ts'
 import {
@@ -74,6 +75,8 @@ export class TableView {
   /** The generation that each partition was in when it was to begin again. */
   readonly #beginning = new Map<number, number>()
   #running: Promise<void> | undefined
+  /** What was asked for: the filters of all who have opened the table. */
+  readonly #wanted = new Set<string | undefined>()
   #isWoken = false
   #isOpen = false
   #timer: Timer | undefined
@@ -93,8 +96,7 @@ export class TableView {
 
   /** Rejects UNKNOWN_TOPIC, or DISCONNECTED when offline and never heard of; STORAGE_FAILED. */
   async open(): Promise<void> {
-    const { source } = this.#parts
-    const ranges = await source.follow(this.topic, this.#definition.policy)
+    const ranges = await this.keep(this.#definition.policy)
     await this.#turns.take(() => this.#load(ranges[0]?.topicId ?? ''))
     await this.#restore(({ state }) => state === 'pending' || state === 'in-flight')
     this.#indexing = this.#buildIndexes()
@@ -103,9 +105,17 @@ export class TableView {
     this.wake()
   }
 
+  /** Has the topic followed, with the keys of this policy too. */
+  async keep(policy: ReplicaPolicy): Promise<ReplicaRange[]> {
+    const ranges = await this.#parts.source.follow(this.topic, policy)
+    this.#wanted.add(filterOf(policy))
+    this.wake()
+    return ranges
+  }
+
   state(): TableState {
     const ranges = this.#parts.source.ranges(this.topic)
-    const isReady = ranges.length > 0 && ranges.every(({ partition }) => this.#positions.get(partition)?.isComplete)
+    const isReady = ranges.length > 0 && ranges.every((range) => this.#isWhole(range))
     const isUpToDate =
       isReady &&
       ranges.every(({ partition, end, upToDate, generation }) => {
@@ -113,6 +123,13 @@ export class TableView {
         return upToDate && position.generation === generation && position.nextOffset >= end
       })
     return { isReady, isUpToDate, error: this.#error }
+  }
+
+  /** All that was asked for of the partition has been taken in once. */
+  #isWhole({ partition, filter }: ReplicaRange): boolean {
+    const position = this.#positions.get(partition)
+    if (!position?.isComplete || position.filter !== filter) return false
+    return [...this.#wanted].every((wanted) => covers(filter, wanted))
   }
 
   /** More indexes, or others under the same name. */
@@ -277,18 +294,19 @@ export class TableView {
 
   /** Where to go on; undefined while the partition is not there yet or begins again. */
   #placeToGoOn(range: ReplicaRange, position: TablePosition | undefined): TablePosition | undefined {
-    const { topicId, partition, start, end, generation, relayEnd } = range
+    const { topicId, partition, start, end, generation, relayEnd, filter } = range
     const logStart = this.#parts.source.logStart(topicId, partition)
     const isWhole = start <= logStart
     if (!position) {
       if (end === 0 && relayEnd < 0) return undefined
       if (!isWhole) return this.#beginAgain(range)
-      const fresh = { nextOffset: start, generation, build: 1, isComplete: false, logStart, upToDateAtMs: 0 }
+      const fresh = { nextOffset: start, generation, build: 1, isComplete: false, logStart, upToDateAtMs: 0, filter }
       return { topicId, partition, ...fresh }
     }
-    const isDoubtful = position.generation !== generation || (position.nextOffset < start && !isWhole)
+    const isOther = position.generation !== generation || position.filter !== filter
+    const isDoubtful = isOther || (position.nextOffset < start && !isWhole)
     if (isDoubtful && isWhole) {
-      return { ...position, generation, nextOffset: start, build: position.build + 1, isComplete: false }
+      return { ...position, generation, filter, nextOffset: start, build: position.build + 1, isComplete: false }
     }
     if (isDoubtful || this.#mayHaveMissedTombstones(position)) return this.#beginAgain(range)
     return { ...position, nextOffset: Math.max(position.nextOffset, start) }
@@ -319,7 +337,9 @@ export class TableView {
     const [chunk] = await source.readReplica(topicId, partition, from.nextOffset, 1)
     if (!chunk) return false
     const { batches, nextOffset, aborted = [] } = chunk
-    const frame = { partition, batches, fromOffset: from.nextOffset, nextOffset, aborted, gap: undefined, release() {} }
+    const matches = from.filter === undefined ? undefined : matcherOf(from.filter)
+    const stretch = { partition, fromOffset: from.nextOffset, nextOffset }
+    const frame = { ...stretch, batches, aborted, matches, gap: undefined, release() {} }
     let records: RawRecord[] = []
     let place = from
     // One piece behind: the last takes the position to the end of the chunk.

@@ -60,6 +60,8 @@ export class CoreDouble implements Core {
     replica: 'r',
     storageError: null,
     clockOffsetMs: null,
+    clockErrorMs: null,
+    replicasPaused: null,
   }
 
   async channel(ask: ChannelAsk): Promise<ChannelAnswer> {
@@ -96,6 +98,7 @@ export class CoreDouble implements Core {
   progress = async () => ({ committed: -1, knownFrom: -1, givenUp: [] })
   replicate = async () => this.ranges
   stopReplicating = async () => {}
+  pauseReplicas = async () => {}
   withdraw = async () => false
   wake = () => {}
   reauthenticate = async () => {}

@@ -241,6 +241,7 @@ export class ModelSession implements Session {
     producerIdExpirationMs: 30 * 86_400_000,
   }
   readonly clockOffsetMs = 0
+  readonly clockErrorMs = 0
   readonly metadata: TopicDirectory
   readonly #relay: RelayModel
   readonly #states = new Emitter<ConnectionState>()

@@ -124,6 +124,7 @@ export class LogSession implements Session {
   readonly isKafka = false
   readonly limits = undefined
   readonly clockOffsetMs = undefined
+  readonly clockErrorMs = undefined
   readonly metadata: TopicDirectory
   readonly #logs: LogsModel
   readonly #states = new Emitter<ConnectionState>()

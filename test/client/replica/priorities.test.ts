@@ -1,0 +1,93 @@
+/** Which replicas are fetched first, and when none is. */
+import 'fake-indexeddb/auto'
+import { expect, onTestFinished, test } from 'vitest'
+import { connect, string } from '../../../client/index.ts'
+import { watchMetered } from '../../../client/metered.ts'
+import { MemoryStore } from '../../../client/replica/memory-store.ts'
+import { Replica } from '../../../client/replica/replica.ts'
+import { HandClock } from '../../../protocol/lib/clock.ts'
+import { randomBelow, seededRandom } from '../../../protocol/lib/random.ts'
+import { createRelay } from '../../../server/relay.ts'
+import { MemoryFiles } from '../../../server/storage/memory-files.ts'
+import { eventually } from '../../support/eventually.ts'
+import { LogSession, LogsModel } from './log-model.ts'
+
+const settle = async () => {
+  for (let turn = 0; turn < 30; turn++) await Promise.resolve()
+}
+
+test('[REP-40] what has the higher priority comes first, also when it falls behind again; the rest follows', async () => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const random = seededRandom(seed)
+    const logs = new LogsModel()
+    const session = new LogSession(logs)
+    const store = new MemoryStore()
+    const contents = await store.claim({ token: 'a', newReplicaId: 'b' })
+    const replica = new Replica({ session, store, contents, clock: new HandClock(), onTrouble: () => {} })
+    const priorities = { archive: 0, orders: 5, open: 9 }
+    for (const [name, priority] of Object.entries(priorities)) {
+      const topic = logs.create(name, 1)
+      for (let index = 0; index < 40; index++) topic.partitions[0]!.append([`${index}`], 0)
+      await replica.replicate(topic, { priority })
+    }
+    session.connect()
+    await settle()
+    const endOf = (name: string) => replica.ranges(name)[0]!.end
+    for (let step = 0; step < 400; step++) {
+      await session.step(randomBelow(random, 3))
+      await settle()
+      if (endOf('open') < 40) expect([endOf('orders'), endOf('archive')]).toEqual([0, 0])
+      else if (endOf('orders') < 40) expect(endOf('archive')).toBe(0)
+    }
+    expect([endOf('archive'), endOf('orders'), endOf('open')]).toEqual([40, 40, 40])
+    await replica.replicate(logs.topics.get('archive')!, { priority: 20 })
+    for (const name of ['archive', 'open'])
+      for (let index = 0; index < 40; index++) logs.topics.get(name)!.partitions[0]!.append(['x'], 0)
+    for (let step = 0; step < 200; step++) {
+      await session.step(randomBelow(random, 3))
+      await settle()
+    }
+    expect([endOf('archive'), endOf('open')]).toEqual([80, 80])
+    await replica.close()
+  }
+})
+
+test('[REP-41] paused, nothing is fetched and the status says why; writes go out, and what is held is read', async () => {
+  const relay = await createRelay({ files: new MemoryFiles(), config: { dataDir: 'data', httpPort: 0 } })
+  const ottla = await connect(relay.websocket.url, { replica: 'paused' })
+  onTestFinished(async () => {
+    await ottla.close()
+    await relay.close()
+  })
+  await eventually(() => ottla.status.connection.phase === 'live')
+  await ottla.admin.createTopics([{ name: 'letters', partitions: 1 }])
+  const letters = ottla.topic('letters', { value: string })
+  await letters.send({ value: 'before' }).committed
+  const seen: string[] = []
+  void letters.read({ from: 'beginning' }).each(({ value }) => void seen.push(value!))
+  await eventually(() => seen.length === 1)
+  await ottla.pauseReplicas()
+  expect(ottla.status).toMatchObject({ replicasPaused: 'asked', state: 'live' })
+  await letters.send({ value: 'meanwhile' }).committed
+  expect(ottla.status.topics[0]!.replica).toMatchObject([{ end: 1, upToDate: false }])
+  expect(seen).toEqual(['before'])
+  await ottla.resumeReplicas()
+  expect(ottla.status.replicasPaused).toBeNull()
+  await eventually(() => seen.length === 2)
+  expect(seen).toEqual(['before', 'meanwhile'])
+})
+
+test('[REP-42] a connection that costs by the byte is known where the browser tells, and followed when it changes', () => {
+  const connection = Object.assign(new EventTarget(), { saveData: false, type: 'wifi' })
+  const told: boolean[] = []
+  const stop = watchMetered((isMetered) => told.push(isMetered), { navigator: { connection } })
+  for (const change of [{ type: 'cellular' }, { type: 'wifi' }, { saveData: true }]) {
+    Object.assign(connection, change)
+    connection.dispatchEvent(new Event('change'))
+  }
+  stop()
+  connection.dispatchEvent(new Event('change'))
+  expect(told).toEqual([false, true, false, true])
+  watchMetered((isMetered) => told.push(isMetered), {})
+  expect(told.at(-1)).toBe(false)
+})
