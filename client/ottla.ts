@@ -87,7 +87,7 @@ export class Ottla {
 
   /** A typed handle; asks nobody whether the topic exists. Default serdes: `string` keys, `bytes` values. */
   topic<K = string, V = Uint8Array>(name: string, options: TopicOptions<K, V> = {}): Topic<K, V> {
-    if (this.#closing) throw new OttlaError('CLOSED', { message: 'this client was closed' })
+    this.#throwIfClosed()
     const { core, clock, random, codecs, hasReplica } = this.#parts
     const buffer = new SendBuffer({ topic: name, core, settlements: this.#settlements, clock, random }, options)
     this.#buffers.add(buffer)
@@ -112,7 +112,7 @@ export class Ottla {
    * values. Waits offline for a topic never heard of. Rejects UNKNOWN_TOPIC, INVALID_ARGUMENT, STORAGE_FAILED, ABORTED.
    */
   async table<K = string, V = unknown>(name: string, options: TableOptions<K, V> = {}): Promise<Table<K, V>> {
-    if (this.#closing) throw new OttlaError('CLOSED', { message: 'this client was closed' })
+    this.#throwIfClosed()
     const { core, clock, random } = this.#parts
     const tables = await loadTables()
     return tables.Table.open(name, options, { core, clock, random, settlements: this.#settlements })
@@ -137,7 +137,7 @@ export class Ottla {
     fill: (transaction: SendingTransaction) => unknown,
     options?: TransactionOptions,
   ): Promise<StoredTransaction> {
-    if (this.#closing) throw new OttlaError('CLOSED', { message: 'this client was closed' })
+    this.#throwIfClosed()
     const { storeTransaction } = await loadTransactions()
     return storeTransaction({ ...this.#parts, settlements: this.#settlements, buffers: this.#buffers }, fill, options)
   }
@@ -147,7 +147,7 @@ export class Ottla {
    * what they were made of. Asks nothing of the relay yet.
    */
   async producer(options: ProducerOptions): Promise<TransactionalProducer> {
-    if (this.#closing) throw new OttlaError('CLOSED', { message: 'this client was closed' })
+    this.#throwIfClosed()
     const { clock, random } = this.#parts
     const [parts, lanes] = await Promise.all([loadTransactions(), this.#sources.lanes()])
     const producer = new parts.TransactionalProducer(options, { session: lanes.main, clock, random })
@@ -186,7 +186,7 @@ export class Ottla {
     options: ChannelOptions<S, M> = {},
   ): Promise<Channel<S, M>> {
     const { openChannel } = await import('./channels/open-channel.ts')
-    if (this.#closing) throw new OttlaError('CLOSED', { message: 'this client was closed' })
+    this.#throwIfClosed()
     const { core, clock, random } = this.#parts
     const onClose = (close: () => Promise<void>) => {
       this.#consumers.add(close)
@@ -234,6 +234,10 @@ export class Ottla {
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing
+  }
+
+  #throwIfClosed(): void {
+    if (this.#closing) throw new OttlaError('CLOSED', { message: 'this client was closed' })
   }
 
   async #close(): Promise<void> {

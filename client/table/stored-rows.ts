@@ -1,0 +1,104 @@
+/**
+ * The rows of one table as they are stored, how far it has come in each partition, and the indexes in force.
+ *
+ * Invariants: everything that reads rows and tells of them, or changes them, does so in a turn, so a reader never sees half
+ * of a step; the position lies with the rows, and a change that finds another position than it believes in changes nothing.
+ */
+import type { Indexes, StoredRow } from './fold.ts'
+import type { TableCursor } from './seam.ts'
+import type { RowChange, StoredTable, TablePosition, TableStore } from './store.ts'
+import { Turns } from './turns.ts'
+
+const PAGE_ROWS = 500
+
+export class StoredRows {
+  readonly store: TableStore
+  readonly turns = new Turns()
+  /** Rows are kept in them from now on, complete or not. */
+  indexes: Indexes
+  readonly #topic: string
+  readonly #positions = new Map<number, TablePosition>()
+  #table: StoredTable | undefined
+  #isClosed = false
+
+  constructor(store: TableStore, topic: string, indexes: Indexes) {
+    this.store = store
+    this.indexes = indexes
+    this.#topic = topic
+  }
+
+  get table(): StoredTable {
+    return this.#table!
+  }
+
+  get topicId(): string {
+    return this.#table!.topicId
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed
+  }
+
+  position(partition: number): TablePosition | undefined {
+    return this.#positions.get(partition)
+  }
+
+  positions(): TablePosition[] {
+    return [...this.#positions.values()]
+  }
+
+  /** In a turn. */
+  async load(topicId: string): Promise<void> {
+    const stored = await this.store.load(this.#topic)
+    this.#positions.clear()
+    if (stored?.table.topicId === topicId) {
+      this.#table = stored.table
+      for (const position of stored.positions) this.#positions.set(position.partition, position)
+      return
+    }
+    // Made anew under the same name: nothing of the old topic is shown as the new one's.
+    if (stored) await this.store.dropTable(stored.table.topicId)
+    await this.putTable({ topicId, topic: this.#topic, indexes: {} })
+  }
+
+  async putTable(table: StoredTable): Promise<void> {
+    this.#table = table
+    await this.store.putTable(table)
+  }
+
+  of(keys: readonly Uint8Array[]): Promise<Array<StoredRow | undefined>> {
+    return this.store.rows(this.topicId, keys)
+  }
+
+  /** Page by page, each as it is when it is asked for. Ends early when the table is closed. */
+  async *all(): AsyncGenerator<StoredRow[]> {
+    const all = { topicId: this.topicId, index: null, from: null, to: null, isReverse: false }
+    for (let after: TableCursor | null = null; ; ) {
+      const page = await this.store.page({ ...all, after, countMax: PAGE_ROWS })
+      yield page.map(({ row }) => row)
+      if (page.length < PAGE_ROWS || this.#isClosed) return
+      const { key } = page.at(-1)!.row
+      after = { at: key, key }
+    }
+  }
+
+  /** In a turn. `expected`: the position that is believed in. */
+  async change(
+    keys: readonly Uint8Array[],
+    expected: TablePosition | undefined,
+    compute: (rows: ReadonlyArray<StoredRow | undefined>) => RowChange,
+  ): Promise<void> {
+    let position: TablePosition | undefined
+    await this.store.change(this.topicId, keys, expected ?? null, (rows) => {
+      const change = compute(rows)
+      position = change.position
+      return change
+    })
+    if (position) this.#positions.set(position.partition, position)
+  }
+
+  /** What goes through all rows ends; what has begun a turn ends it. */
+  close(): void {
+    this.#isClosed = true
+  }
+}
