@@ -1,6 +1,6 @@
 /** A core's state as one plain object. */
 import type { OutboxDepth, PauseReason, ReplicaRange, Status, StatusState, TopicStatus } from './core.ts'
-import type { OttlaError } from './errors.ts'
+import type { ErrorInfo, OttlaError } from './errors.ts'
 import type { ConnectionState } from './session.ts'
 
 export interface StatusParts {
@@ -19,7 +19,9 @@ export interface StatusParts {
 }
 
 export function coreStatus(parts: StatusParts): Status {
-  const { connection, ranges, outbox, replica, trouble, clockOffsetMs, clockErrorMs } = parts
+  const { ranges, outbox, replica, trouble, clockOffsetMs, clockErrorMs } = parts
+  const hasLeft = parts.isClosed && trouble?.code === 'LOGGED_OUT'
+  const connection = hasLeft ? { phase: 'closed' as const, error: trouble.toInfo() } : parts.connection
   const behindRecords = ranges.reduce((sum, { end, relayEnd }) => sum + Math.max(0, relayEnd - end), 0)
   return {
     state: parts.isClosed ? 'closed' : stateOf(connection, behindRecords),
@@ -29,10 +31,15 @@ export function coreStatus(parts: StatusParts): Status {
     topics: topicStatuses(parts),
     replicasPaused: parts.replicasPaused,
     replica,
-    storageError: trouble?.toInfo() ?? null,
+    storageError: hasLeft ? null : (trouble?.toInfo() ?? null),
     clockOffsetMs: clockOffsetMs ?? null,
     clockErrorMs: clockErrorMs ?? null,
   }
+}
+
+/** The logout that ended the client of this status, if one did. */
+export function loggedOut({ connection }: Pick<Status, 'connection'>): ErrorInfo | null {
+  return connection.phase === 'closed' && connection.error?.code === 'LOGGED_OUT' ? connection.error : null
 }
 
 function stateOf({ phase }: ConnectionState, behindRecords: number): StatusState {

@@ -9,6 +9,7 @@
 import type { AbortedTransaction } from '../protocol/messages/offset-protocol.ts'
 import type { ChannelAnswer, ChannelAsk } from './channels/ask.ts'
 import type { ErrorInfo } from './errors.ts'
+import type { LogoutOptions, LogoutOutcome } from './logout.ts'
 import type { GroupProgress, ProgressQuery } from './receipts/progress.ts'
 import type { ApiName } from './relay-apis.ts'
 import type { ConnectionState } from './session.ts'
@@ -201,6 +202,8 @@ export interface Outbox {
 }
 
 export interface Core {
+  /** How often users of this replica were logged out; -1 while that is not known. */
+  readonly life: number
   status(): Status
   onStatus(listener: (status: Status) => void): () => void
 
@@ -253,6 +256,11 @@ export interface Core {
   wake(): void
   /** Leaves needs-auth and connects again, or signs in again on the live connection. Default: as before. */
   reauthenticate(credentials?: Credentials): Promise<void>
+  /**
+   * Ends the user's time on this device, for all tabs: see LogoutOptions. Rejects UNSENT_WRITES (then nothing has changed),
+   * STORAGE_FAILED. Afterwards the core is closed.
+   */
+  logout(options?: LogoutOptions): Promise<LogoutOutcome>
   /** Idempotent. Writes that are stored stay stored. */
   close(): Promise<void>
 }

@@ -50,6 +50,11 @@ export const ERRORS = {
     hint: 'the write may or may not be in the log; look for it there, then retry or discard it',
   },
   REJECTED: { retriable: false, hint: 'the relay refused the write for good; it is parked in the outbox' },
+  LOGGED_OUT: { retriable: false, hint: 'whoever uses this device now connects anew' },
+  UNSENT_WRITES: {
+    retriable: true,
+    hint: "nothing has changed; go online first, or log out with pending: 'send', 'keep' or 'discard'",
+  },
   DISCARDED: { retriable: false, hint: 'the parked write was discarded by this application' },
   INVALID_ARGUMENT: { retriable: false, hint: 'correct the argument named in the message' },
   INVALID_VALUE: { retriable: false, hint: 'the value does not fit the serde or schema of the topic' },

@@ -99,6 +99,7 @@ export type {
 } from './core.ts'
 export { type ErrorInfo, OttlaError, type OttlaErrorCode } from './errors.ts'
 export type { DeadLetter, DeadLetters, ReplayOptions } from './group/dead-letters.ts'
+export type { LogoutOptions, LogoutOutcome } from './logout.ts'
 export { Ottla } from './ottla.ts'
 export type { Committed, ProcessedReceipt, Receipt } from './producer/receipt.ts'
 export type { Gap, OutgoingMessage, RecordHeader, TopicRecord } from './record.ts'
@@ -110,6 +111,7 @@ export type {
   PasswordCredentials,
   TokenCredentials,
 } from './sign-in/credentials.ts'
+export type { StorageReason } from './storage-reason.ts'
 export { orderedNumber } from './table/key-order.ts'
 export type { TableState } from './table/seam.ts'
 export type { IndexSelection, KeySelection, Selection } from './table/selection.ts'

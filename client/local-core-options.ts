@@ -24,6 +24,8 @@ export interface LocalCoreOptions {
   wallet?: Wallet
   /** Default: IndexedDB for a replica, else memory. The core closes it. */
   store?: ReplicaStore
+  /** Only in this life of the replica, else LOGGED_OUT; default: whichever it is in. */
+  life?: number | null
   /** Limits of the outbox; see OutboxOptions for the defaults. */
   outbox?: Pick<OutboxOptions, 'sizeBytesMax' | 'recordsMax' | 'producerExpiryMs' | 'missingTopicGraceMs'>
 }

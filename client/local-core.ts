@@ -30,16 +30,18 @@ import type {
 import { coreStatus } from './core-status.ts'
 import { asOttlaError, OttlaError } from './errors.ts'
 import type { LocalCore, LocalCoreOptions } from './local-core-options.ts'
+import { Gate, type LogoutOptions, type LogoutOutcome, mayLeave } from './logout.ts'
 import { needsRelay } from './needs-relay.ts'
 import { Outbox } from './outbox/outbox.ts'
 import type { GroupProgress, ProgressQuery } from './receipts/progress.ts'
 import { ProgressWatcher } from './receipts/progress-watcher.ts'
 import type { ApiName } from './relay-apis.ts'
+import { finishEnding, finishEndings, noteIntent } from './replica/ending.ts'
 import { IdbStore } from './replica/idb-store.ts'
 import { MemoryStore } from './replica/memory-store.ts'
 import { Replica } from './replica/replica.ts'
 import type { ReplicaStore, StoreContents } from './replica/store.ts'
-import { CorruptChunks, StoreError, storeErrorFrom } from './replica/store-error.ts'
+import { CorruptChunks, loggedOutError, StoreError, storeErrorFrom } from './replica/store-error.ts'
 import { toStoredChunk } from './replica/stored-chunk.ts'
 import type { Session } from './session.ts'
 import { beside } from './session-beside.ts'
@@ -56,12 +58,16 @@ const CLOCK_NEWS_MS = 25
 /** More connections than one core will ever make. */
 const CONNECTIONS_PER_CLAIM = 1_000_000
 
-/** Rejects STORAGE_FAILED when the replica's database cannot be opened, REPLACED when a newer format has moved it. */
+/**
+ * Rejects STORAGE_FAILED when the replica's database cannot be opened, REPLACED when a newer format has moved it, LOGGED_OUT
+ * when it is to be opened in a life that has ended.
+ */
 export async function openLocalCore(options: LocalCoreOptions): Promise<LocalCore> {
-  const { replica, clock, random } = options
+  const { replica, clock, random, life = null } = options
   const store = options.store ?? (replica === null ? new MemoryStore() : new IdbStore({ replica, clock }))
   try {
-    const contents = await store.claim(claimBy(random))
+    if (!options.store && replica !== null) await finishEndings(replica, clock)
+    const contents = await store.claim({ ...claimBy(random), life })
     const core = new StoredCore(options, store, contents)
     await core.open()
     return core
@@ -75,6 +81,7 @@ class StoredCore implements LocalCore {
   readonly session: Session
   readonly outbox: CoreOutbox
   readonly tables: LazyTables
+  readonly life: number
   readonly #options: LocalCoreOptions
   readonly #clock: Clock
   readonly #random: Random
@@ -99,6 +106,10 @@ class StoredCore implements LocalCore {
   #recoveryTimer: Timer | undefined
   #recoveryDelayMs = RECOVERY_DELAY_MS_MIN
   #closing: Promise<void> | undefined
+  #leaving: Promise<LogoutOutcome> | undefined
+  readonly #gate = new Gate()
+  /** The replica's name where it lies in IndexedDB. */
+  readonly #database: string | null
 
   constructor(options: LocalCoreOptions, store: ReplicaStore, contents: StoreContents) {
     const { clock, random } = options
@@ -107,6 +118,8 @@ class StoredCore implements LocalCore {
     this.#random = random
     this.#store = store
     this.#replicaId = contents.replicaId
+    this.life = contents.life
+    this.#database = options.store ? null : options.replica
     this.#generation = contents.claimNumber * CONNECTIONS_PER_CLAIM
     this.#own = options.openSession(this.#identity())
     this.session = options.replica === null ? this.#own : beside(this.#own)
@@ -280,6 +293,50 @@ class StoredCore implements LocalCore {
     return session.call<unknown, never>(RELAY_APIS[name] as AnyApi, body as never, { timeoutMs })
   }
 
+  logout(options: LogoutOptions = {}): Promise<LogoutOutcome> {
+    this.#leaving ??= this.#logout(options).finally(() => {
+      this.#leaving = undefined
+    })
+    return this.#leaving
+  }
+
+  async #logout(options: LogoutOptions): Promise<LogoutOutcome> {
+    this.#checkOpen()
+    await this.#recovering
+    await mayLeave(options, { clock: this.#clock, gate: this.#gate, outbox: this.#outbox })
+    const keepOutbox = options.pending === 'keep'
+    try {
+      const ending = { life: this.life, keepOutbox, caches: options.caches ?? [] }
+      if (this.#database !== null) await noteIntent(this.#database, ending)
+    } catch (failure) {
+      this.#gate.release()
+      throw ottlaErrorFrom(failure)
+    }
+    return this.#leave(keepOutbox)
+  }
+
+  /** The end is noted. Whatever fails from here on is done by whoever opens a replica next. */
+  async #leave(keepOutbox: boolean): Promise<LogoutOutcome> {
+    const error = loggedOutError().toOttlaError()
+    this.#trouble = error
+    this.#gate.shut(error)
+    this.#options.wallet?.forget()
+    await this.tables.close()
+    await this.#outbox.close()
+    const unsent = this.#outbox.depth()
+    if (!keepOutbox) this.#outbox.abandon(error.toInfo())
+    await this.#replica.close()
+    try {
+      await this.#store.end(keepOutbox)
+      if (this.#database !== null) await finishEnding(this.#database, this.#clock)
+    } catch (failure) {
+      throw ottlaErrorFrom(failure)
+    } finally {
+      await this.close()
+    }
+    return { unsent }
+  }
+
   wake(): void {
     this.#own.retryNow()
   }
@@ -358,7 +415,11 @@ class StoredCore implements LocalCore {
   }
 
   /** Once more after the store was brought back from being cleared. */
-  async #outboxCall<T>(call: (outbox: Outbox) => Promise<T>): Promise<T> {
+  #outboxCall<T>(call: (outbox: Outbox) => Promise<T>): Promise<T> {
+    return this.#gate.through(() => this.#recoveredCall(call))
+  }
+
+  async #recoveredCall<T>(call: (outbox: Outbox) => Promise<T>): Promise<T> {
     await this.#recovering
     if (this.#broken) throw this.#broken
     try {
@@ -377,7 +438,7 @@ class StoredCore implements LocalCore {
     this.#trouble = error
     const kind = trouble instanceof StoreError ? trouble.kind : kindOf(error)
     if (kind === 'evicted') this.#recover()
-    if (kind === 'fenced' || kind === 'moved') void this.close()
+    if (kind === 'fenced' || kind === 'moved' || kind === 'logged-out') void this.close()
     if (isNews) this.#emitStatus()
     return error ?? new OttlaError('STORAGE_FAILED', { message: 'storage works again' })
   }
@@ -416,7 +477,7 @@ class StoredCore implements LocalCore {
     await former.close()
     const { change, lostIds } = former.salvage()
     await this.#replica.beginAnew(async () => {
-      this.#replicaId = (await this.#store.claim(claimBy(this.#random))).replicaId
+      this.#replicaId = (await this.#store.claim({ ...claimBy(this.#random), life: this.life })).replicaId
       await this.#store.changeOutbox(change)
     })
     const { putSealed = [], putIdentities = [], putSettled = [] } = change

@@ -16,6 +16,7 @@ import type { LettersClient } from './group/dead-letters.ts'
 import { Group } from './group/group.ts'
 import type { GroupOptions } from './group/options.ts'
 import { loadApart } from './load-apart.ts'
+import type { LogoutOptions, LogoutOutcome } from './logout.ts'
 import type { ProcessedReceipt, Receipt } from './producer/receipt.ts'
 import { SendBuffer } from './producer/send-buffer.ts'
 import { Settlements } from './producer/settlements.ts'
@@ -228,6 +229,20 @@ export class Ottla {
   /** Connects (or looks at the connection) now rather than when the back-off says. */
   wake(): void {
     this.#parts.core.wake()
+  }
+
+  /**
+   * Ends this user's time on this device, in all tabs: what the replica holds, tables and unsent writes are deleted (or the
+   * latter kept, as `pending` says), every client of the replica is closed, also one in a tab that sleeps. Works offline; once
+   * it has begun, a crash only delays it. Rejects UNSENT_WRITES, and then nothing has changed; STORAGE_FAILED.
+   */
+  async logout(options?: LogoutOptions): Promise<LogoutOutcome> {
+    if (this.#closing) throw new OttlaError('CLOSED', { message: 'this client was closed' })
+    await Promise.all([...this.#buffers].map((buffer) => buffer.flush()))
+    const outcome = await this.#parts.core.logout(options)
+    this.#parts.wallet?.forget()
+    await this.close()
+    return outcome
   }
 
   /** Stores what was sent, then lets go. Stored writes stay in the outbox of a replica for the next time. Idempotent. */

@@ -86,11 +86,11 @@ export async function sessionOpener(
 /** A core in this context: what a page has without a worker, and what a worker runs. */
 export function openCore(
   openSession: SessionOpener,
-  options: Pick<ConnectionOptions, 'clock' | 'random'> & { replica?: string },
+  options: Pick<ConnectionOptions, 'clock' | 'random'> & { replica?: string; life?: number | null },
 ): Promise<LocalCore> {
-  const { clock = systemClock, random = systemRandom, replica = null } = options
+  const { clock = systemClock, random = systemRandom, replica = null, life } = options
   const brokers = openSession.elsewhere && new BrokerSessions(openSession.elsewhere)
-  return openLocalCore({ replica, clock, random, openSession, brokers, wallet: openSession.wallet })
+  return openLocalCore({ replica, life, clock, random, openSession, brokers, wallet: openSession.wallet })
 }
 
 /** For live readers: the core's own connection first, then others that keep nothing. */

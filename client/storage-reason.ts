@@ -20,5 +20,7 @@ export type StorageReason =
   | 'unavailable'
   /** A row is there and cannot be read, now or ever. */
   | 'corrupt'
+  /** The user was logged out, here or in another tab: this client has stopped. */
+  | 'logged-out'
   | 'closed'
   | 'failed'

@@ -39,6 +39,8 @@ export class Attacher {
   /** The epoch whose seat has answered. */
   #answeringEpoch = -1
   #lastRefusal: OttlaError | undefined
+  /** Of the replica, as the first host said: at a host of another one this page has nothing to do any more. */
+  #replicaLife: number | null = null
 
   constructor(options: AttacherOptions) {
     this.#options = options
@@ -97,6 +99,7 @@ export class Attacher {
     while (!signal.aborted) {
       const { attachment, isOwnSeat } = await this.#seek(tabId, lobby, signal)
       this.#current = attachment
+      this.#replicaLife = attachment.leader.life
       this.#lastRefusal = undefined
       this.onAttached.emit(attachment)
       const loss = await attachment.lost
@@ -131,8 +134,9 @@ export class Attacher {
 
   #attempt(tabId: string, lobby: BroadcastChannel, signal: AbortSignal, withinMs: number): Promise<AttemptOutcome> {
     const epoch = this.#seatEpoch
+    const options = { ...this.#options, config: { ...this.#options.config, life: this.#replicaLife } }
     return attempt({
-      ...this.#options,
+      ...options,
       tabId,
       lobby,
       signal,
@@ -143,7 +147,7 @@ export class Attacher {
       onDeadSeat: (attachment) => {
         if (this.#seatEpoch !== epoch || attachment.isLost) return
         this.#seatEpoch++
-        reseat({ ...this.#options, tabId }, this.#seatEpoch, attachment)
+        reseat({ ...options, tabId }, this.#seatEpoch, attachment)
       },
     })
   }

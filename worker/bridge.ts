@@ -23,6 +23,7 @@ import type {
   TopicInfo,
 } from '../client/core.ts'
 import { OttlaError } from '../client/errors.ts'
+import type { LogoutOptions, LogoutOutcome } from '../client/logout.ts'
 import type { ApiName } from '../client/relay-apis.ts'
 import type { Credentials } from '../client/sign-in/credentials.ts'
 import type { TableCalls, TableDefinition, TableNews } from '../client/table/seam.ts'
@@ -62,6 +63,8 @@ export class Bridge implements Core {
   readonly #onClosed: (() => void) | undefined
   #status: Status
   #isClosed = false
+  /** The logout that ended it, in whichever tab that was. */
+  #endedBy: OttlaError | null = null
   #isPaused = false
 
   constructor(options: BridgeOptions) {
@@ -79,6 +82,7 @@ export class Bridge implements Core {
       onAdvanced: (advanced) => this.#advanced.emit(advanced),
       onSettled: (settled) => this.#settled.emit(settled),
       onTables: (news) => this.#tableNews.emit(news),
+      onEnded: (error) => this.#end(error),
     }
     this.#reach = new LazyReach(clock, () => options.loadReach(page))
     // `#attach` tries again what fails here.
@@ -190,17 +194,31 @@ export class Bridge implements Core {
     attachment?.call('wake').catch(() => {})
   }
 
+  get life(): number {
+    return this.#reach.current?.leader.life ?? -1
+  }
+
+  async logout(options?: LogoutOptions): Promise<LogoutOutcome> {
+    return (await this.#reached()).logout(options)
+  }
+
   async reauthenticate(credentials?: Credentials): Promise<void> {
     await this.#call('reauthenticate', credentials)
   }
 
   async close(): Promise<void> {
+    this.#end(null)
+  }
+
+  #end(error: OttlaError | null): void {
     if (this.#isClosed) return
     this.#isClosed = true
+    this.#endedBy = error
     this.#isPaused = true
     this.#reach.stop()
     this.#reads.close()
-    this.#setStatus({ ...this.#status, state: 'closed', connection: { phase: 'closed', error: null } })
+    const connection = { phase: 'closed' as const, error: error?.toInfo() ?? null }
+    this.#setStatus({ ...this.#status, state: 'closed', connection })
     this.#onClosed?.()
   }
 
@@ -234,6 +252,7 @@ export class Bridge implements Core {
   }
 
   #throwIfClosed(): void {
+    if (this.#endedBy) throw this.#endedBy
     if (this.#isClosed) throw new OttlaError('CLOSED', { message: `replica '${this.#replica}' is closed` })
   }
 

@@ -22,6 +22,8 @@ export interface CoreConfig {
   replica: string
   /** Options of `connect` that can be cloned; every tab of a replica should give the same. */
   options: Readonly<Record<string, unknown>>
+  /** The life of the replica that the page has seen, so that it is refused after its user was logged out; null: none yet. */
+  life?: number | null
 }
 
 export interface LeaderInfo {
@@ -35,6 +37,8 @@ export interface LeaderInfo {
   /** Greater for a later leader (wall-clock ms at which it began to lead). */
   generation: number
   url: string
+  /** Of the replica, as its Core says. */
+  life: number
 }
 
 /** Page to seat. On a seat's own port `instance` is null; in the lobby it names the leader that is meant. */
@@ -116,6 +120,7 @@ type RemoteMethods = Pick<
   | 'readReplica'
   | 'request'
   | 'reauthenticate'
+  | 'logout'
   | 'wake'
 > & {
   outboxList: Outbox['list']

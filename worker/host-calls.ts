@@ -37,6 +37,7 @@ export function hostCalls(core: Core): HostCalls {
       }),
     request: (name, body, options) => reply(() => core.request(name, body, options)),
     reauthenticate: (credentials) => reply(() => core.reauthenticate(credentials)),
+    logout: (options) => reply(() => core.logout(options)),
     wake: () => reply(() => core.wake()),
     outboxList: (topic) => reply(() => core.outbox.list(topic)),
     outboxRetry: (id) => reply(() => core.outbox.retry(id)),

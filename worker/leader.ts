@@ -6,7 +6,9 @@
  * the browser end with this context, so a successor never waits for a dead one.
  */
 import type { Core } from '../client/core.ts'
+import { loggedOut } from '../client/core-status.ts'
 import { OttlaError } from '../client/errors.ts'
+import { loggedOutError } from '../client/replica/store-error.ts'
 import { type Clock, sleep } from '../protocol/lib/clock.ts'
 import type { Random } from '../protocol/lib/random.ts'
 import { randomUuid } from '../protocol/lib/uuid.ts'
@@ -36,9 +38,12 @@ export interface SeatEnvironment {
 }
 
 const CORE_CLOSE_MS_MAX = 1_000
+const LOGOUT_TOLD_MS = 50
 
 export interface Lead {
   readonly host: Host
+  /** The user was logged out: nobody else is taken in, and leading ends. */
+  readonly isLoggedOut: boolean
   /** Resolves when leading is over, whoever ended it, and everything is given back. */
   readonly ended: Promise<void>
   stop(): void
@@ -51,6 +56,7 @@ export async function lead(
   signal: AbortSignal,
 ): Promise<Lead> {
   const { locks } = env
+  const { life = null } = seat.config
   const held: HeldLock[] = []
   const giveBack = () => {
     // The instance's lock goes last in, first out: a free instance means that the core's lock is about to be free.
@@ -60,15 +66,17 @@ export async function lead(
     if (locks) held.push(await takeLock(locks, lockNames.core(seat.config.replica), signal))
     const instance = randomUuid(env.random)
     if (locks) held.push(await takeLock(locks, lockNames.instance(instance)))
+    const clientId = locks ? await holderOf(locks, lockNames.instance(instance)) : null
+    const core = await env.openCore({ ...seat.config, life })
     const leader: LeaderInfo = {
       contract: CONTRACT_VERSION,
       instance,
       seatId: seat.id,
-      clientId: locks ? await holderOf(locks, lockNames.instance(instance)) : null,
+      clientId,
       generation: env.clock.now(),
       url: seat.config.url,
+      life: core.life,
     }
-    const core = await env.openCore(seat.config)
     const host = new Host({ core, leader, clock: env.clock, locks, onTabs: seat.onTabs })
     return begin(env, { core, host, held, giveBack, replica: seat.config.replica })
   } catch (error) {
@@ -86,6 +94,7 @@ function begin(
   const announce = () => lobby.postMessage({ ottla: 'leading', leader: host.leader } satisfies LobbyNote)
   lobby.addEventListener('message', (event) => {
     const note = asNote<LobbyNote>(event.data)
+    if (loggedOut(core.status())) return
     if (note?.ottla === 'who') announce()
     if (note?.ottla === 'join' && note.instance === host.leader.instance) {
       welcome(host, note, channelLine(env.openChannel(channelNames.line(note.lineId))))
@@ -96,14 +105,26 @@ function begin(
   const stopped = new Promise<void>((resolve) => {
     stop = resolve
   })
+  // The tabs are told by the status, and whoever asked for it by the answer: those go first.
+  const unlisten = core.onStatus((status) => {
+    if (loggedOut(status)) env.clock.setTimer(LOGOUT_TOLD_MS, stop)
+  })
   const ended = Promise.race([stopped, ...held.map((lock) => lock.stolen)]).then(async () => {
+    unlisten()
     host.close()
     lobby.close()
     // A Core that can't end in time must not keep its successor waiting.
     await Promise.race([core.close().catch(() => {}), sleep(env.clock, CORE_CLOSE_MS_MAX)])
     giveBack()
   })
-  return { host, ended, stop }
+  return {
+    host,
+    ended,
+    stop,
+    get isLoggedOut() {
+      return loggedOut(core.status()) !== null
+    },
+  }
 }
 
 /** Adds the tab to the host, or says why not. */
@@ -120,6 +141,8 @@ function refusal(leader: LeaderInfo, join: JoinNote): OttlaError | undefined {
       hint: 'reload every open tab of this application, so that all run the same version',
     })
   }
+  const { life = null } = join.config
+  if (life !== null && life !== leader.life) return loggedOutError().toOttlaError()
   if (join.config.url === leader.url) return undefined
   return new OttlaError('INVALID_ARGUMENT', {
     message: `replica '${join.config.replica}' is open for ${leader.url}; this page asked for ${join.config.url}`,

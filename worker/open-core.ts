@@ -7,7 +7,7 @@ import type { CoreConfig } from './contract.ts'
 /** The connection options that can cross to a worker. */
 export type PlainConnectionOptions = Omit<ConnectionOptions, 'webSocket' | 'transport' | 'wakeUps' | 'clock' | 'random'>
 
-export async function openCoreOf({ url, replica, options }: CoreConfig): Promise<Core> {
+export async function openCoreOf({ url, replica, options, life }: CoreConfig): Promise<Core> {
   const openSession = await sessionOpener(url, options as PlainConnectionOptions)
-  return openCore(openSession, { replica })
+  return openCore(openSession, { replica, life })
 }

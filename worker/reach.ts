@@ -7,7 +7,9 @@
  * stored and not heard of since.
  */
 import type { Advanced, PauseReason, ReplicaPolicy, Settled, Status } from '../client/core.ts'
-import type { OttlaError } from '../client/errors.ts'
+import { loggedOut } from '../client/core-status.ts'
+import { OttlaError } from '../client/errors.ts'
+import type { LogoutOptions, LogoutOutcome } from '../client/logout.ts'
 import type { TableDefinition, TableNews } from '../client/table/seam.ts'
 import { systemClock } from '../protocol/lib/clock.ts'
 import { systemRandom } from '../protocol/lib/random.ts'
@@ -35,10 +37,13 @@ export interface ReachingPage {
   onAdvanced(advanced: Advanced[]): void
   onSettled(settled: Settled[]): void
   onTables(news: TableNews): void
+  /** The user was logged out, in whichever tab: there is nothing to reach any more. */
+  onEnded(error: OttlaError): void
 }
 
 /** How long a call waits for a host before it rejects TIMEOUT. */
 const ATTACH_WAIT_MS_MAX = 15_000
+const END_AFTER_MS = 20
 
 export class Reach {
   readonly #page: ReachingPage
@@ -111,6 +116,17 @@ export class Reach {
     return isWithdrawn
   }
 
+  /** Asked again of the next host when one died over it: that one has found the logout begun, or begins it. */
+  async logout(options?: LogoutOptions): Promise<LogoutOutcome> {
+    const before = this.#status.outbox
+    try {
+      return await this.call('logout', options)
+    } catch (error) {
+      if (!(error instanceof OttlaError) || error.code !== 'LOGGED_OUT') throw error
+      return { unsent: before }
+    }
+  }
+
   #attached({ status }: Attachment): void {
     this.#tellStatus(status)
     const ranges = status.topics.flatMap((topic) => topic.replica)
@@ -130,6 +146,7 @@ export class Reach {
 
   /** A host that cannot open its database tells no status of its own. */
   #refused(error: OttlaError): void {
+    if (error.code === 'LOGGED_OUT') return this.#page.onEnded(error)
     if (error.storage) this.#tellStatus({ ...this.#status, storageError: error.toInfo() })
   }
 
@@ -143,7 +160,9 @@ export class Reach {
   }
 
   #heard(note: EventsNote): void {
-    if (note.status) this.#tellStatus(note.status)
+    const end = note.status && loggedOut(note.status)
+    if (end) this.#endSoon(OttlaError.fromInfo(end))
+    else if (note.status) this.#tellStatus(note.status)
     if (note.advanced) this.#page.onAdvanced(note.advanced)
     if (note.settled) {
       this.#unsettled.heard(note.settled)
@@ -151,6 +170,11 @@ export class Reach {
     }
     if (note.settledMissed) this.#askOutcomes()
     for (const news of note.tables ?? []) this.#page.onTables(news)
+  }
+
+  /** In this turn there may be more to hear: the answer to this page's own logout, what became of its writes. */
+  #endSoon(error: OttlaError): void {
+    systemClock.setTimer(END_AFTER_MS, () => this.#page.onEnded(error))
   }
 
   #askOutcomes(): void {

@@ -1,7 +1,8 @@
 /**
  * A seat: the part of a worker (or of a page, where there are no workers) that tabs join and that may come to lead.
  *
- * Invariants: one seat serves one replica; it contends for the lead as long as a tab waits or is served, and lets go
+ * Invariants: one seat serves one replica; what it opens it opens as the tab that joined last wants it (after a logout that
+ * is another user's); it contends for the lead as long as a tab waits or is served, and lets go
  * `lingerMs` after the last has left, so that a reload doesn't cost a new connection.
  */
 import { asOttlaError, OttlaError } from '../client/errors.ts'
@@ -61,12 +62,12 @@ export class Seat {
       return
     }
     this.#linger?.cancel()
-    if (this.#lead) {
+    if (this.#lead && !this.#lead.isLoggedOut) {
       welcome(this.#lead.host, join, line)
       return
     }
     this.#waiting.set(join.tabId, { join, line })
-    if (!this.#contending) this.#contended = this.#contend(this.#config)
+    if (!this.#contending) this.#contended = this.#contend()
   }
 
   #leave(line: Line): void {
@@ -79,11 +80,12 @@ export class Seat {
   }
 
   /** Leads again and again until nobody is left. Never rejects. */
-  async #contend(config: CoreConfig): Promise<void> {
+  async #contend(): Promise<void> {
     const contending = new AbortController()
     this.#contending = contending
     while (this.#waiting.size > 0 && !contending.signal.aborted) {
       try {
+        const config = newest([...this.#waiting.values()].map(({ join }) => join.config))
         const seat = { id: this.id, config, onTabs: () => this.#lingerIfEmpty() }
         this.#lead = await lead(this.#env, seat, contending.signal)
         for (const { join, line } of this.#waiting.values()) welcome(this.#lead.host, join, line)
@@ -98,7 +100,7 @@ export class Seat {
     }
     this.#contending = undefined
     // Somebody may have joined between the last check and here.
-    if (this.#waiting.size > 0) await this.#contend(config)
+    if (this.#waiting.size > 0) await this.#contend()
   }
 
   #refuseWaiting(error: OttlaError): void {
@@ -116,6 +118,12 @@ export class Seat {
       this.#config = undefined
     })
   }
+}
+
+/** Of the latest life that one of them has seen; who has seen none takes whichever it finds. */
+function newest(configs: readonly CoreConfig[]): CoreConfig {
+  const lifeOf = ({ life }: CoreConfig) => life ?? Number.POSITIVE_INFINITY
+  return configs.reduce((newest, config) => (lifeOf(config) >= lifeOf(newest) ? config : newest))
 }
 
 function refuse(line: Line, error: OttlaError): void {

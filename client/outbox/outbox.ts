@@ -52,7 +52,7 @@ export interface OutboxOptions {
   missingTopicGraceMs?: number
   /** Frees space in the store, for example by giving up replicated data; false when nothing could be freed. */
   makeRoom?(sizeBytes: number): Promise<boolean>
-  /** Told of every failure of the store. After 'fenced', 'evicted' and 'moved' the outbox has stopped. */
+  /** Told of every failure of the store. After one that is final the outbox has stopped. */
   onStoreFailure?(failure: StoreError): void
 }
 
@@ -259,6 +259,11 @@ export class Outbox {
     return salvageFrom(this.#ledger, this.#drain.stamps())
   }
 
+  /** Everything that is left, as given up. For whoever waits for it, when the store is about to be wiped. */
+  abandon(error: ErrorInfo): void {
+    this.#tell(this.#ledger.entries().map(({ id }) => ({ id, outcome: 'discarded', error })))
+  }
+
   /** Waits for what is being stored. Idempotent. */
   async close(): Promise<void> {
     this.#stopped ??= new OttlaError('CLOSED', { message: 'the outbox is closed' })
@@ -373,8 +378,7 @@ export class Outbox {
 
   #storeFailed(thrown: unknown): void {
     const failure = storeErrorFrom(thrown, 'the outbox')
-    const isFinal = failure.kind === 'fenced' || failure.kind === 'evicted' || failure.kind === 'moved'
-    if (isFinal && !this.#stopped) {
+    if (failure.isFinal && !this.#stopped) {
       this.#stopped = failure.toOttlaError()
       this.#drain.close()
     }

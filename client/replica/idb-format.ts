@@ -1,7 +1,7 @@
 /**
  * How a replica lies in IndexedDB: one database per replica and format.
  *
- *   meta       'replicaId', 'claimNumber', 'movedTo'
+ *   meta       'replicaId', 'claimNumber', 'movedTo', 'life'
  *   topics     topicId                            StoredTopic
  *   positions  [topicId, partition]               StoredPosition      and 'owner': the writer's token
  *   chunks     [topicId, partition, last offset]  ChunkRow            so one get(lowerBound) finds any offset
@@ -21,6 +21,9 @@ import type { ChunkRow, StoredPosition, StoredTopic } from './store.ts'
 import type { OutboxRow, ProducerIdentity, SealedBatch, SettledWrite } from './store-outbox.ts'
 
 export const FORMAT = 1
+
+/** In place of a writer's token, once the user was logged out. */
+export const ENDED = 'ended'
 
 export type PartitionKey = [topicId: string, partition: number]
 export type ChunkKey = [topicId: string, partition: number, lastOffset: number]

@@ -10,7 +10,14 @@ import { type Clock, systemClock } from '../../protocol/lib/clock.ts'
 import { Emitter } from '../../protocol/lib/events.ts'
 import { IdbConnection } from './idb-connection.ts'
 import { OLDER_FORMATS, type OlderFormat, takeOverOlder } from './idb-copy.ts'
-import { ALL_STORES, createStores, databaseName, type ReplicaDatabase, type ReplicaSchema } from './idb-format.ts'
+import {
+  ALL_STORES,
+  createStores,
+  databaseName,
+  ENDED,
+  type ReplicaDatabase,
+  type ReplicaSchema,
+} from './idb-format.ts'
 import { asDamage, readChunkRows, readOutboxPage, readOutboxRows } from './idb-read.ts'
 import type {
   ChunkReplacement,
@@ -22,7 +29,7 @@ import type {
   StoredPosition,
   StoredTopic,
 } from './store.ts'
-import { StoreError } from './store-error.ts'
+import { loggedOutError, StoreError } from './store-error.ts'
 import type { OutboxChange, OutboxRow, ProducerIdentity } from './store-outbox.ts'
 
 type StoreName = (typeof ALL_STORES)[number]
@@ -132,6 +139,12 @@ export class IdbStore implements ReplicaStore {
     )
   }
 
+  end(keepOutbox: boolean): Promise<void> {
+    return this.#connection.run('ending this life of the replica', (database) =>
+      endIn(database, this.#token, keepOutbox),
+    )
+  }
+
   onInterrupted(listener: () => void): () => void {
     return this.#interrupted.on(listener)
   }
@@ -176,7 +189,18 @@ async function guardedTransaction(
   await done
 }
 
+async function endIn(database: ReplicaDatabase, token: string, keepOutbox: boolean): Promise<void> {
+  const transaction = database.transaction([...ALL_STORES], 'readwrite', { durability: 'strict' })
+  const life = Number((await transaction.objectStore('meta').get('life')) ?? 0)
+  await guardedTransaction(transaction, 'positions', token, (storeOf) => {
+    for (const name of keepOutbox ? (['topics', 'positions', 'chunks'] as const) : ALL_STORES) storeOf(name).clear()
+    for (const name of ['positions', 'producers'] as const) storeOf(name).put(ENDED, 'owner')
+    storeOf('meta').put(life + 1, 'life')
+  })
+}
+
 function notOurs(owner: unknown): StoreError {
+  if (owner === ENDED) return loggedOutError()
   return owner === undefined
     ? new StoreError('evicted', "this origin's database was cleared")
     : new StoreError('fenced', 'another writer has taken the replica over')
@@ -190,20 +214,32 @@ function abortQuietly(transaction: IDBTransaction): void {
   }
 }
 
-async function claimIn(database: ReplicaDatabase, { token, newReplicaId }: StoreClaim): Promise<StoreContents> {
+async function claimIn(database: ReplicaDatabase, claim: StoreClaim): Promise<StoreContents> {
+  const { token, newReplicaId } = claim
   const transaction = database.transaction([...ALL_STORES], 'readwrite', { durability: 'strict' })
   const done = transaction.done
   done.catch(() => {})
   const meta = transaction.objectStore('meta')
-  const [storedId, movedTo] = await Promise.all([meta.get('replicaId'), meta.get('movedTo')])
+  const [storedId, movedTo, storedLife] = await Promise.all([
+    meta.get('replicaId'),
+    meta.get('movedTo'),
+    meta.get('life'),
+  ])
   if (movedTo !== undefined) {
     transaction.abort()
     throw new StoreError('moved', `the replica was moved to format ${movedTo} by a newer version; load the page again`)
   }
   const isNew = storedId === undefined
+  // What was cleared goes on in the life of whoever it was cleared under.
+  const life = Number(storedLife ?? (isNew ? (claim.life ?? 0) : 0))
+  if ((claim.life ?? life) !== life) {
+    transaction.abort()
+    throw loggedOutError()
+  }
   const raw = unwrap(transaction) as IDBTransaction
   if (isNew) {
     raw.objectStore('meta').put(newReplicaId, 'replicaId')
+    raw.objectStore('meta').put(life, 'life')
     for (const name of ['topics', 'positions', 'chunks']) raw.objectStore(name).clear()
   }
   for (const name of ['positions', 'producers']) raw.objectStore(name).put(token, 'owner')
@@ -223,6 +259,7 @@ async function claimIn(database: ReplicaDatabase, { token, newReplicaId }: Store
     replicaId: String(storedId ?? newReplicaId),
     isNew,
     claimNumber,
+    life,
     topics,
     positions: positions as StoredPosition[],
     sealed,

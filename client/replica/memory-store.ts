@@ -4,6 +4,8 @@
  *
  * Invariant: rows are kept sorted by key, so that it finds what IndexedDB would find.
  */
+
+import { ENDED } from './idb-format.ts'
 import type {
   ChunkReplacement,
   ChunkRow,
@@ -14,7 +16,7 @@ import type {
   StoredPosition,
   StoredTopic,
 } from './store.ts'
-import { StoreError } from './store-error.ts'
+import { loggedOutError, StoreError } from './store-error.ts'
 import type { OutboxChange, OutboxRow, ProducerIdentity, SealedBatch, SettledWrite } from './store-outbox.ts'
 
 /** What a database file would hold. Shared by all stores that are opened on it. */
@@ -22,6 +24,7 @@ export class MemoryDatabase {
   token = ''
   replicaId = ''
   claimNumber = 0
+  life: number | undefined = undefined
   topics = new Map<string, StoredTopic>()
   positions = new Map<string, StoredPosition>()
   chunks = new Map<string, ChunkRow[]>()
@@ -33,6 +36,12 @@ export class MemoryDatabase {
   /** What a browser does to an origin it evicts. */
   clear(): void {
     Object.assign(this, new MemoryDatabase())
+  }
+
+  wipe(keepOutbox: boolean): void {
+    const { replicaId, claimNumber, rows, sealed, identities, settled } = this
+    this.clear()
+    if (keepOutbox) Object.assign(this, { replicaId, claimNumber, rows, sealed, identities, settled })
   }
 
   /** As it is now; rows are never changed in place, so they are shared. */
@@ -118,6 +127,8 @@ export class MemoryStore implements ReplicaStore {
   async claim(claim: StoreClaim): Promise<StoreContents> {
     if (this.#isClosed) throw new StoreError('closed', 'the store is closed')
     const database = this.#database
+    database.life ??= claim.life ?? 0
+    if ((claim.life ?? database.life) !== database.life) throw loggedOutError()
     const isNew = database.replicaId === ''
     if (isNew) {
       database.replicaId = claim.newReplicaId
@@ -132,6 +143,7 @@ export class MemoryStore implements ReplicaStore {
       replicaId: database.replicaId,
       isNew,
       claimNumber: database.claimNumber,
+      life: database.life,
       topics: [...database.topics.values()],
       positions: [...database.positions.values()],
       sealed: database.sealed.all(),
@@ -214,6 +226,14 @@ export class MemoryStore implements ReplicaStore {
     })
   }
 
+  async end(keepOutbox: boolean): Promise<void> {
+    const database = this.#writable()
+    const { life = 0 } = database
+    database.wipe(keepOutbox)
+    database.life = life + 1
+    database.token = ENDED
+  }
+
   onInterrupted(): () => void {
     return () => {}
   }
@@ -225,6 +245,7 @@ export class MemoryStore implements ReplicaStore {
   #writable(): MemoryDatabase {
     if (this.#isClosed) throw new StoreError('closed', 'the store is closed')
     if (this.#database.token === '') throw new StoreError('evicted', 'the database was cleared')
+    if (this.#database.token === ENDED) throw loggedOutError()
     if (this.#database.token !== this.#token) throw new StoreError('fenced', 'another writer has taken the store over')
     return this.#database
   }

@@ -406,8 +406,7 @@ export class Replica {
     if (failure.kind === 'closed' && this.#isClosed) return
     this.#options.onTrouble(failure)
     if (failure instanceof CorruptChunks) return this.dropDamaged(failure)
-    const isFinal = failure.kind === 'fenced' || failure.kind === 'evicted' || failure.kind === 'moved'
-    if (!isFinal) this.#later(this.#retryDelayMs(), () => this.#restartAll())
+    if (!failure.isFinal) this.#later(this.#retryDelayMs(), () => this.#restartAll())
   }
 
   #restartAll(): void {

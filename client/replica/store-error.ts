@@ -13,6 +13,7 @@ const CODE_OF_KIND: Record<StoreErrorKind, OttlaErrorCode> = {
   fenced: 'REPLACED',
   evicted: 'STORAGE_LOST',
   moved: 'REPLACED',
+  'logged-out': 'LOGGED_OUT',
   quota: 'QUOTA_EXCEEDED',
   'backing-store': 'STORAGE_FAILED',
   'connection-lost': 'STORAGE_FAILED',
@@ -22,6 +23,8 @@ const CODE_OF_KIND: Record<StoreErrorKind, OttlaErrorCode> = {
   closed: 'CLOSED',
   failed: 'STORAGE_FAILED',
 }
+
+const FINAL_KINDS: ReadonlySet<StoreErrorKind> = new Set(['fenced', 'evicted', 'moved', 'logged-out'])
 
 /** Where the hint of the code would not help. */
 const HINT_OF_KIND: Partial<Record<StoreErrorKind, string>> = {
@@ -45,6 +48,11 @@ export class StoreError extends Error {
   /** Whether the same unit may succeed on a connection opened anew. */
   get isWorthReopening(): boolean {
     return this.kind === 'connection-lost' || this.kind === 'backing-store'
+  }
+
+  /** Nothing more can be stored by whoever gets it. */
+  get isFinal(): boolean {
+    return FINAL_KINDS.has(this.kind)
   }
 
   toOttlaError(): OttlaError {
@@ -98,3 +106,5 @@ function namesOf(failure: unknown): { name: string; message: string } {
   const { name, message } = failure as { name?: unknown; message?: unknown }
   return { name: String(name ?? ''), message: String(message ?? '') }
 }
+
+export const loggedOutError = () => new StoreError('logged-out', 'the user of this replica was logged out')

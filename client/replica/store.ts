@@ -4,7 +4,8 @@
  * Invariants that every implementation keeps (test/contract/replica-store.ts):
  *  - a unit happens whole or not at all, also when the process dies in it, and has happened when its promise resolves;
  *  - one writer: every unit carries out only while the store still holds the token of the last `claim`. A writer that was
- *    taken over gets `fenced`, one whose database was cleared under it gets `evicted`, and neither has changed anything;
+ *    taken over gets `fenced`, one whose database was cleared under it gets `evicted`, one whose user was logged out gets
+ *    `logged-out`, and none has changed anything;
  *  - units of the outbox are durable against a power cut (strict) unless they say otherwise; those of the replica need not
  *    be, as everything in it can be fetched again, but data and position always go together;
  *  - bytes handed in are copied when they are a view, so a row never drags its neighbours' buffer along.
@@ -77,6 +78,8 @@ export interface StoreContents {
   isNew: boolean
   /** How many writers there have been; larger at each claim. */
   claimNumber: number
+  /** How often its users were logged out. */
+  life: number
   topics: StoredTopic[]
   positions: StoredPosition[]
   sealed: SealedBatch[]
@@ -89,6 +92,8 @@ export interface StoreClaim {
   token: string
   /** Used when the database has no replica id. */
   newReplicaId: string
+  /** Only in this life, else `logged-out`. A new database begins in it. Default: whichever it is. */
+  life?: number | null
 }
 
 export interface ReplicaStore {
@@ -115,6 +120,12 @@ export interface ReplicaStore {
   readOutbox(afterKey: number, countMax: number): Promise<OutboxRow[]>
   /** In the order of `keys`; undefined where there is no such row. */
   readOutboxRows(keys: readonly number[]): Promise<Array<OutboxRow | undefined>>
+
+  /**
+   * Ends this life of the replica: everything goes, in one strict unit, with or without the outbox (and what makes it
+   * exactly once). Whoever wrote before gets `logged-out` from now on, the caller too.
+   */
+  end(keepOutbox: boolean): Promise<void>
 
   /** Told when somebody else closed the database under us. Whether anything is left in it, the next unit tells. */
   onInterrupted(listener: () => void): () => void

@@ -10,6 +10,8 @@ export interface Wallet {
   /** Connections that are signed in do it again with these, those that were refused come back. Default: as before. */
   renew(source?: CredentialsSource): void
   onRenewed(listener: () => void): () => void
+  /** Nobody signs in with them any more. */
+  forget(): void
 }
 
 /** Throws INVALID_ARGUMENT. */
@@ -28,6 +30,9 @@ export function openWallet(source?: CredentialsSource): Wallet {
       renewed.emit()
     },
     onRenewed: (listener) => renewed.on(listener),
+    forget() {
+      held = undefined
+    },
   }
 }
 

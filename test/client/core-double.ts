@@ -34,6 +34,7 @@ export class CoreDouble implements Core {
   ranges: ReplicaRange[] = []
   chunks: StoredChunk[] = []
   reads = 0
+  readonly life = 0
   readonly outbox = {
     list: async (): Promise<OutboxEntry[]> => [],
     retry: async () => {},
@@ -102,6 +103,7 @@ export class CoreDouble implements Core {
   withdraw = async () => false
   wake = () => {}
   reauthenticate = async () => {}
+  logout = async () => ({ unsent: NOTHING })
   close = async () => {}
 
   async topic(name: string) {

@@ -237,6 +237,26 @@ export function describeReplicaStore(name: string, make: () => Promise<StoreUnde
       },
     )
 
+    storeTest(
+      '[LGO-5] after the end of a life nothing is there, and only who knows of no life may begin',
+      async (_, store) => {
+        await store.claim(claimOf('a'))
+        await store.commitDelivery([{ position: position(9), chunks: [chunk(0, 9)] }])
+        await store.changeOutbox({ putRows: [row(1)] })
+        await store.end(true)
+        const loggedOut = { kind: 'logged-out' }
+        await expect(store.changeOutbox({ putRows: [row(2)] })).rejects.toMatchObject(loggedOut)
+        await expect(store.end(false)).rejects.toMatchObject(loggedOut)
+        await expect(store.claim({ ...claimOf('b'), life: 0 })).rejects.toMatchObject(loggedOut)
+        const kept = await store.claim(claimOf('c'))
+        expect(kept).toMatchObject({ replicaId: 'replica-of-a', life: 1, positions: [] })
+        expect(await store.readOutbox(-1, 9)).toHaveLength(1)
+        await store.end(false)
+        expect(await store.claim(claimOf('d'))).toMatchObject({ replicaId: 'replica-of-d', isNew: true, life: 2 })
+        expect(await store.readOutbox(-1, 9)).toEqual([])
+      },
+    )
+
     storeTest('after close nothing is written', async (_, store) => {
       await store.claim(claimOf('a'))
       await store.close()

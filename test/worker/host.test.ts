@@ -10,7 +10,15 @@ import { portLine } from '../../worker/line.ts'
 import { initialStatus } from '../../worker/page-status.ts'
 import { eventually } from '../support/eventually.ts'
 
-const leader: LeaderInfo = { contract: 1, instance: 'i1', seatId: 's1', clientId: null, generation: 1, url: 'ws://x/' }
+const leader: LeaderInfo = {
+  contract: 1,
+  instance: 'i1',
+  seatId: 's1',
+  clientId: null,
+  generation: 1,
+  url: 'ws://x/',
+  life: 0,
+}
 const status = new Emitter<Status>()
 const settled = new Emitter<Settled[]>()
 /** Only what these tests call. */

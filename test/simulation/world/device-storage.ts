@@ -176,6 +176,10 @@ class DeviceStore implements ReplicaStore {
     return this.#read(() => this.#memory.readOutboxRows(keys))
   }
 
+  end(keepOutbox: boolean): Promise<void> {
+    return this.#unit('end', 'strict', () => this.#memory.end(keepOutbox))
+  }
+
   onInterrupted(): () => void {
     return () => {}
   }
