@@ -60,6 +60,13 @@ export type {
 export type { ElectionType, OngoingReassignment, Reassignment } from './admin/replicas.ts'
 export type { ResetOffset, ResetOffsetsOptions, ResetTarget } from './admin/reset-offsets.ts'
 export type { ShareGroupOffsets, ShareOffset } from './admin/share-groups.ts'
+export type {
+  StreamsGroupDescription,
+  StreamsGroupMember,
+  StreamsTask,
+  StreamsTasks,
+  Subtopology,
+} from './admin/streams-groups.ts'
 export type { TopicPartition } from './admin/topic-partitions.ts'
 export type {
   ChangeOptions,

@@ -31,6 +31,7 @@ import {
   deleteShareGroupOffsets,
   describeShareGroupOffsets,
 } from '../protocol/messages/share-offsets.ts'
+import { streamsGroupDescribe } from '../protocol/messages/streams-groups.ts'
 import { createPartitions, createTopics, deleteTopics } from '../protocol/messages/topics.ts'
 import { describeTransactions, listTransactions } from '../protocol/messages/transaction-admin.ts'
 import { writeTxnMarkers } from '../protocol/messages/transactions.ts'
@@ -90,6 +91,7 @@ export const RELAY_APIS = {
   ReadBackup: readBackup,
   OffsetForLeaderEpoch: offsetForLeaderEpoch,
   ShareGroupDescribe: shareGroupDescribe,
+  StreamsGroupDescribe: streamsGroupDescribe,
   WriteTxnMarkers: writeTxnMarkers,
 } as const satisfies Record<string, AnyApi>
 

@@ -115,6 +115,20 @@ function describedBy(run: AdminRun, groupIds: readonly string[]): PerEntry<strin
   })
 }
 
+/** Groups of the classic protocol, of consumers, Kafka Connect or others. Rejects UNKNOWN_GROUP, NOT_AUTHORIZED, RELAY. */
+export function describeClassicGroups(
+  driver: AdminDriver,
+  groupIds: readonly string[],
+  options: AdminOptions = {},
+): PerEntry<string, GroupDescription> {
+  return driver.run(options).each<string, GroupDescription>({
+    entries: groupIds,
+    where: (group) => ({ group }),
+    doing: (group) => `describing classic group ${group}`,
+    ask: describeClassic,
+  })
+}
+
 /** As part of another call. A group that is not there has none. */
 export async function membersOf(run: AdminRun, groupId: string): Promise<GroupMember[]> {
   const [described] = await describedBy(run, [groupId]).settled()
@@ -129,10 +143,14 @@ async function describeEither(groupIds: string[], ask: Ask): Promise<Array<Verdi
     'errorCode' in found && (found.errorCode === GROUP_ID_NOT_FOUND || found.errorCode === UNSUPPORTED_VERSION)
   const others = groupIds.filter((_, index) => isElsewhere(newer[index]!))
   if (others.length === 0) return newer
-  const answer = await ask('DescribeGroups', { groups: others, includeAuthorizedOperations: false })
+  const classic = new Map((await describeClassic(others, ask)).map((found, index) => [others[index]!, found]))
+  return groupIds.map((groupId, index) => (isElsewhere(newer[index]!) ? classic.get(groupId)! : newer[index]!))
+}
+
+async function describeClassic(groupIds: string[], ask: Ask): Promise<Array<Verdict<GroupDescription>>> {
+  const answer = await ask('DescribeGroups', { groups: groupIds, includeAuthorizedOperations: false })
   const byId = new Map(answer.groups.map((group) => [group.groupId, group]))
-  return groupIds.map((groupId, index) => {
-    if (!isElsewhere(newer[index]!)) return newer[index]!
+  return groupIds.map((groupId) => {
     const group = byId.get(groupId)
     // Up to version 5 a group of which nothing is known is Dead, and no error.
     const isUnknown = group?.errorCode === 0 && group.groupState === 'Dead' && group.members.length === 0

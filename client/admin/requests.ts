@@ -9,7 +9,13 @@ import { alterUserScramCredentials, describeUserScramCredentials } from './crede
 import { AdminDriver } from './driver.ts'
 import { removeMembersFromConsumerGroup } from './group-members.ts'
 import { alterConsumerGroupOffsets, deleteConsumerGroupOffsets, listConsumerGroupOffsets } from './group-offsets.ts'
-import { deleteConsumerGroups, describeConsumerGroups, listConsumerGroups, listGroups } from './groups.ts'
+import {
+  deleteConsumerGroups,
+  describeClassicGroups,
+  describeConsumerGroups,
+  listConsumerGroups,
+  listGroups,
+} from './groups.ts'
 import { describeLogDirs, describeReplicaLogDirs } from './log-dirs.ts'
 import { describeProducers } from './producers.ts'
 import { alterClientQuotas, describeClientQuotas } from './quotas.ts'
@@ -24,8 +30,15 @@ import {
   listShareGroupOffsets,
   listShareGroups,
 } from './share-groups.ts'
+import { describeStreamsGroups } from './streams-groups.ts'
 import { createPartitions, createTopics, deleteTopics, describeTopics, listTopics } from './topics.ts'
-import { abortTransaction, describeTransactions, fenceProducers, listTransactions } from './transactions.ts'
+import {
+  abortTransaction,
+  describeTransactions,
+  fenceProducers,
+  forceTerminateTransaction,
+  listTransactions,
+} from './transactions.ts'
 
 /** By the names of Kafka's AdminClient; `listShareGroups`, `reset…Offsets` and backups are ours. */
 export const calls = {
@@ -35,6 +48,7 @@ export const calls = {
   alterConsumerGroupOffsets,
   alterPartitionReassignments,
   alterShareGroupOffsets,
+  alterStreamsGroupOffsets: alterConsumerGroupOffsets,
   alterUserScramCredentials,
   closeBackup,
   createAcls,
@@ -46,8 +60,11 @@ export const calls = {
   deleteRecords,
   deleteShareGroupOffsets,
   deleteShareGroups,
+  deleteStreamsGroupOffsets: deleteConsumerGroupOffsets,
+  deleteStreamsGroups: deleteConsumerGroups,
   deleteTopics,
   describeAcls,
+  describeClassicGroups,
   describeClientQuotas,
   describeCluster,
   describeConfigs,
@@ -58,11 +75,13 @@ export const calls = {
   describeProducers,
   describeReplicaLogDirs,
   describeShareGroups,
+  describeStreamsGroups,
   describeTopics,
   describeTransactions,
   describeUserScramCredentials,
   electLeaders,
   fenceProducers,
+  forceTerminateTransaction,
   incrementalAlterConfigs: alterConfigs,
   listConfigResources,
   listConsumerGroupOffsets,
@@ -72,6 +91,7 @@ export const calls = {
   listPartitionReassignments,
   listShareGroupOffsets,
   listShareGroups,
+  listStreamsGroupOffsets: listConsumerGroupOffsets,
   listTopics,
   listTransactions,
   openBackup,

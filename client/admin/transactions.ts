@@ -99,6 +99,15 @@ export function fenceProducers(
   })
 }
 
+/** One that its program will not end any more: its producer is fenced. */
+export async function forceTerminateTransaction(
+  driver: AdminDriver,
+  transactionalId: string,
+  options: AdminOptions = {},
+): Promise<void> {
+  await fenceProducers(driver, [transactionalId], options)
+}
+
 const FENCING_TIMEOUT_MS = 60_000
 const CONCURRENT_TRANSACTIONS = 51
 /** What the driver asks again about. */

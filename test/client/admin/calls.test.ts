@@ -334,6 +334,9 @@ describe.each(['WebSocket', 'TCP'])('[CAD-1] over %s', (door) => {
     const [known, unknown] = await admin.describeTransactions(['payments', 'nobody']).settled()
     expect(known!.value).toMatchObject({ state: 'Empty', producerId: first!.producerId, partitions: [] })
     expect(unknown!.error).toMatchObject({ kafkaCode: 105 })
+    await admin.forceTerminateTransaction('payments')
+    const [third] = await admin.fenceProducers(['payments'])
+    expect(third!.producerEpoch).toBe(first!.producerEpoch + 3)
   })
 
   test('what one relay has nothing to do about is said in its own words', async () => {

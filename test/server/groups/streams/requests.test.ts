@@ -1,88 +1,17 @@
 /** Groups of Kafka Streams over real sockets. */
 import { describe, expect, test } from 'vitest'
-import type { RequestInputOf } from '../../../../protocol/api.ts'
 import { ErrorCode } from '../../../../protocol/errors.ts'
 import { HandClock } from '../../../../protocol/lib/clock.ts'
 import { deleteGroups, listGroups } from '../../../../protocol/messages/group-admin.ts'
 import { offsetCommit, offsetFetch } from '../../../../protocol/messages/group-offsets.ts'
-import {
-  StreamsStatus,
-  streamsGroupDescribe,
-  streamsGroupHeartbeat,
-} from '../../../../protocol/messages/streams-groups.ts'
+import { StreamsStatus, streamsGroupDescribe } from '../../../../protocol/messages/streams-groups.ts'
 import { createPartitions } from '../../../../protocol/messages/topics.ts'
 import type { Authorizer } from '../../../../server/authorizer.ts'
 import { startRelay } from '../../../support/relay.ts'
 import { RelayClient } from '../../../support/relay-client.ts'
 import { join as joinClassic } from '../group-client.ts'
 import { configureGroup } from '../share/share-member.ts'
-
-type Request = RequestInputOf<typeof streamsGroupHeartbeat>
-type Said = NonNullable<Request['topology']>
-
-const own = (name: string, configs: Record<string, string> = {}) => ({
-  ...{ name, partitions: 0, replicationFactor: 0 },
-  topicConfigs: Object.entries(configs).map(([key, value]) => ({ key, value })),
-})
-
-/** Lines to words to counts. */
-const counter = (epoch = 0, source = 'lines'): Said => ({
-  epoch,
-  subtopologies: [
-    {
-      ...{ subtopologyId: '0', sourceTopics: [source], sourceTopicRegex: [], stateChangelogTopics: [] },
-      ...{ repartitionSinkTopics: ['app-words'], repartitionSourceTopics: [], copartitionGroups: [] },
-    },
-    {
-      ...{ subtopologyId: '1', sourceTopics: [], sourceTopicRegex: [], repartitionSinkTopics: [] },
-      stateChangelogTopics: [own('app-counts', { 'cleanup.policy': 'compact' })],
-      ...{ repartitionSourceTopics: [own('app-words')], copartitionGroups: [] },
-    },
-  ],
-})
-
-type Tasks = Request['activeTasks']
-
-class StreamsMember {
-  readonly client: RelayClient
-  readonly memberId: string
-  memberEpoch = 0
-  active: NonNullable<Tasks> = []
-
-  constructor(client: RelayClient, memberId: string) {
-    this.client = client
-    this.memberId = memberId
-  }
-
-  async beat(rest: Partial<Request> = {}) {
-    const reply = await this.client.call(streamsGroupHeartbeat, {
-      ...{ groupId: 'app', memberId: this.memberId, memberEpoch: this.memberEpoch, endpointInformationEpoch: -1 },
-      activeTasks: this.active,
-      ...rest,
-    })
-    if (reply.errorCode === 0 && this.memberEpoch >= 0) this.memberEpoch = reply.memberEpoch
-    return reply
-  }
-
-  join(topology: Said = counter(), rest: Partial<Request> = {}) {
-    this.memberEpoch = 0
-    this.active = []
-    const tasks = { activeTasks: [], standbyTasks: [], warmupTasks: [] }
-    return this.beat({ ...tasks, topology, rebalanceTimeoutMs: 10_000, processId: this.memberId, ...rest })
-  }
-
-  /** Does what it is told until nothing is news. */
-  async follow() {
-    for (let round = 0; round < 5; round++) {
-      const { activeTasks } = await this.beat()
-      if (activeTasks) this.active = activeTasks
-    }
-    return tasksIn(this.active)
-  }
-}
-
-const tasksIn = (tasks: Tasks) =>
-  (tasks ?? []).flatMap(({ subtopologyId, partitions }) => partitions.map((each) => `${subtopologyId}_${each}`)).sort()
+import { counter, own, type Request, StreamsMember, tasksIn } from './streams-member.ts'
 
 async function open(options: Parameters<typeof startRelay>[0] = {}) {
   const relay = await startRelay(options)
