@@ -4,6 +4,7 @@
  *   client.js   `connect` and what a page needs for its first record; starts worker.js, which lies beside it
  *   bridge.js   how a page reaches its worker; loaded at once, beside the first reads
  *   sending.js  how a write leaves the page; loaded at once too
+ *   key-filter.js  which keys a replica keeps; loaded by pages that keep some
  *   worker.js   connection, replica and outbox; also imported by a page for what it seldom needs itself
  *   admin.js    administration, for both; loaded at its first call
  *   transactions.js  transactions, for pages; loaded at the first, or when a page with a replica has had a second
@@ -30,6 +31,7 @@ const ENTRIES = {
   'client.js': '../index.ts',
   'bridge.js': '../reach.ts',
   'sending.js': '../../client/producer/enqueue-entry.ts',
+  'key-filter.js': '../../client/key-filter.ts',
   'worker.js': '../worker.ts',
   'admin.js': '../admin.ts',
   'transactions.js': '../../client/transactions/apart.ts',
@@ -46,12 +48,11 @@ export async function buildBrowserFiles(): Promise<BrowserFile[]> {
   const files: BrowserFile[] = []
   for (const [fileName, entry] of Object.entries(ENTRIES)) {
     const plugins = [
-      afterFirstRecord(),
       adminApart(),
       transactionsApart(),
       tablesApart(),
       codecsApart(),
-      ...(fileName === 'client.js' ? [restFromWorker()] : []),
+      ...(fileName === 'client.js' ? [afterFirstRecord(), restFromWorker()] : []),
     ]
     files.push({ fileName, ...(await oneModule(fileURLToPath(new URL(entry, import.meta.url)), plugins)) })
   }
@@ -79,6 +80,7 @@ export function browserFilesPlugin(): Plugin {
 const LAZY_PARTS = [
   'last-records',
   'live-source',
+  'metered',
   'on-demand',
   'open-channel',
   'open-here',
@@ -97,15 +99,20 @@ function restFromWorker(): Plugin {
   }
 }
 
-/** Reads of the replica do without. */
+/** What a record in a replica of all keys does without. */
+const AFTER_FIRST_RECORD: Readonly<Record<string, string>> = {
+  reach: './bridge.js',
+  'enqueue-entry': './sending.js',
+  'key-filter': './key-filter.js',
+}
+
 function afterFirstRecord(): Plugin {
   return {
     name: 'ottla-after-first-record',
     enforce: 'pre',
-    resolveId(id, importer) {
-      if (!importer) return null
-      if (id.endsWith('/reach.ts')) return { id: './bridge.js', external: true }
-      return id.endsWith('/enqueue-entry.ts') ? { id: './sending.js', external: true } : null
+    resolveId(id) {
+      const file = AFTER_FIRST_RECORD[/\/([^/]+)\.ts$/.exec(id)?.[1] ?? '']
+      return file ? { id: file, external: true } : null
     },
   }
 }
