@@ -3,17 +3,20 @@
 set -euo pipefail
 
 missing=()
-if [ -z "${CHROMIUM:-}" ] && ! command -v chromium >/dev/null && ! command -v chromium-browser >/dev/null \
-  && ! command -v google-chrome >/dev/null; then
-  missing+=(chromium)
+[ -x "${CHROMIUM_PATH:-/usr/bin/chromium}" ] || missing+=(chromium)
+# Two more engines: Firefox, and WebKitGTK's small browser with a screen in memory, as it cannot do without one.
+[ -x "${FIREFOX_PATH:-/usr/bin/firefox-esr}" ] || missing+=(firefox-esr)
+if [ -z "${WEBKIT_PATH:-}" ] && ! ls /usr/lib/*/webkit2gtk-4.1/MiniBrowser >/dev/null 2>&1; then
+  missing+=(libwebkit2gtk-4.1-0)
 fi
+command -v Xvfb >/dev/null || missing+=(xvfb)
 command -v kcat >/dev/null || missing+=(kcat)
 # Kafka clients for Python come from PyPI into a virtual environment of their own.
 python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv)
 [ "${#missing[@]}" -eq 0 ] && exit 0
 
 if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
-  echo "The tests need: ${missing[*]}. Install it (as root: apt-get install ${missing[*]}), or set CHROMIUM to a browser where that is what is missing." >&2
+  echo "The tests need: ${missing[*]}. Install it (as root: apt-get install ${missing[*]}), or set CHROMIUM_PATH, FIREFOX_PATH or WEBKIT_PATH to a browser where that is what is missing." >&2
   exit 1
 fi
 echo "Installing ${missing[*]} ..." >&2

@@ -56,6 +56,10 @@ export class Host {
     ]
   }
 
+  get isClosed(): boolean {
+    return this.#isClosed
+  }
+
   get tabCount(): number {
     return this.#tabs.size
   }

@@ -42,8 +42,8 @@ const LOGOUT_TOLD_MS = 50
 
 export interface Lead {
   readonly host: Host
-  /** The user was logged out: nobody else is taken in, and leading ends. */
-  readonly isLoggedOut: boolean
+  /** Not when leading is over, or is about to end because the user was logged out. */
+  readonly takesTabs: boolean
   /** Resolves when leading is over, whoever ended it, and everything is given back. */
   readonly ended: Promise<void>
   stop(): void
@@ -121,8 +121,8 @@ function begin(
     host,
     ended,
     stop,
-    get isLoggedOut() {
-      return loggedOut(core.status()) !== null
+    get takesTabs() {
+      return !host.isClosed && loggedOut(core.status()) === null
     },
   }
 }

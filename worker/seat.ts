@@ -62,7 +62,8 @@ export class Seat {
       return
     }
     this.#linger?.cancel()
-    if (this.#lead && !this.#lead.isLoggedOut) {
+    // A lead that is over still closes its core; who comes meanwhile belongs to the next one.
+    if (this.#lead?.takesTabs) {
       welcome(this.#lead.host, join, line)
       return
     }

@@ -3,7 +3,7 @@
  * so workers, locks and service workers are all there.
  */
 import { once } from 'node:events'
-import { createServer } from 'node:http'
+import { createServer, type Server } from 'node:http'
 
 const TYPES: Record<string, string> = {
   html: 'text/html; charset=utf-8',
@@ -14,6 +14,8 @@ const TYPES: Record<string, string> = {
 export interface PageServer {
   /** For instance `http://127.0.0.1:41234`, without a slash at the end. */
   readonly origin: string
+  /** For what else is to be served on this port. */
+  readonly http: Server
   /** Adds or replaces a file; `path` begins with a slash. */
   serve(path: string, content: string | Uint8Array): void
   close(): Promise<void>
@@ -41,6 +43,7 @@ export async function startPageServer(files: Record<string, string | Uint8Array>
   if (address === null || typeof address === 'string') throw new Error(`page server has no TCP address: ${address}`)
   return {
     origin: `http://127.0.0.1:${address.port}`,
+    http: server,
     serve: (path, body) => void content.set(path, body),
     async close() {
       server.closeAllConnections()

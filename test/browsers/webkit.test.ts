@@ -1,0 +1,3 @@
+import { describeEngine } from './behaviours.ts'
+
+describeEngine('webkit')
