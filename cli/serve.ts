@@ -9,6 +9,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { systemClock } from '../protocol/lib/clock.ts'
 import { type IgnoredKey, type RelayConfig, resolveRelayConfig } from '../server/config.ts'
+import { paceHeap } from '../server/heap-pace.ts'
 import { createLogger, type Logger } from '../server/logger.ts'
 import { createRelay, type Relay } from '../server/relay.ts'
 import { EXIT_FAILURE, EXIT_OK, type Invocation, textFlag, UsageError } from './command.ts'
@@ -40,6 +41,7 @@ export function configureRelay(invocation: Invocation): { config: RelayConfig; l
 
 /** With the relay's own page, or another folder of pages. */
 export function startRelay(config: RelayConfig, logger: Logger, webDir = builtPageDir()): Promise<Relay> {
+  paceHeap()
   return createRelay({ config, logger, webDir })
 }
 

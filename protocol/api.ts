@@ -142,8 +142,18 @@ export function encodeResponse<ResIn>(
   options: { sizeHint?: number; headroom?: number } = {},
 ): Uint8Array<ArrayBuffer> {
   const writer = new Writer(options.sizeHint ?? 256, options.headroom ?? 0)
+  writeResponse(writer, api, version, correlationId, body)
+  return writer.finish()
+}
+
+export function writeResponse<ResIn>(
+  writer: Writer,
+  api: Api<unknown, unknown, never, ResIn>,
+  version: number,
+  correlationId: number,
+  body: ResIn,
+): void {
   writer.int32(correlationId)
   if (version >= api.flexibleFrom && api.key !== API_VERSIONS_KEY) writer.uvarint(0)
   api.response.write(writer, version, body)
-  return writer.finish()
 }

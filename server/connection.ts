@@ -25,9 +25,10 @@ const REQUEST_ELEMENTS_MAX = 100_000
 const STRANGER_REQUEST_BYTES_MAX = 64 * 1024
 const SIGN_IN_MS_MAX = 10_000
 
-/** A reply with free bytes in front for a frame header, or null for a request that gets none. */
+/** A reply in one or more pieces, with free bytes in front for a frame header; null for a request that gets none. */
 export interface Reply {
-  bytes: Uint8Array
+  first: Uint8Array
+  rest?: readonly Uint8Array[]
   headroom: number
 }
 
@@ -35,6 +36,7 @@ export interface Reply {
 export interface ReplySlot {
   reply: Reply | null | undefined
   afterReply: (() => void) | undefined
+  onSent: (() => void) | undefined
   /** Waiting to be the first in line. */
   onTurn: (() => void) | undefined
 }
@@ -93,7 +95,8 @@ export abstract class Connection implements Peer, Seat, ReplicaConnection {
   abstract get advertised(): { host: string; port: number }
   abstract get unsentBytes(): number
   abstract sendFrame(frame: Frame): void
-  abstract sendMessage(bytes: Uint8Array, headroom: number): void
+  /** In one or more pieces. `onSent` is called when the network has it all; never if it doesn't come to that. */
+  abstract sendMessage(first: Uint8Array, headroom: number, rest?: readonly Uint8Array[], onSent?: () => void): void
   abstract close(code: number, reason: string): void
   /** The size of requests that is taken from now on. */
   protected abstract limitRequests(sizeBytesMax: number): void
@@ -108,7 +111,7 @@ export abstract class Connection implements Peer, Seat, ReplicaConnection {
   }
 
   #begin(message: Uint8Array): void {
-    const slot: ReplySlot = { reply: undefined, afterReply: undefined, onTurn: undefined }
+    const slot: ReplySlot = { reply: undefined, afterReply: undefined, onSent: undefined, onTurn: undefined }
     this.#slots.push(slot)
     try {
       if (this.sasl.takesBareTokens) answerBareToken(this, message, slot)
@@ -213,9 +216,9 @@ export abstract class Connection implements Peer, Seat, ReplicaConnection {
     const slots = this.#slots
     let count = 0
     while (count < slots.length && slots[count]!.reply !== undefined) {
-      const { reply, afterReply } = slots[count++]!
+      const { reply, afterReply, onSent } = slots[count++]!
       if (this.isClosed) return
-      if (reply) this.sendMessage(reply.bytes, reply.headroom)
+      if (reply) this.sendMessage(reply.first, reply.headroom, reply.rest, onSent)
       afterReply?.()
     }
     slots.splice(0, count)

@@ -4,16 +4,19 @@
  * A request that cannot be read ends the connection, as in Kafka: after it nothing on the connection can be trusted. The
  * exception is ApiVersions in a version that is too new, which is answered in version 0 so that the client can step down.
  */
-import { type AnyApi, API_VERSIONS_KEY, encodeResponse, readRequestRest, readRequestStart } from '../protocol/api.ts'
+import { type AnyApi, API_VERSIONS_KEY, readRequestRest, readRequestStart, writeResponse } from '../protocol/api.ts'
+import { PieceWriter } from '../protocol/bytes/piece-writer.ts'
 import { MalformedError, type Reader } from '../protocol/bytes/reader.ts'
 import { concatenate } from '../protocol/compression.ts'
 import { CloseCode } from '../protocol/messages/offset-protocol.ts'
 import { AuthenticationError } from './auth/exchange.ts'
-import type { Connection, ReplySlot } from './connection.ts'
+import type { Connection, Reply, ReplySlot } from './connection.ts'
 import { type HandlerEntry, NO_REPLY, type RequestContext } from './handler.ts'
 import { handlerByKey } from './handlers/index.ts'
 import { unsupportedApiVersions } from './handlers/versions.ts'
 import { WEBSOCKET_HEADER_BYTES_MAX } from './listener/websocket-frame.ts'
+
+const REPLY_BYTES_EXPECTED = 256
 
 export function dispatch(connection: Connection, reader: Reader, slot: ReplySlot): void {
   const { apiKey, apiVersion, correlationId } = readRequestStart(reader)
@@ -39,7 +42,7 @@ export function answerBareToken(connection: Connection, token: Uint8Array, slot:
   const { sasl, services, remoteAddress } = connection
   const headroom = WEBSOCKET_HEADER_BYTES_MAX
   sasl.authenticate(token).then(
-    ({ reply }) => connection.settle(slot, { bytes: concatenate([new Uint8Array(headroom), reply]), headroom }),
+    ({ reply }) => connection.settle(slot, { first: concatenate([new Uint8Array(headroom), reply]), headroom }),
     async (error: unknown) => {
       if (!(error instanceof AuthenticationError)) return connection.fail(error)
       await services.authentication.refuse(remoteAddress, sasl.mechanism, error.message)
@@ -59,9 +62,12 @@ function answer(found: HandlerEntry, body: never, context: Context, correlationI
   else settle(result)
 }
 
-function encode(api: AnyApi, version: number, correlationId: number, body: unknown) {
+function encode(api: AnyApi, version: number, correlationId: number, body: unknown): Reply {
   const headroom = WEBSOCKET_HEADER_BYTES_MAX
-  return { bytes: encodeResponse(api, version, correlationId, body as never, { headroom }), headroom }
+  const writer = new PieceWriter(REPLY_BYTES_EXPECTED, headroom)
+  writeResponse(writer, api, version, correlationId, body as never)
+  const [first, ...rest] = writer.pieces()
+  return { first, rest, headroom }
 }
 
 class Context implements RequestContext {
@@ -91,6 +97,10 @@ class Context implements RequestContext {
 
   afterReply(run: () => void): void {
     this.slot.afterReply = run
+  }
+
+  onSent(run: () => void): void {
+    this.slot.onSent = run
   }
 
   turn(): Promise<void> | undefined {

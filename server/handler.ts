@@ -21,6 +21,8 @@ export interface RequestContext {
   allowsSome(operation: Operation, type: 'topic'): boolean
   /** Runs when the reply has been handed to the connection. */
   afterReply(run: () => void): void
+  /** Runs when the network has taken the reply; never when that fails. */
+  onSent(run: () => void): void
   /** Resolves when all earlier requests of the connection have been answered. */
   turn(): Promise<void> | undefined
 }

@@ -38,6 +38,7 @@ import type { Logger } from './logger.ts'
 import { NameSelector } from './pattern/name-selector.ts'
 import type { Peer } from './peer.ts'
 import { ProgressWatches } from './progress-watches.ts'
+import { ReadBuffers } from './read-buffers.ts'
 import { ReplicaConnections } from './replica-connections.ts'
 import { RetentionTask } from './retention-task.ts'
 import type { Advertised, Services } from './services.ts'
@@ -77,7 +78,7 @@ export async function openRelayCore(options: RelayCoreOptions): Promise<RelayCor
   const unlock = await files.lock(config.dataDir)
   try {
     await claimFormat(files, config.dataDir)
-    const commits: CommitActivity = { running: 0 }
+    const commits: CommitActivity = { running: 0, begun: 0 }
     const space = await watchedSpace(options)
     let engine: Engine | undefined
     try {
@@ -205,6 +206,7 @@ function assemble(
     backups,
     keys: new CompactedKeys(nextTurn),
     selector: new NameSelector(nextTurn),
+    readBuffers: new ReadBuffers(),
     ...{ compaction, space },
   }
   const webSocketDoor = new WebSocketDoor(services)

@@ -19,6 +19,7 @@ import type { Address } from './listener/peer-socket.ts'
 import type { Logger } from './logger.ts'
 import type { NameSelector } from './pattern/name-selector.ts'
 import type { ProgressWatches } from './progress-watches.ts'
+import type { ReadBuffers } from './read-buffers.ts'
 import type { ReplicaConnections } from './replica-connections.ts'
 import type { ShareSessions } from './share-sessions.ts'
 import type { DiskSpace } from './storage/disk-space.ts'
@@ -43,6 +44,7 @@ export interface Services {
   readonly channels: Channels
   readonly documents: Documents
   readonly shareSessions: ShareSessions
+  readonly readBuffers: ReadBuffers
   readonly backups: BackupPoints
   readonly advertised: Advertised
   readonly keys: CompactedKeys

@@ -20,6 +20,7 @@ import { damageCode } from '../damage.ts'
 import type { Topic } from '../engine.ts'
 import { entry, type RequestContext } from '../handler.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
+import type { ReadLease } from '../read-buffers.ts'
 import { waitForAdvance } from '../waiting.ts'
 import { asKafkaError } from './error-fields.ts'
 import { findTopicFor } from './find-topic.ts'
@@ -39,10 +40,15 @@ export const fetchHandler = entry(fetch, 'each', async (request, context) => {
     const logs = wanted.flatMap(({ log }) => (log ? [log] : []))
     // Listening starts before reading: what comes in between is not missed.
     const advance = waitForAdvance(context, logs, deadline)
+    const buffers = context.services.readBuffers.lease()
     try {
-      const { responses, worthBytes, hasError } = await readAll(request, wanted, context)
+      const { responses, worthBytes, hasError } = await readAll(request, wanted, buffers, context)
       const isDue = hasError || worthBytes >= request.minBytes || logs.length === 0 || advance.isOver
-      if (isDue || context.connection.isClosed) return { responses }
+      if (isDue || context.connection.isClosed) {
+        context.onSent(() => buffers.release())
+        return { responses }
+      }
+      buffers.release()
       await advance.happened
     } finally {
       advance.stop()
@@ -90,7 +96,7 @@ export function leaderEpochError(log: PartitionLog, currentLeaderEpoch: number):
   return currentLeaderEpoch < log.leaderEpoch ? ErrorCode.FENCED_LEADER_EPOCH : ErrorCode.UNKNOWN_LEADER_EPOCH
 }
 
-async function readAll(request: Request, wanted: readonly Wanted[], context: RequestContext) {
+async function readAll(request: Request, wanted: readonly Wanted[], buffers: ReadLease, context: RequestContext) {
   const isCommitted = request.isolationLevel !== IsolationLevel.readUncommitted
   let budget = Math.min(Math.max(0, request.maxBytes), RESPONSE_BYTES_MAX)
   let sizeBytes = 0
@@ -99,7 +105,7 @@ async function readAll(request: Request, wanted: readonly Wanted[], context: Req
   let hasError = false
   const responses: TopicResponse[] = []
   for (const each of wanted) {
-    const limits = { bytesMax: Math.min(each.bytesMax, budget), isFirst: sizeBytes === 0, isCommitted }
+    const limits = { bytesMax: Math.min(each.bytesMax, budget), isFirst: sizeBytes === 0, isCommitted, buffers }
     const read = await readOne(each, limits)
     const goneCode = deletedCode(each, context)
     const partition = goneCode ? failure(each.partition, goneCode, false) : read
@@ -117,11 +123,11 @@ async function readAll(request: Request, wanted: readonly Wanted[], context: Req
 }
 
 /** Whole stretches may hold nothing any more: read from where there are records, as far as that is known. */
-async function readOn(log: PartitionLog, fetchOffset: number, bytesMax: number, isCommitted: boolean) {
+async function readOn(log: PartitionLog, fetchOffset: number, { bytesMax, isCommitted, buffers }: ReadLimits) {
   for (let offset = fetchOffset; ; ) {
     const read = isCommitted
-      ? await log.readCommitted(offset, bytesMax)
-      : { ...(await log.read(offset, bytesMax)), aborted: null }
+      ? await log.readCommitted(offset, bytesMax, undefined, buffers.allocate)
+      : { ...(await log.read(offset, bytesMax, undefined, buffers.allocate)), aborted: null }
     const end = isCommitted ? log.lastStableOffset : log.highWatermark
     if (read.nextOffset === offset || read.nextOffset >= end || holdsRecords(read.bytes)) return read
     offset = read.nextOffset
@@ -149,9 +155,11 @@ interface ReadLimits {
   /** The first partition with data gives at least one batch; after that the limits hold. */
   isFirst: boolean
   isCommitted: boolean
+  buffers: ReadLease
 }
 
-async function readOne(wanted: Wanted, { bytesMax, isFirst, isCommitted }: ReadLimits): Promise<PartitionResponse> {
+async function readOne(wanted: Wanted, limits: ReadLimits): Promise<PartitionResponse> {
+  const { bytesMax, isFirst, isCommitted } = limits
   const { log, partition: partitionIndex, fetchOffset } = wanted
   if (!log || wanted.errorCode !== ErrorCode.NONE) return failure(partitionIndex, wanted.errorCode, log !== undefined)
   if (damageCode(log, fetchOffset, isCommitted)) return failure(partitionIndex, ErrorCode.KAFKA_STORAGE_ERROR, true)
@@ -171,7 +179,7 @@ async function readOne(wanted: Wanted, { bytesMax, isFirst, isCommitted }: ReadL
   const end = isCommitted ? log.lastStableOffset : log.highWatermark
   if (fetchOffset >= end || (bytesMax <= 0 && !isFirst)) return nothing()
   try {
-    const { bytes: records, aborted: abortedTransactions } = await readOn(log, fetchOffset, bytesMax, isCommitted)
+    const { bytes: records, aborted: abortedTransactions } = await readOn(log, fetchOffset, limits)
     return records.length > bytesMax && !isFirst ? nothing() : { ...nothing(), records, abortedTransactions }
   } catch (error) {
     return failure(partitionIndex, asKafkaError(error).code, true)

@@ -7,11 +7,13 @@
  */
 import { FRAME_SIZE_BYTES, FrameCutter, FrameSizeError } from '../../protocol/frame.ts'
 import { CloseCode, closing, encodePush } from '../../protocol/messages/offset-protocol.ts'
+import { viewOf } from '../../protocol/record-batch.ts'
 import { Connection } from '../connection.ts'
 import type { Frame } from '../fan-out/frame.ts'
 import type { Services } from '../services.ts'
 import { atKafkaPort, type OtherProtocol } from './other-protocol.ts'
 import type { Address, PeerSocket } from './peer-socket.ts'
+import { totalBytes, writePieces } from './pieces.ts'
 import { UnsentWatch } from './unsent-watch.ts'
 
 /** What a connection asks of its door. */
@@ -53,18 +55,15 @@ export class KafkaConnection extends Connection {
     const size = Buffer.allocUnsafe(FRAME_SIZE_BYTES)
     size.writeInt32BE(frame.bytes.length - frame.payloadAt)
     this.lastSentAt = this.#door.now
-    this.#socket.cork()
-    this.#socket.write(size)
-    this.#socket.write(frame.bytes.subarray(frame.payloadAt))
-    this.#socket.uncork()
+    writePieces(this.#socket, size, [frame.bytes.subarray(frame.payloadAt)])
   }
 
-  sendMessage(bytes: Uint8Array, headroom: number): void {
+  sendMessage(first: Uint8Array, headroom: number, rest: readonly Uint8Array[] = [], onSent?: () => void): void {
     if (this.isClosed) return
     const from = headroom - FRAME_SIZE_BYTES
-    new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).setInt32(from, bytes.length - headroom)
+    viewOf(first).setInt32(from, totalBytes(first, rest) - headroom)
     this.lastSentAt = this.#door.now
-    this.#socket.write(bytes.subarray(from))
+    writePieces(this.#socket, first.subarray(from), rest, onSent)
   }
 
   /** Answers already given still go out. A Kafka client learns the reason from the relay's log only. */

@@ -2,7 +2,7 @@
  * The WebSocket door: one Kafka request or response per binary message, pushes in between (docs/PROTOCOL.md).
  *
  * The library reads frames and keeps the connection's rules. What we send is framed here and written to the socket as
- * one buffer, because a delivery goes to many sockets and must not be copied or queued for each. Compression is off:
+ * it lies, because a delivery goes to many sockets and must not be copied or queued for each. Compression is off:
  * batches are compressed already, and inflating is how a small frame becomes a large one.
  */
 import type { IncomingMessage } from 'node:http'
@@ -15,6 +15,7 @@ import type { Frame } from '../fan-out/frame.ts'
 import { UNSENT_BYTES_MAX } from '../fan-out/subscription.ts'
 import type { Services } from '../services.ts'
 import type { Address } from './peer-socket.ts'
+import { totalBytes, writePieces } from './pieces.ts'
 import { UnsentWatch } from './unsent-watch.ts'
 import { webSocketHeaderBytes, writeWebSocketHeader } from './websocket-frame.ts'
 
@@ -131,11 +132,11 @@ class WebSocketConnection extends Connection {
     this.#write(frame.bytes)
   }
 
-  sendMessage(bytes: Uint8Array, headroom: number): void {
-    const messageBytes = bytes.length - headroom
+  sendMessage(first: Uint8Array, headroom: number, rest: readonly Uint8Array[] = [], onSent?: () => void): void {
+    const messageBytes = totalBytes(first, rest) - headroom
     const from = headroom - webSocketHeaderBytes(messageBytes)
-    writeWebSocketHeader(bytes, messageBytes, from)
-    this.#write(bytes.subarray(from))
+    writeWebSocketHeader(first, messageBytes, from)
+    this.#write(first.subarray(from), rest, onSent)
   }
 
   close(code: number, reason: string): void {
@@ -203,10 +204,10 @@ class WebSocketConnection extends Connection {
     this.#webSocket.terminate()
   }
 
-  #write(bytes: Uint8Array): void {
+  #write(first: Uint8Array, rest?: readonly Uint8Array[], onSent?: () => void): void {
     if (this.isClosed) return
     this.lastSentAt = this.#door.now
-    this.#socket.write(bytes)
+    writePieces(this.#socket, first, rest, onSent)
   }
 }
 

@@ -84,7 +84,7 @@ export class CommitLoop {
   #running: Promise<void> | undefined
   queuedBytes = 0
 
-  constructor(target: CommitTarget, clock: Clock, activity: CommitActivity = { running: 0 }) {
+  constructor(target: CommitTarget, clock: Clock, activity: CommitActivity = { running: 0, begun: 0 }) {
     this.#target = target
     this.#activity = activity
     this.#nextTurn = (run) => (clock.nextTurn ? clock.nextTurn(run) : setImmediate(run))
@@ -133,6 +133,7 @@ export class CommitLoop {
     // All that arrives in this turn of the event loop shares the first round.
     await new Promise<void>((resolve) => this.#nextTurn(resolve))
     this.#activity.running++
+    this.#activity.begun++
     while (this.#rounds.length > 0) {
       const round = this.#rounds[0]!
       this.#isWriting = true

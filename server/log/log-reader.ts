@@ -37,11 +37,23 @@ export interface ReadResult {
 
 const HINTS_MAX = 256
 
+/** Gives a buffer to read into. */
+export type Allocate = (sizeBytes: number) => Buffer
+
+const allocateNew: Allocate = (sizeBytes) => Buffer.allocUnsafeSlow(sizeBytes)
+
 export interface LogReaderOptions {
   files: Files
   dir: string
   state: LogState
   onDamage: (fault: LogFault) => void
+}
+
+interface HowToRead {
+  maxBytes: number
+  /** The offset that nothing may reach beyond. */
+  limit: number
+  allocate: Allocate
 }
 
 export class LogReader {
@@ -60,7 +72,7 @@ export class LogReader {
   }
 
   /** Throws OFFSET_OUT_OF_RANGE, or KAFKA_STORAGE_ERROR where the log is damaged. */
-  async read(offset: number, maxBytes: number, upTo: number): Promise<ReadResult> {
+  async read(offset: number, maxBytes: number, upTo: number, allocate = allocateNew): Promise<ReadResult> {
     for (;;) {
       const { generation } = this.#state
       this.checkReadable(offset)
@@ -68,7 +80,7 @@ export class LogReader {
       const segment = offset < limit ? this.#state.segmentFor(offset) : undefined
       if (!segment) return { bytes: new Uint8Array(0), baseOffset: offset, nextOffset: offset }
       try {
-        return await this.#readSegment(segment, offset, maxBytes, limit)
+        return await this.#readSegment(segment, offset, { maxBytes, limit, allocate })
       } catch (error) {
         // Retention or a truncation took the segment away meanwhile: look again.
         const isGone = generation !== this.#state.generation || offset < this.#state.startOffset
@@ -88,12 +100,13 @@ export class LogReader {
     )
   }
 
-  async #readSegment(segment: Segment, offset: number, maxBytes: number, limit: number): Promise<ReadResult> {
+  async #readSegment(segment: Segment, offset: number, how: HowToRead): Promise<ReadResult> {
+    const { maxBytes, limit, allocate } = how
     const from = await this.positionOf(segment, offset)
     let wanted = Math.max(maxBytes, BATCH_HEADER_BYTES) + (from.isExact ? 0 : INDEX_INTERVAL_BYTES)
     let position = from.position
     for (;;) {
-      const buffer = Buffer.allocUnsafeSlow(Math.min(wanted, segment.sizeBytes - position))
+      const buffer = allocate(Math.min(wanted, segment.sizeBytes - position))
       const count = await segment.use((file) => readFully(file, buffer, position))
       if (count < buffer.length) throw this.#damaged(segment, position + count, offset, 'the file ends too early')
       const start = this.#skipTo(segment, buffer, position, offset)

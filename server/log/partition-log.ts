@@ -34,7 +34,7 @@ import { type HeldFiles, holdFiles } from './held-files.ts'
 import type { LogConfig } from './log-config.ts'
 import type { LogFault, RecoveryReport } from './log-fault.ts'
 import { storageRefusal, writeFault } from './log-fault.ts'
-import type { ReadResult } from './log-reader.ts'
+import type { Allocate, ReadResult } from './log-reader.ts'
 import { LogReader } from './log-reader.ts'
 import { LogStart } from './log-start.ts'
 import { LogState } from './log-state.ts'
@@ -253,11 +253,17 @@ export class PartitionLog {
 
   /**
    * Whole batches from the one that holds `offset` on: at least one, else no more than `maxBytes`, none that ends above
-   * `upTo`. Throws OFFSET_OUT_OF_RANGE, or KAFKA_STORAGE_ERROR where the log is damaged.
+   * `upTo`. Throws OFFSET_OUT_OF_RANGE, or KAFKA_STORAGE_ERROR where the log is damaged. `allocate` gives the buffer for
+   * what is read from disk; without it a new one is made.
    */
-  async read(offset: number, maxBytes: number, upTo = Number.POSITIVE_INFINITY): Promise<ReadResult> {
+  async read(
+    offset: number,
+    maxBytes: number,
+    upTo = Number.POSITIVE_INFINITY,
+    allocate?: Allocate,
+  ): Promise<ReadResult> {
     const held = this.recent(offset, maxBytes, upTo)
-    if (!held) return this.#reader.read(offset, maxBytes, upTo)
+    if (!held) return this.#reader.read(offset, maxBytes, upTo, allocate)
     const { baseOffset, nextOffset } = held
     return { bytes: joined(held), baseOffset, nextOffset }
   }
@@ -276,10 +282,15 @@ export class PartitionLog {
    * As `read`, no further than the last stable offset; with the aborted transactions that have batches in it. Ends earlier
    * when these are very many.
    */
-  async readCommitted(offset: number, maxBytes: number, upTo = Number.POSITIVE_INFINITY): Promise<CommittedRead> {
+  async readCommitted(
+    offset: number,
+    maxBytes: number,
+    upTo = Number.POSITIVE_INFINITY,
+    allocate?: Allocate,
+  ): Promise<CommittedRead> {
     for (;;) {
       const { generation } = this.#state
-      const { bytes, ...read } = await this.read(offset, maxBytes, Math.min(upTo, this.lastStableOffset))
+      const { bytes, ...read } = await this.read(offset, maxBytes, Math.min(upTo, this.lastStableOffset), allocate)
       const { pieces, ...decided } = await this.#committedReads.decide({ ...read, pieces: [bytes] }, offset)
       // With its segments the log may have lost what was known of them: look again.
       const isSame = generation === this.#state.generation && offset >= this.#state.startOffset

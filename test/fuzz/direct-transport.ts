@@ -1,5 +1,6 @@
 /** A client's transport that ends in a relay of the same process: no sockets, so that a run is the same each time. */
 import type { CloseReason, Transport, TransportHandlers } from '../../client/transport/transport.ts'
+import { concatenate } from '../../protocol/compression.ts'
 import { Connection } from '../../server/connection.ts'
 import type { Frame } from '../../server/fan-out/frame.ts'
 import type { Services } from '../../server/services.ts'
@@ -39,8 +40,8 @@ class DirectConnection extends Connection {
     this.#give(bytes.subarray(payloadAt))
   }
 
-  sendMessage(bytes: Uint8Array, headroom: number): void {
-    this.#give(bytes.subarray(headroom))
+  sendMessage(first: Uint8Array, headroom: number, rest: readonly Uint8Array[] = []): void {
+    this.#give(concatenate([first.subarray(headroom), ...rest]))
   }
 
   close(code: number, reason: string): void {

@@ -1,8 +1,8 @@
 /**
- * How fast work in the background may go. It runs in slices of a few milliseconds; after each the event loop belongs to
- * the doors for at least as long, for four times as long while commits run, and until the disk has had its share.
+ * How fast work in the background may go. It runs in slices of a few milliseconds; after each the doors have a turn: for
+ * four times as long while somebody writes, and until the disk has had its share.
  */
-import { type Clock, sleep } from '../../../protocol/lib/clock.ts'
+import { type Clock, nextTurn, sleep } from '../../../protocol/lib/clock.ts'
 
 export interface Pace {
   /** Whether the slice is over. Cheap: ask between any two records. */
@@ -14,12 +14,12 @@ export interface Pace {
 }
 
 const SLICE_MS = 4
-const REST_SHARE_IDLE = 1
 const REST_SHARE_BUSY = 4
 
-/** How many commits are being written, over all logs of a relay. */
+/** Commits over all logs of a relay: how many are being written, and how many were begun. */
 export interface CommitActivity {
   running: number
+  begun: number
 }
 
 export interface SlicedPaceOptions {
@@ -34,9 +34,11 @@ export class SlicedPace implements Pace {
   readonly #options: SlicedPaceOptions
   #sliceStartedMs: number
   #spentBytes = 0
+  #commitsBegun: number
 
   constructor(options: SlicedPaceOptions) {
     this.#options = options
+    this.#commitsBegun = options.commits.begun
     this.#sliceStartedMs = options.clock.monotonic()
   }
 
@@ -54,10 +56,13 @@ export class SlicedPace implements Pace {
     const { clock, commits, bytesPerSecondMax, signal } = this.#options
     signal?.throwIfAborted()
     const sliceMs = clock.monotonic() - this.#sliceStartedMs
-    const share = commits.running > 0 ? REST_SHARE_BUSY : REST_SHARE_IDLE
+    const isBusy = commits.running > 0 || commits.begun !== this.#commitsBegun
     const diskMs = (this.#spentBytes / bytesPerSecondMax()) * 1000 - sliceMs
+    const restMs = Math.max(isBusy ? sliceMs * REST_SHARE_BUSY : 0, diskMs)
+    if (restMs >= 1) await sleep(clock, restMs, signal)
+    else await nextTurn(clock)
     this.#spentBytes = 0
-    await sleep(clock, Math.max(1, sliceMs * share, diskMs), signal)
+    this.#commitsBegun = commits.begun
     this.#sliceStartedMs = clock.monotonic()
   }
 }

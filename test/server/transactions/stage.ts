@@ -74,6 +74,7 @@ export class Stage {
       allows: () => true,
       allowsSome: () => true,
       afterReply: () => {},
+      onSent: () => {},
       turn: () => undefined,
     }
   }

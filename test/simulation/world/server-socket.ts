@@ -59,7 +59,8 @@ export class ServerSocket extends Duplex implements PeerSocket, Receiver {
 
   override _write(chunk: Buffer, _encoding: string, done: (error?: Error) => void): void {
     if (this.#isOrphan) return
-    this.#outbound.write(chunk, () => done())
+    // As the system does, which lets the writer use its buffer again.
+    this.#outbound.write(Buffer.from(chunk), () => done())
   }
 
   override _final(done: (error?: Error) => void): void {
