@@ -28,6 +28,7 @@ export default defineConfig({
   base: './',
   plugins: [clientFilesPlugin(), serviceWorkerPlugin({ alias: aliases() })],
   resolve: { alias: aliases() },
+  worker: { format: 'es' },
   build: {
     emptyOutDir: true,
     target: 'es2022',

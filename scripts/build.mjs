@@ -46,7 +46,8 @@ async function buildDemo() {
 }
 
 async function buildExamples() {
-  await buildForNode({ program: 'examples/run/main.ts' }, 'dist/run', 'example.js')
+  const entries = { program: 'examples/run/main.ts', 'dashboard-feeder': 'examples/dashboard/feeder.ts' }
+  await buildForNode(entries, 'dist/run', 'example.js')
   for (const name of readdirSync(`${root}examples`)) {
     if (!existsSync(`${root}examples/${name}/main.ts`) || !existsSync(`${root}examples/${name}/index.html`)) continue
     await build({

@@ -6,4 +6,8 @@ export interface Example {
   feeder?: string
 }
 
-export const EXAMPLES: readonly Example[] = [{ name: 'field-notes', httpPort: 8093 }]
+export const EXAMPLES: readonly Example[] = [
+  { name: 'field-notes', httpPort: 8093 },
+  { name: 'editor', httpPort: 8094 },
+  { name: 'dashboard', httpPort: 8095, feeder: 'dashboard-feeder' },
+]
