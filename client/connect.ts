@@ -8,10 +8,13 @@ import { systemRandom } from '../protocol/lib/random.ts'
 import { Ottla } from './ottla.ts'
 import type { ConnectionOptions } from './own-connection.ts'
 import { checkRelayUrl } from './relay-url.ts'
+import type { Encryption } from './replica/sealed/encryption.ts'
 
 export interface ConnectOptions extends ConnectionOptions {
   /** Name of a database on this device for replica and outbox. Without one everything is in memory. */
   replica?: string
+  /** Encrypts what the replica keeps on this device; see Encryption. Needs Web Crypto, so https or localhost. */
+  encryption?: Encryption
   /**
    * Without a replica: return at once, and go on trying in the background, instead of waiting for the first connection.
    * Default false. With a replica `connect` never waits for the network.

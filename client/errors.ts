@@ -50,6 +50,10 @@ export const ERRORS = {
     hint: 'the write may or may not be in the log; look for it there, then retry or discard it',
   },
   REJECTED: { retriable: false, hint: 'the relay refused the write for good; it is parked in the outbox' },
+  LOCKED: {
+    retriable: false,
+    hint: 'the replica is encrypted otherwise: give the secret that it was made with, or use another name',
+  },
   LOGGED_OUT: { retriable: false, hint: 'whoever uses this device now connects anew' },
   UNSENT_WRITES: {
     retriable: true,

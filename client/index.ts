@@ -110,6 +110,7 @@ export type { LogoutOptions, LogoutOutcome } from './logout.ts'
 export { Ottla } from './ottla.ts'
 export type { Committed, ProcessedReceipt, Receipt } from './producer/receipt.ts'
 export type { Gap, OutgoingMessage, RecordHeader, TopicRecord } from './record.ts'
+export type { Encryption } from './replica/sealed/encryption.ts'
 export { bytes, json, type Serde, type StandardSchema, schema, string } from './serde.ts'
 export type { ConnectionState } from './session.ts'
 export type {

@@ -8,6 +8,7 @@ import type { BrokerSessions } from './broker-sessions.ts'
 import type { Core } from './core.ts'
 import type { ReplicaIdentity } from './live-session.ts'
 import type { OutboxOptions } from './outbox/outbox.ts'
+import type { Encryption } from './replica/sealed/encryption.ts'
 import type { ReplicaStore } from './replica/store.ts'
 import type { Session } from './session.ts'
 import type { Wallet } from './sign-in/wallet.ts'
@@ -26,6 +27,8 @@ export interface LocalCoreOptions {
   store?: ReplicaStore
   /** Only in this life of the replica, else LOGGED_OUT; default: whichever it is in. */
   life?: number | null
+  /** How the replica's database is encrypted; default: not at all. */
+  encryption?: Encryption
   /** Limits of the outbox; see OutboxOptions for the defaults. */
   outbox?: Pick<OutboxOptions, 'sizeBytesMax' | 'recordsMax' | 'producerExpiryMs' | 'missingTopicGraceMs'>
 }

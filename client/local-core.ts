@@ -29,6 +29,7 @@ import type {
 } from './core.ts'
 import { coreStatus } from './core-status.ts'
 import { asOttlaError, OttlaError } from './errors.ts'
+import { loadApart } from './load-apart.ts'
 import type { LocalCore, LocalCoreOptions } from './local-core-options.ts'
 import { Gate, type LogoutOptions, type LogoutOutcome, mayLeave } from './logout.ts'
 import { needsRelay } from './needs-relay.ts'
@@ -64,9 +65,9 @@ const CONNECTIONS_PER_CLAIM = 1_000_000
  */
 export async function openLocalCore(options: LocalCoreOptions): Promise<LocalCore> {
   const { replica, clock, random, life = null } = options
-  const store = options.store ?? (replica === null ? new MemoryStore() : new IdbStore({ replica, clock }))
+  if (!options.store && replica !== null) await finishEndings(replica, clock).catch(throwOttlaError)
+  const store = await storeFor(options).catch(throwOttlaError)
   try {
-    if (!options.store && replica !== null) await finishEndings(replica, clock)
     const contents = await store.claim({ ...claimBy(random), life })
     const core = new StoredCore(options, store, contents)
     await core.open()
@@ -74,6 +75,20 @@ export async function openLocalCore(options: LocalCoreOptions): Promise<LocalCor
   } catch (failure) {
     await store.close()
     throw ottlaErrorFrom(failure)
+  }
+}
+
+async function storeFor({ store, replica, clock, encryption }: LocalCoreOptions): Promise<ReplicaStore> {
+  if (store) return store
+  if (replica === null) return new MemoryStore()
+  const plain = new IdbStore({ replica, clock })
+  if (!encryption) return plain
+  try {
+    const { openSealedStore } = await loadApart('encryption', () => import('./replica/sealed/apart.ts'))
+    return await openSealedStore(plain, encryption)
+  } catch (failure) {
+    await plain.close()
+    throw failure
   }
 }
 
@@ -133,7 +148,7 @@ class StoredCore implements LocalCore {
     })
     // Looked at once: a database that somebody has cleared would else be noticed only by the next write.
     store.onInterrupted(() => void this.#replica.isIntact())
-    this.tables = lazyTables(this.#tableSource(), options.replica)
+    this.tables = lazyTables(this.#tableSource(), options.encryption ? null : options.replica)
     this.#replica.onAdvanced(() => {
       this.#changed()
       this.tables.wake()
@@ -374,7 +389,7 @@ class StoredCore implements LocalCore {
         this.#checkOpen()
         if (this.#own.isKafka) throw needsRelay(`the table of ${name}`)
         const info = this.#replica.known(name) ?? (await this.#own.metadata.lookUp(name))
-        const ranges = await this.#replica.follow(info, policy)
+        const ranges = await this.#replica.follow(info, this.#options.encryption ? wholeOf(policy) : policy)
         this.#changed()
         return ranges
       },
@@ -531,4 +546,13 @@ function kindOf(error: OttlaError | undefined): string | undefined {
 
 function ottlaErrorFrom(failure: unknown): OttlaError {
   return failure instanceof OttlaError ? failure : storeErrorFrom(failure, 'the storage of this device').toOttlaError()
+}
+
+/** The rows of a table are not encrypted, so they are in memory then, and are made of the replica at each start. */
+function wholeOf({ onlyForTable: _, ...policy }: ReplicaPolicy): ReplicaPolicy {
+  return policy
+}
+
+function throwOttlaError(failure: unknown): never {
+  throw ottlaErrorFrom(failure)
 }

@@ -14,6 +14,7 @@ import { openSession, type ReplicaIdentity } from './live-session.ts'
 import { openLocalCore } from './local-core.ts'
 import type { LocalCore } from './local-core-options.ts'
 import { checkRelayUrl } from './relay-url.ts'
+import type { Encryption } from './replica/sealed/encryption.ts'
 import type { Session } from './session.ts'
 import type { CredentialsSource } from './sign-in/credentials.ts'
 import { signingIn } from './sign-in/signing-in.ts'
@@ -86,11 +87,15 @@ export async function sessionOpener(
 /** A core in this context: what a page has without a worker, and what a worker runs. */
 export function openCore(
   openSession: SessionOpener,
-  options: Pick<ConnectionOptions, 'clock' | 'random'> & { replica?: string; life?: number | null },
+  options: Pick<ConnectionOptions, 'clock' | 'random'> & {
+    replica?: string
+    life?: number | null
+    encryption?: Encryption
+  },
 ): Promise<LocalCore> {
-  const { clock = systemClock, random = systemRandom, replica = null, life } = options
+  const { clock = systemClock, random = systemRandom, replica = null, life, encryption } = options
   const brokers = openSession.elsewhere && new BrokerSessions(openSession.elsewhere)
-  return openLocalCore({ replica, life, clock, random, openSession, brokers, wallet: openSession.wallet })
+  return openLocalCore({ replica, life, encryption, clock, random, openSession, brokers, wallet: openSession.wallet })
 }
 
 /** For live readers: the core's own connection first, then others that keep nothing. */

@@ -22,5 +22,7 @@ export type StorageReason =
   | 'corrupt'
   /** The user was logged out, here or in another tab: this client has stopped. */
   | 'logged-out'
+  /** The replica is encrypted, and the secret is missing or wrong; or it lies in plain, and encryption was asked for. */
+  | 'locked'
   | 'closed'
   | 'failed'

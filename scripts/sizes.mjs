@@ -23,6 +23,7 @@ const FILES = {
   'sign-in.js': undefined,
   'transactions.js': undefined,
   'tables.js': undefined,
+  'encryption.js': undefined,
   'admin.js': undefined,
   'worker.js': undefined,
 }

@@ -38,6 +38,8 @@ import type { Reach, ReachingPage } from './reach.ts'
 export interface BridgeOptions {
   replica: string
   clock: Clock
+  /** The page cannot read the replica by itself: the worker has the key. */
+  isEncrypted?: boolean
   /** Called at once; again when it has failed. */
   loadReach(page: ReachingPage): Promise<Reach>
   /** Told once, by `close`. A status 'closed' may also be the host's, whose connection the relay refused for good. */
@@ -72,7 +74,7 @@ export class Bridge implements Core {
     this.#replica = replica
     this.#onClosed = options.onClosed
     this.#status = initialStatus(replica)
-    this.#reads = new LocalReads(replica, clock)
+    this.#reads = new LocalReads(options.isEncrypted ? null : replica, clock)
     this.#reads.warmUp()
     const page: ReachingPage = {
       policies: this.#policies,

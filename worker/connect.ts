@@ -42,11 +42,11 @@ export async function connect(url: string, options: PageConnectOptions = {}): Pr
   checkRelayUrl(url)
   // Once the page stands: it may be offline by its first transaction, which is to be stored all the same.
   setTimeout(() => void loadTransactions().catch(() => {}), PAGE_STANDS_MS)
-  const { auth } = options
+  const { auth, encryption } = options
   const wallet = openWallet(auth)
   const plain = plainOptions(options)
   const core = openBridge({
-    config: { url, replica, options: { ...plain, ...(typeof auth !== 'function' && { auth }) } },
+    config: { url, replica, options: { ...plain, encryption, ...(typeof auth !== 'function' && { auth }) } },
     worker,
     workerUrl: workerUrlOf(options.workerUrl),
     loadInPage: async () => (await import('./page-seat.ts')).seatInPage(),

@@ -17,6 +17,8 @@ import { type Locks, untilFree } from './locks.ts'
 export interface HostOptions {
   core: Core
   leader: LeaderInfo
+  /** As whoever opened the Core asked for it: a tab that does otherwise is not taken in. */
+  encryption?: unknown
   clock: Clock
   locks: Locks | undefined
   /** Told whenever the number of tabs has changed. */
@@ -58,6 +60,10 @@ export class Host {
 
   get isClosed(): boolean {
     return this.#isClosed
+  }
+
+  isEncryptedAs(encryption: unknown): boolean {
+    return shown(this.#options.encryption) === shown(encryption)
   }
 
   get tabCount(): number {
@@ -151,6 +157,9 @@ export class Host {
     tab.line.close()
   }
 }
+
+/** A secret may be bytes, of which this shows each. */
+const shown = (encryption: unknown) => JSON.stringify(encryption ?? null)
 
 function send(line: Line, note: HostNote): void {
   line.post(note)

@@ -8,7 +8,7 @@
 import type { Core } from '../client/core.ts'
 import { loggedOut } from '../client/core-status.ts'
 import { OttlaError } from '../client/errors.ts'
-import { loggedOutError } from '../client/replica/store-error.ts'
+import { loggedOutError, StoreError } from '../client/replica/store-error.ts'
 import { type Clock, sleep } from '../protocol/lib/clock.ts'
 import type { Random } from '../protocol/lib/random.ts'
 import { randomUuid } from '../protocol/lib/uuid.ts'
@@ -77,7 +77,14 @@ export async function lead(
       url: seat.config.url,
       life: core.life,
     }
-    const host = new Host({ core, leader, clock: env.clock, locks, onTabs: seat.onTabs })
+    const host = new Host({
+      core,
+      leader,
+      encryption: seat.config.options.encryption,
+      clock: env.clock,
+      locks,
+      onTabs: seat.onTabs,
+    })
     return begin(env, { core, host, held, giveBack, replica: seat.config.replica })
   } catch (error) {
     giveBack()
@@ -129,20 +136,24 @@ function begin(
 
 /** Adds the tab to the host, or says why not. */
 export function welcome(host: Host, join: JoinNote, line: Line): void {
-  const error = refusal(host.leader, join)
+  const error = refusal(host, join)
   if (error) line.post({ ottla: 'refused', error: error.toInfo() } satisfies HostNote)
   else host.add(join.tabId, line)
 }
 
-function refusal(leader: LeaderInfo, join: JoinNote): OttlaError | undefined {
+function refusal(host: Host, join: JoinNote): OttlaError | undefined {
+  const { leader } = host
   if (join.contract !== leader.contract) {
     return new OttlaError('UNSUPPORTED', {
       message: `this page speaks version ${join.contract} of the worker's calls, the running worker ${leader.contract}`,
       hint: 'reload every open tab of this application, so that all run the same version',
     })
   }
-  const { life = null } = join.config
+  const { life = null, options } = join.config
   if (life !== null && life !== leader.life) return loggedOutError().toOttlaError()
+  if (!host.isEncryptedAs(options.encryption)) {
+    return new StoreError('locked', 'the replica is open in another tab, under another secret').toOttlaError()
+  }
   if (join.config.url === leader.url) return undefined
   return new OttlaError('INVALID_ARGUMENT', {
     message: `replica '${join.config.replica}' is open for ${leader.url}; this page asked for ${join.config.url}`,

@@ -11,13 +11,14 @@ import type { Clock } from '../protocol/lib/clock.ts'
 const OVERVIEW_KEPT_MS = 50
 
 export class LocalReads {
-  readonly #replica: string
+  readonly #replica: string | null
   readonly #clock: Clock
   #opening: Promise<ReplicaReader | undefined> | undefined
   #overview: { reader: ReplicaReader; answer: Promise<ReplicaOverview> } | undefined
   #isClosed = false
 
-  constructor(replica: string, clock: Clock) {
+  /** null: there is nothing that a page could read. */
+  constructor(replica: string | null, clock: Clock) {
     this.#replica = replica
     this.#clock = clock
   }
@@ -98,7 +99,7 @@ export class LocalReads {
   }
 
   async #reader(): Promise<ReplicaReader | undefined> {
-    if (this.#isClosed) return undefined
+    if (this.#isClosed || this.#replica === null) return undefined
     this.#opening ??= openReplicaReader(this.#replica)
     const reader = await this.#opening
     if (reader?.isOpen) return reader

@@ -22,6 +22,7 @@ export function openBridge(options: OpenBridgeOptions): Bridge {
   const bridge = new Bridge({
     replica: config.replica,
     clock: systemClock,
+    isEncrypted: config.options.encryption !== undefined,
     loadReach: async (page) => {
       const { Reach } = await import('./reach.ts')
       return new Reach({ config, seat, liveness, page })

@@ -2,6 +2,7 @@
 
 import type { Core } from '../client/core.ts'
 import { type ConnectionOptions, openCore, sessionOpener } from '../client/own-connection.ts'
+import type { Encryption } from '../client/replica/sealed/encryption.ts'
 import type { CoreConfig } from './contract.ts'
 
 /** The connection options that can cross to a worker. */
@@ -9,5 +10,5 @@ export type PlainConnectionOptions = Omit<ConnectionOptions, 'webSocket' | 'tran
 
 export async function openCoreOf({ url, replica, options, life }: CoreConfig): Promise<Core> {
   const openSession = await sessionOpener(url, options as PlainConnectionOptions)
-  return openCore(openSession, { replica, life })
+  return openCore(openSession, { replica, life, encryption: options.encryption as Encryption | undefined })
 }

@@ -1,7 +1,7 @@
 /**
  * How a replica lies in IndexedDB: one database per replica and format.
  *
- *   meta       'replicaId', 'claimNumber', 'movedTo', 'life'
+ *   meta       'replicaId', 'claimNumber', 'movedTo', 'life', 'sealing'
  *   topics     topicId                            StoredTopic
  *   positions  [topicId, partition]               StoredPosition      and 'owner': the writer's token
  *   chunks     [topicId, partition, last offset]  ChunkRow            so one get(lowerBound) finds any offset
@@ -17,6 +17,7 @@
  * is never raised: an upgrade waits until the last tab with the old version has gone, which may be never.
  */
 import type { DBSchema, IDBPDatabase } from 'idb'
+import type { SealingRecord } from './sealed/encryption.ts'
 import type { ChunkRow, StoredPosition, StoredTopic } from './store.ts'
 import type { OutboxRow, ProducerIdentity, SealedBatch, SettledWrite } from './store-outbox.ts'
 
@@ -29,7 +30,7 @@ export type PartitionKey = [topicId: string, partition: number]
 export type ChunkKey = [topicId: string, partition: number, lastOffset: number]
 
 export interface ReplicaSchema extends DBSchema {
-  meta: { key: string; value: string | number }
+  meta: { key: string; value: string | number | SealingRecord }
   topics: { key: string; value: StoredTopic }
   positions: { key: PartitionKey | 'owner'; value: StoredPosition | string }
   chunks: { key: ChunkKey; value: ChunkRow }

@@ -9,6 +9,8 @@ export interface ChunkRead {
   partition: number
   offset: number
   bytesMax: number
+  /** Bytes of each row that do not count: what encryption has added. */
+  overheadBytes?: number
 }
 
 /** How many rows one request fetches ahead; small rows are many, large ones end at `bytesMax` after a few. */
@@ -18,20 +20,20 @@ const PAGE_ROW_BYTES_GUESS = 64 * 1024
 /** From the row that holds `offset`, or the next one above it, ascending. One `get` when one row is enough. */
 export async function readChunkRows(database: IDBDatabase, read: ChunkRead): Promise<ChunkRow[]> {
   const store = database.transaction('chunks').objectStore('chunks')
-  const { topicId, partition, bytesMax } = read
+  const { topicId, partition, bytesMax, overheadBytes = 0 } = read
   const endOfPartition = [topicId, partition, []] as unknown as IDBValidKey
   const from = (offset: number) => IDBKeyRange.bound([topicId, partition, offset], endOfPartition)
   const first: ChunkRow | undefined = await answerTo(store.get(from(read.offset)))
   if (!first) return []
   const rows = [first]
-  let sizeBytes = first.bytes.length
+  let sizeBytes = first.bytes.length - overheadBytes
   while (sizeBytes < bytesMax) {
     const countMax = Math.min(PAGE_ROWS_MAX, Math.ceil((bytesMax - sizeBytes) / PAGE_ROW_BYTES_GUESS) + 1)
     const page: ChunkRow[] = await answerTo(store.getAll(from(rows.at(-1)!.nextOffset), countMax))
     for (const row of page) {
-      if (sizeBytes + row.bytes.length > bytesMax) return rows
+      if (sizeBytes + row.bytes.length - overheadBytes > bytesMax) return rows
       rows.push(row)
-      sizeBytes += row.bytes.length
+      sizeBytes += row.bytes.length - overheadBytes
     }
     if (page.length < countMax) return rows
   }
@@ -41,13 +43,19 @@ export async function readChunkRows(database: IDBDatabase, read: ChunkRead): Pro
 /** What a failed read of chunks says of the rows: where damage begins, when it is that. */
 export async function asDamage(database: IDBDatabase, { topicId, partition, offset }: ChunkRead, failure: unknown) {
   if (classifyStoreFailure(failure) !== 'corrupt') return failure
-  // The row that cannot be read holds `offset`, or lies above it; its key is there, and so is that of the row before.
+  return new CorruptChunks(
+    { topicId, partition, intactUpTo: await intactBelow(database, { topicId, partition, offset }) },
+    failure,
+  )
+}
+
+/** The row that cannot be read holds `offset`, or lies above it; its key is there, and so is that of the row before. */
+export async function intactBelow(database: IDBDatabase, { topicId, partition, offset }: Omit<ChunkRead, 'bytesMax'>) {
   const below = IDBKeyRange.bound([topicId, partition], [topicId, partition, offset], false, true)
   const cursor = await answerTo(
     database.transaction('chunks').objectStore('chunks').openKeyCursor(below, 'prev') as IDBRequest<IDBCursor | null>,
   )
-  const lastBelow = cursor ? (cursor.key as [string, number, number])[2] : -1
-  return new CorruptChunks({ topicId, partition, intactUpTo: lastBelow + 1 }, failure)
+  return cursor ? (cursor.key as [string, number, number])[2] + 1 : 0
 }
 
 /** A row that the browser has lost does not hide the others: they are then read one by one. */

@@ -18,7 +18,8 @@ import {
   type ReplicaDatabase,
   type ReplicaSchema,
 } from './idb-format.ts'
-import { asDamage, readChunkRows, readOutboxPage, readOutboxRows } from './idb-read.ts'
+import { asDamage, intactBelow, readChunkRows, readOutboxPage, readOutboxRows } from './idb-read.ts'
+import type { SealingRecord } from './sealed/encryption.ts'
 import type {
   ChunkReplacement,
   ChunkRow,
@@ -71,6 +72,20 @@ export class IdbStore implements ReplicaStore {
     return contents
   }
 
+  /** How rows are encrypted; undefined: they are not, or there are none. Changes nothing. */
+  readSealing(): Promise<SealingRecord | undefined> {
+    return this.#connection.run('opening the replica', async (database) => {
+      return (await database.get('meta', 'sealing')) as SealingRecord | undefined
+    })
+  }
+
+  /** The end of the last row below that of `offset`. */
+  intactBelow(topicId: string, partition: number, offset: number): Promise<number> {
+    return this.#connection.run('reading chunks', (database) =>
+      intactBelow(unwrap(database) as IDBDatabase, { topicId, partition, offset }),
+    )
+  }
+
   putTopics(topics: readonly StoredTopic[]): Promise<void> {
     return this.#unit('storing topics', ['positions', 'topics'], 'relaxed', (storeOf) => {
       for (const topic of topics) storeOf('topics').put(topic, topic.topicId)
@@ -99,8 +114,14 @@ export class IdbStore implements ReplicaStore {
     })
   }
 
-  readChunks(topicId: string, partition: number, offset: number, bytesMax: number): Promise<ChunkRow[]> {
-    const read = { topicId, partition, offset, bytesMax }
+  readChunks(
+    topicId: string,
+    partition: number,
+    offset: number,
+    bytesMax: number,
+    overheadBytes = 0,
+  ): Promise<ChunkRow[]> {
+    const read = { topicId, partition, offset, bytesMax, overheadBytes }
     return this.#connection.run('reading chunks', async (wrapped) => {
       const database = unwrap(wrapped) as IDBDatabase
       try {
@@ -220,10 +241,11 @@ async function claimIn(database: ReplicaDatabase, claim: StoreClaim): Promise<St
   const done = transaction.done
   done.catch(() => {})
   const meta = transaction.objectStore('meta')
-  const [storedId, movedTo, storedLife] = await Promise.all([
+  const [storedId, movedTo, storedLife, sealing] = await Promise.all([
     meta.get('replicaId'),
     meta.get('movedTo'),
     meta.get('life'),
+    meta.get('sealing') as Promise<SealingRecord | undefined>,
   ])
   if (movedTo !== undefined) {
     transaction.abort()
@@ -236,8 +258,13 @@ async function claimIn(database: ReplicaDatabase, claim: StoreClaim): Promise<St
     transaction.abort()
     throw loggedOutError()
   }
+  if (sealing?.id !== claim.sealing?.id && (sealing || !isNew)) {
+    transaction.abort()
+    throw new StoreError('locked', sealing ? 'the replica is encrypted' : 'the replica lies here in plain')
+  }
   const raw = unwrap(transaction) as IDBTransaction
   if (isNew) {
+    if (claim.sealing) raw.objectStore('meta').put(claim.sealing, 'sealing')
     raw.objectStore('meta').put(newReplicaId, 'replicaId')
     raw.objectStore('meta').put(life, 'life')
     for (const name of ['topics', 'positions', 'chunks']) raw.objectStore(name).clear()

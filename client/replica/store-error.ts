@@ -14,6 +14,7 @@ const CODE_OF_KIND: Record<StoreErrorKind, OttlaErrorCode> = {
   evicted: 'STORAGE_LOST',
   moved: 'REPLACED',
   'logged-out': 'LOGGED_OUT',
+  locked: 'LOCKED',
   quota: 'QUOTA_EXCEEDED',
   'backing-store': 'STORAGE_FAILED',
   'connection-lost': 'STORAGE_FAILED',
@@ -45,6 +46,11 @@ export class StoreError extends Error {
     this.kind = kind
   }
 
+  /** Also true for an error of another copy of this class: files that are loaded apart each hold one. */
+  static override [Symbol.hasInstance](value: unknown): value is StoreError {
+    return value instanceof Error && value.name === 'StoreError' && 'kind' in value
+  }
+
   /** Whether the same unit may succeed on a connection opened anew. */
   get isWorthReopening(): boolean {
     return this.kind === 'connection-lost' || this.kind === 'backing-store'
@@ -66,6 +72,10 @@ export class CorruptChunks extends StoreError {
   readonly topicId: string
   readonly partition: number
   readonly intactUpTo: number
+
+  static override [Symbol.hasInstance](value: unknown): value is CorruptChunks {
+    return value instanceof StoreError && 'intactUpTo' in value
+  }
 
   constructor(at: { topicId: string; partition: number; intactUpTo: number }, cause?: unknown) {
     super('corrupt', `rows of ${at.topicId}-${at.partition} from ${at.intactUpTo} on cannot be read`, cause)

@@ -12,6 +12,7 @@
  */
 import type { AbortedTransaction } from '../../protocol/messages/offset-protocol.ts'
 import type { ReplicaPolicy } from '../core.ts'
+import type { SealingRecord } from './sealed/encryption.ts'
 import type { OutboxChange, OutboxRow, ProducerIdentity, SealedBatch, SettledWrite } from './store-outbox.ts'
 
 export interface StoredTopic {
@@ -94,6 +95,8 @@ export interface StoreClaim {
   newReplicaId: string
   /** Only in this life, else `logged-out`. A new database begins in it. Default: whichever it is. */
   life?: number | null
+  /** How rows are encrypted: a new database is so from now on, one that is otherwise rejects `locked`. */
+  sealing?: SealingRecord
 }
 
 export interface ReplicaStore {

@@ -8,6 +8,7 @@
  *   worker.js   connection, replica and outbox; also imported by a page for what it seldom needs itself
  *   admin.js    administration, for both; loaded at its first call
  *   transactions.js  transactions, for pages; loaded at the first, or when a page with a replica has had a second
+ *   encryption.js  encryption of replica and outbox, for worker.js; loaded when it is asked for
  *   tables.js   tables, for pages and for worker.js; loaded at the first
  *   offline.js  for pages that start offline: update prompt, drafts, background sync
  *   offline-worker.js   its other half, for `importScripts` in their service workers; .mjs for those that are bundled
@@ -36,6 +37,7 @@ const ENTRIES = {
   'admin.js': '../admin.ts',
   'transactions.js': '../../client/transactions/apart.ts',
   'tables.js': '../../client/table/apart.ts',
+  'encryption.js': '../../client/replica/sealed/apart.ts',
   'offline.js': '../offline/index.ts',
   'live.js': '../../client/live.ts',
   'sign-in.js': '../../client/signed-in.ts',
@@ -51,6 +53,7 @@ export async function buildBrowserFiles(): Promise<BrowserFile[]> {
       adminApart(),
       transactionsApart(),
       tablesApart(),
+      encryptionApart(),
       codecsApart(),
       ...(fileName === 'client.js' ? [afterFirstRecord(), restFromWorker()] : []),
     ]
@@ -146,6 +149,16 @@ function tablesApart(): Plugin {
     enforce: 'pre',
     resolveId: (id, importer) =>
       id === './apart.ts' && importer?.endsWith('/table/lazy-tables.ts') ? { id: './tables.js', external: true } : null,
+  }
+}
+
+/** Few replicas are encrypted. */
+function encryptionApart(): Plugin {
+  return {
+    name: 'ottla-encryption-apart',
+    enforce: 'pre',
+    resolveId: (id, importer) =>
+      importer && id.endsWith('/sealed/apart.ts') ? { id: './encryption.js', external: true } : null,
   }
 }
 

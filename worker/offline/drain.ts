@@ -7,6 +7,7 @@
  */
 import type { Core } from '../../client/core.ts'
 import { OttlaError } from '../../client/errors.ts'
+import type { Encryption } from '../../client/replica/sealed/encryption.ts'
 import type { CredentialsSource } from '../../client/sign-in/credentials.ts'
 import { openWallet } from '../../client/sign-in/wallet.ts'
 import { type Clock, systemClock } from '../../protocol/lib/clock.ts'
@@ -24,6 +25,8 @@ export interface DrainOptions extends Omit<PlainConnectionOptions, 'auth'> {
   replica: string
   /** Where the relay asks who comes. A function can fetch a token; a service worker remembers nothing between two events. */
   auth?: CredentialsSource
+  /** As the pages give it to `connect`. A secret that only a person knows cannot be had here: such a replica waits for a page. */
+  encryption?: Encryption
   /** Gives up when nothing was sent for so long; the browser tries again later. Default 30 s. */
   stalledMsMax?: number
 }

@@ -4,35 +4,12 @@ import { expect, test } from 'vitest'
 import type { Settled } from '../../../client/core.ts'
 import { noteIntent } from '../../../client/replica/ending.ts'
 import { eventually } from '../../support/eventually.ts'
+import { onTheDevice } from '../../support/on-the-device.ts'
 import { startRelay } from '../../support/relay.ts'
 import { createTopic, heldIn, isUpTo, openStoredCore, writeOf } from '../../support/stored-core.ts'
 
 let replicas = 0
 const newReplica = () => `user-${replicas++}`
-
-/** Everything that any database of this origin holds, as text. */
-async function onTheDevice(): Promise<string> {
-  const found: unknown[] = []
-  for (const { name } of await indexedDB.databases()) {
-    // Opened while it is being deleted, it would be made anew.
-    if (name!.startsWith('ottla-ending/')) continue
-    const database = await answer<IDBDatabase>(indexedDB.open(name!))
-    for (const store of database.objectStoreNames) {
-      const reading = database.transaction(store).objectStore(store)
-      found.push(await answer(reading.getAllKeys()), await answer(reading.getAll()))
-    }
-    database.close()
-  }
-  return JSON.stringify(found, (_, value) =>
-    ArrayBuffer.isView(value) ? Buffer.from(value.buffer).toString('latin1') : value,
-  )
-}
-
-const answer = <T>(request: IDBRequest<T>) =>
-  new Promise<T>((resolve, reject) => {
-    request.onsuccess = () => resolve(request.result)
-    request.onerror = () => reject(request.error)
-  })
 
 test('[LGO-1] after a logout nothing of what a replica held is on the device', async () => {
   const relay = await startRelay()
