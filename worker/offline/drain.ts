@@ -50,6 +50,8 @@ export async function drainOutbox(options: DrainOptions): Promise<void> {
   try {
     // Answered by whoever leads: from then on the status is a true one.
     await bridge.outbox.list()
+    // The browser says that there is a network: whoever leads need not wait out its back-off.
+    bridge.wake()
     await untilDrained(bridge, systemClock, stalledMsMax, auth !== undefined)
   } finally {
     await bridge.close()
