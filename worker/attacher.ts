@@ -106,11 +106,10 @@ export class Attacher {
       this.#current = undefined
       if (signal.aborted) return
       this.onLost.emit()
-      if (loss === 'hung') {
-        // Another tab's seat may hang while the own one is about to lead: that one is kept.
-        if (isOwnSeat) this.#seatEpoch++
-        if (locks) await depose(locks, clock, config.replica, attachment.leader)
-      }
+      // The next seat has a name of its own: in Firefox that of a SharedWorker whose process died leads nowhere. Another
+      // tab's seat may be lost while the own one is about to lead: that one is kept.
+      if (isOwnSeat && (loss === 'hung' || loss === 'died')) this.#seatEpoch++
+      if (loss === 'hung' && locks) await depose(locks, clock, config.replica, attachment.leader)
     }
   }
 

@@ -83,9 +83,10 @@ export async function runBrowserKills({ engine, browserKills, relayKills, seed }
   const victims = shuffled(random, browserKills, relayKills)
   for (const [index, victim] of victims.entries()) {
     if (index > 0 && index % 20 === 0) console.log(`${engine}: ${index} of ${victims.length} kills`)
-    // Each writer of this life has begun; then any moment is as good.
+    // Each writer of this life has begun, or has gone on from what earlier lives left; then any moment is as good.
     const writers = [`${life}.one`, `${life}.two`, `${life}.own`]
-    await eventually(() => writers.every((writer) => journal.storedBy(writer) > 0), LONG)
+    const sign = random.next() < 0.5 ? 'storedBy' : 'committedBy'
+    await eventually(() => writers.every((writer) => journal[sign](writer) > 0), { ...LONG, what: `all ${sign}` })
     await pause(randomBelow(random, 400))
     proxy.setMode(MODES[randomBelow(random, MODES.length)]!)
     await pause(randomBelow(random, 100))
