@@ -69,7 +69,7 @@ test(
     expect(victim.counts.committed).toBeGreaterThan(COUNT / 200)
     expect(victim.counts.read).toBeGreaterThan(COUNT / 200)
   },
-  60_000 + COUNT * 10,
+  60_000 + COUNT * 30,
 )
 
 async function openRelay(clock: HandClock, { random }: Draw): Promise<RelayCore> {

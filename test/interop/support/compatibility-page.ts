@@ -99,6 +99,9 @@ const NOT_SERVED = [
   '| TLS | the connection is closed, and the relay logs why | put a proxy in front that ends TLS |',
   '| fetch sessions | session 0, so each fetch names its partitions | clients go on without; nothing is lost but a few bytes |',
   '| client telemetry | not announced; clients do without | not built |',
+  '| delegation tokens | not announced | SCRAM users and OAUTHBEARER tokens are served |',
+  '| two-phase commit (KIP-939) | InitProducerId ends at version 5 | not built |',
+  '| standby tasks of Kafka Streams | `streams.num.standby.replicas` is refused with INVALID_CONFIG | not built; a task that moves reads its changelog |',
   '| message formats 0 and 1 | INVALID_RECORD | every client since Kafka 0.11 writes format 2 |',
   '',
 ]
