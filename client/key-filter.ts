@@ -2,6 +2,7 @@
  * Which keys of a topic a replica keeps, as one text: stored with what was fetched by it, compared, and handed between
  * contexts. Keys and prefixes are in it as strings of their bytes, so any key will do.
  */
+import type { ChosenKeys } from './consumer/chosen-keys.ts'
 import type { ReplicaPolicy } from './core.ts'
 import { OttlaError } from './errors.ts'
 
@@ -21,6 +22,12 @@ const utf8 = new TextEncoder()
 export function filterOf({ keys, prefixes }: Pick<ReplicaPolicy, 'keys' | 'prefixes'>): string | undefined {
   if (keys === undefined && prefixes === undefined) return undefined
   return checked({ keys: (keys ?? []).map(textOf), prefixes: (prefixes ?? []).map(textOf) })
+}
+
+/** As a reader of the replica sees it. */
+export function chosenBy(policy: ReplicaPolicy): ChosenKeys {
+  const filter = filterOf(policy)!
+  return { matches: matcherOf(filter), hasAll: (held) => covers(held, filter) }
 }
 
 /** As the relay is asked. */

@@ -2,6 +2,8 @@
  * Whether this device's connection is one that its user pays for by the byte: the browser says so (`saveData`), or it is a
  * phone's network. Only Chromium tells; elsewhere nothing is known, and nothing is paused.
  */
+import type { Core } from './core.ts'
+
 interface NetworkInformation extends EventTarget {
   readonly saveData?: boolean
   readonly type?: string
@@ -9,6 +11,17 @@ interface NetworkInformation extends EventTarget {
 
 interface Scope {
   navigator?: { connection?: NetworkInformation }
+}
+
+/** Returns the function that ends it, and what it has paused. */
+export function pauseWhenMetered(core: Pick<Core, 'pauseReplicas'>): () => void {
+  // A core that is closed has nothing to pause.
+  const pause = (isPaused: boolean) => void core.pauseReplicas('metered', isPaused).catch(() => {})
+  const stop = watchMetered(pause)
+  return () => {
+    stop()
+    pause(false)
+  }
 }
 
 /** Calls `listener` at once and at every change. Returns the function that ends it. */

@@ -104,7 +104,6 @@ export class Ottla {
       lookUp: (topicName) => core.topic(topicName),
       withProcessed: (receipt, asked) => this.#withProcessed(name, receipt, asked),
       replicate: (topicName, policy) => core.replicate(topicName, policy),
-      stopReplicating: (topicName) => core.stopReplicating(topicName),
     })
   }
 
@@ -206,24 +205,19 @@ export class Ottla {
     await core.reauthenticate(wallet && !wallet.isEmpty ? await wallet.credentials() : credentials)
   }
 
-  /** Replicas stand still until `resumeReplicas`, on all tabs: nothing is fetched for them. Writes go out, what is held is read. */
-  pauseReplicas(): Promise<void> {
-    return this.#parts.core.pauseReplicas('asked', true)
+  /** Ends a topic's replica, for all tabs. What is stored goes when space is needed, and is used if it is kept again. */
+  stopReplicating(topic: string): Promise<void> {
+    return this.#parts.core.stopReplicating(topic)
   }
 
-  resumeReplicas(): Promise<void> {
-    return this.#parts.core.pauseReplicas('asked', false)
+  /** Replicas stand still until `pauseReplicas(false)`, on all tabs: nothing is fetched for them. Writes go out, what is held is read. */
+  pauseReplicas(isPaused = true): Promise<void> {
+    return this.#parts.core.pauseReplicas('asked', isPaused)
   }
 
   /** The same for as long as the connection costs by the byte, where the browser tells. Returns the function that ends it. */
   async pauseReplicasWhenMetered(): Promise<() => void> {
-    const { watchMetered } = await import('./metered.ts')
-    const pause = (isPaused: boolean) => void this.#parts.core.pauseReplicas('metered', isPaused).catch(() => {})
-    const stop = watchMetered(pause)
-    return () => {
-      stop()
-      pause(false)
-    }
+    return (await import('./metered.ts')).pauseWhenMetered(this.#parts.core)
   }
 
   /** Connects (or looks at the connection) now rather than when the back-off says. */

@@ -52,7 +52,6 @@ export interface TopicParts<K, V> {
   lookUp(name: string): Promise<TopicInfo>
   withProcessed(receipt: Receipt, options: ReceiptOptions): ProcessedReceipt
   replicate(name: string, policy: ReplicaPolicy): Promise<unknown>
-  stopReplicating(name: string): Promise<void>
 }
 
 export class Topic<K = string, V = Uint8Array> {
@@ -112,19 +111,13 @@ export class Topic<K = string, V = Uint8Array> {
    * Keeps a replica from now on, without reading. `priority`: topics with a higher one are fetched first; call it again when
    * the user looks at something else. Throws UNSUPPORTED when the topic has `replica: false`.
    */
-  async replicate({ priority }: Pick<ReplicaPolicy, 'priority'> = {}): Promise<void> {
+  async replicate(urgency: Pick<ReplicaPolicy, 'priority'> = {}): Promise<void> {
     const { policy } = this.#parts
     if (!policy) {
       throw new OttlaError('UNSUPPORTED', {
-        message: `${this.name} has no replica`,
-        hint: 'connect with `replica`, and do not set `replica: false` on the topic',
+        message: `${this.name} has no replica: connect with one, and leave it to the topic`,
       })
     }
-    await this.#parts.replicate(this.name, priority === undefined ? policy : { ...policy, priority })
-  }
-
-  /** Ends that, for all who read it on this device. What is stored goes when space is needed, and is used if it is kept again. */
-  stopReplicating(): Promise<void> {
-    return this.#parts.stopReplicating(this.name)
+    await this.#parts.replicate(this.name, { ...policy, ...urgency })
   }
 }

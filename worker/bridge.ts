@@ -170,10 +170,9 @@ export class Bridge implements Core {
     await this.#call('stopReplicating', topic)
   }
 
-  async pauseReplicas(reason: PauseReason, isPaused: boolean): Promise<void> {
-    if (isPaused) this.#pauses.add(reason)
-    else this.#pauses.delete(reason)
-    await this.#call('pauseReplicas', reason, isPaused)
+  pauseReplicas(reason: PauseReason, isPaused: boolean): Promise<void> {
+    this.#pauses[isPaused ? 'add' : 'delete'](reason)
+    return this.#call('pauseReplicas', reason, isPaused)
   }
 
   async readReplica(topicId: string, partition: number, offset: number, bytesMax: number): Promise<StoredChunk[]> {

@@ -53,7 +53,7 @@ export class LocalReads {
           relayEnd: -1,
           upToDate: false,
           generation,
-          ...(filter !== undefined && { filter }),
+          filter,
         }))
     })
   }

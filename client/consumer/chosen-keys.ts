@@ -4,22 +4,17 @@ import type { KeyMatcher } from './source.ts'
 
 export interface ChosenKeys {
   /** undefined: all that is there. */
-  matches: KeyMatcher | undefined
-  /** While less is held than the reader asked for, there is nothing to read yet: what it wants is about to be fetched. */
-  see(range: ReplicaRange): ReplicaRange
+  matches?: KeyMatcher
+  /** Whether what a replica holds by this filter is all that the reader asked for. */
+  hasAll(filter: string | undefined): boolean
 }
 
-const notThereYet = (range: ReplicaRange): ReplicaRange => ({ ...range, end: range.start, upToDate: false })
+const ALL: ChosenKeys = { hasAll: (filter) => filter === undefined }
 
 /** The code for filters is loaded where somebody has one. */
-export async function chosenKeys(policy: ReplicaPolicy): Promise<ChosenKeys> {
-  if (!policy.keys && !policy.prefixes) {
-    return { matches: undefined, see: (range) => (range.filter === undefined ? range : notThereYet(range)) }
-  }
-  const { covers, filterOf, matcherOf } = await import('../key-filter.ts')
-  const filter = filterOf(policy)!
-  return {
-    matches: matcherOf(filter),
-    see: (range) => (covers(range.filter, filter) ? range : notThereYet(range)),
-  }
-}
+export const chosenKeys = async (policy: ReplicaPolicy): Promise<ChosenKeys> =>
+  policy.keys || policy.prefixes ? (await import('../key-filter.ts')).chosenBy(policy) : ALL
+
+/** While less is held than the reader asked for, there is nothing to read yet: what it wants is about to be fetched. */
+export const seen = ({ hasAll }: ChosenKeys, range: ReplicaRange): ReplicaRange =>
+  hasAll(range.filter) ? range : { ...range, end: range.start, upToDate: false }

@@ -12,7 +12,7 @@ import { BATCH_HEADER_BYTES, batchSizeAt, nextOffsetAt, viewOf } from '../../pro
 import type { Core, ReplicaRange, StoredChunk } from '../core.ts'
 import { asOttlaError, OttlaError } from '../errors.ts'
 import type { Gap } from '../record.ts'
-import type { ChosenKeys } from './chosen-keys.ts'
+import { type ChosenKeys, seen } from './chosen-keys.ts'
 import { mayHearMore } from './may-hear-more.ts'
 import { END, type Feed, type FeedEvents, type FeedOptions, type Frame, START } from './source.ts'
 
@@ -26,7 +26,7 @@ const FRAMES_AHEAD = 4
 export interface ReplicaFeedParts {
   core: Core
   chosen: ChosenKeys
-  /** As chosen.see() shows it. */
+  /** As `seen` shows it. */
   range: ReplicaRange
 }
 
@@ -60,7 +60,7 @@ export class ReplicaFeed implements Feed {
     this.#isExact = options.isExact
     this.#unlisten = [
       core.onAdvanced((all) => {
-        for (const advanced of all) this.#advanced(chosen.see(advanced))
+        for (const advanced of all) this.#advanced(seen(chosen, advanced))
       }),
       core.onStatus(() => this.#look()),
     ]
@@ -209,14 +209,13 @@ export class ReplicaFeed implements Feed {
     const { partition } = this
     const fromOffset = this.#position
     const aborted = this.#options.isolation === 1 ? abortedInRow : []
-    const { matches } = this.#chosen
     this.#queue.push({
       partition,
       batches,
       fromOffset,
       nextOffset,
       aborted,
-      matches,
+      matches: this.#chosen.matches,
       gap: this.#gap,
       release: () => {},
     })

@@ -1,14 +1,12 @@
 /** Reading from the replica: what is held is there at once, what the relay has beyond it comes as it is stored. */
 import type { CodecRegistry } from '../../protocol/compression.ts'
-import { batchesIn } from '../../protocol/record-batch.ts'
 import { abortError } from '../abort-error.ts'
-import type { Core, ReplicaPolicy, ReplicaRange, StoredChunk } from '../core.ts'
+import type { Core, ReplicaPolicy, ReplicaRange } from '../core.ts'
 import { OttlaError } from '../errors.ts'
-import { chosenKeys } from './chosen-keys.ts'
-import { decodeFrame } from './decode-frame.ts'
+import { chosenKeys, seen } from './chosen-keys.ts'
 import { mayHearMore } from './may-hear-more.ts'
 import { ReplicaFeed } from './replica-feed.ts'
-import type { Frame, Isolation, Source } from './source.ts'
+import type { Isolation, Source } from './source.ts'
 
 export async function openReplicaSource(
   core: Core,
@@ -27,7 +25,7 @@ export async function openReplicaSource(
     for (const range of known) if (!ranges.has(range.partition)) ranges.set(range.partition, range)
     const topic = await whenReachable(core, signal, () => core.topic(topicName))
     const rangeOf = (partition: number) =>
-      chosen.see(ranges.get(partition) ?? emptyRange(topicName, topic.id, partition))
+      seen(chosen, ranges.get(partition) ?? emptyRange(topicName, topic.id, partition))
     const feeds = new Set<ReplicaFeed>()
     return {
       ...{ topic, isolation },
@@ -38,8 +36,10 @@ export async function openReplicaSource(
         const { start, end, relayEnd } = rangeOf(partition)
         return { start, end: newest || end === start ? Math.max(end, relayEnd) : end }
       },
-      offsetForTimestamp: (partition, timestampMs) =>
-        firstOffsetSince(core, rangeOf(partition), { timestampMs, isolation }, codecs),
+      async offsetForTimestamp(partition, timestampMs) {
+        const { firstOffsetSince } = await import('./first-offset-since.ts')
+        return firstOffsetSince(core, rangeOf(partition), { timestampMs, isolation }, codecs)
+      },
       feed(partition, options, events) {
         const feed = new ReplicaFeed({ core, chosen, range: rangeOf(partition) }, options, events)
         feeds.add(feed)
@@ -91,44 +91,4 @@ function until(core: Core, signal: AbortSignal, condition: () => boolean): Promi
 
 function emptyRange(topic: string, topicId: string, partition: number): ReplicaRange {
   return { topic, topicId, partition, start: 0, end: 0, relayEnd: -1, upToDate: false, generation: 0 }
-}
-
-/**
- * Halves the range by the largest timestamp of the chunk in the middle: right as long as timestamps grow about as offsets
- * do; a straggler may hide in an earlier chunk, as it may from the relay's sparse time index.
- */
-async function firstOffsetSince(
-  core: Core,
-  range: ReplicaRange,
-  { timestampMs, isolation }: { timestampMs: number; isolation: Isolation },
-  codecs: CodecRegistry,
-): Promise<number> {
-  let { start: low, end: high } = range
-  let candidate: Frame | undefined
-  while (low < high) {
-    const middle = Math.floor((low + high) / 2)
-    const [chunk] = await core.readReplica(range.topicId, range.partition, middle, 1)
-    if (!chunk) break
-    if (chunk.batches.length === 0 || chunk.baseOffset >= high) {
-      // Nothing is left between the middle and what is known.
-      high = middle
-      continue
-    }
-    let maxTimestamp = -1
-    for (const { header } of batchesIn(chunk.batches)) maxTimestamp = Math.max(maxTimestamp, header.maxTimestamp)
-    if (maxTimestamp < timestampMs) low = chunk.nextOffset
-    else {
-      high = chunk.baseOffset
-      candidate = frameOf(range, chunk, isolation)
-    }
-  }
-  if (!candidate) return range.end
-  const records = await decodeFrame(candidate, codecs)
-  return records.find((record) => record.timestamp >= timestampMs)?.offset ?? candidate.nextOffset
-}
-
-function frameOf({ partition, start }: ReplicaRange, chunk: StoredChunk, isolation: Isolation): Frame {
-  const { batches, nextOffset } = chunk
-  const aborted = isolation === 1 ? (chunk.aborted ?? []) : []
-  return { partition, batches, fromOffset: start, nextOffset, aborted, gap: undefined, release: () => {} }
 }

@@ -81,6 +81,7 @@ export function browserFilesPlugin(): Plugin {
 
 /** What client.js imports lazily, as far as worker.js has it anyway or a page seldom needs it; worker.ts exports it. */
 const LAZY_PARTS = [
+  'first-offset-since',
   'last-records',
   'live-source',
   'metered',

@@ -71,7 +71,7 @@ test('[REP-41] paused, nothing is fetched and the status says why; writes go out
   await letters.send({ value: 'meanwhile' }).committed
   expect(ottla.status.topics[0]!.replica).toMatchObject([{ end: 1, upToDate: false }])
   expect(seen).toEqual(['before'])
-  await ottla.resumeReplicas()
+  await ottla.pauseReplicas(false)
   expect(ottla.status.replicasPaused).toBeNull()
   await eventually(() => seen.length === 2)
   expect(seen).toEqual(['before', 'meanwhile'])

@@ -1,0 +1,46 @@
+/** Where in a replica the records begin that are at least so young. Loaded when somebody asks. */
+import type { CodecRegistry } from '../../protocol/compression.ts'
+import { batchesIn } from '../../protocol/record-batch.ts'
+import type { Core, ReplicaRange, StoredChunk } from '../core.ts'
+import { decodeFrame } from './decode-frame.ts'
+import type { Frame, Isolation } from './source.ts'
+
+/**
+ * Halves the range by the largest timestamp of the chunk in the middle: right as long as timestamps grow about as offsets
+ * do; a straggler may hide in an earlier chunk, as it may from the relay's sparse time index.
+ */
+export async function firstOffsetSince(
+  core: Core,
+  range: ReplicaRange,
+  { timestampMs, isolation }: { timestampMs: number; isolation: Isolation },
+  codecs: CodecRegistry,
+): Promise<number> {
+  let { start: low, end: high } = range
+  let candidate: Frame | undefined
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2)
+    const [chunk] = await core.readReplica(range.topicId, range.partition, middle, 1)
+    if (!chunk) break
+    if (chunk.batches.length === 0 || chunk.baseOffset >= high) {
+      // Nothing is left between the middle and what is known.
+      high = middle
+      continue
+    }
+    let maxTimestamp = -1
+    for (const { header } of batchesIn(chunk.batches)) maxTimestamp = Math.max(maxTimestamp, header.maxTimestamp)
+    if (maxTimestamp < timestampMs) low = chunk.nextOffset
+    else {
+      high = chunk.baseOffset
+      candidate = frameOf(range, chunk, isolation)
+    }
+  }
+  if (!candidate) return range.end
+  const records = await decodeFrame(candidate, codecs)
+  return records.find((record) => record.timestamp >= timestampMs)?.offset ?? candidate.nextOffset
+}
+
+function frameOf({ partition, start }: ReplicaRange, chunk: StoredChunk, isolation: Isolation): Frame {
+  const { batches, nextOffset } = chunk
+  const aborted = isolation === 1 ? (chunk.aborted ?? []) : []
+  return { partition, batches, fromOffset: start, nextOffset, aborted, gap: undefined, release: () => {} }
+}
