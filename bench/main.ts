@@ -16,6 +16,7 @@ import type { Scenario, ScenarioResult } from './harness/scenario.ts'
 import { browserScenarios } from './scenarios/browser.ts'
 import { catchUp } from './scenarios/catch-up.ts'
 import { compactionScenario } from './scenarios/compaction.ts'
+import { documentScenarios } from './scenarios/documents.ts'
 import { durableStream, fanOutScenarios } from './scenarios/fan-out.ts'
 import { idleMemory } from './scenarios/idle.ts'
 import { kafkaScenarios } from './scenarios/kafka.ts'
@@ -37,6 +38,7 @@ const scenarios: Scenario[] = [
   ...kafkaScenarios,
   ...transactionScenarios,
   ...browserScenarios,
+  ...documentScenarios,
 ]
 
 const { values: options, positionals: names } = parseArgs({

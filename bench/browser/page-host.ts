@@ -16,7 +16,16 @@ const TYPES: Record<string, string> = {
   '.wasm': 'application/wasm',
 }
 
-const PAGE_ENTRIES = ['peer-page', 'raw-worker', 'wa-sqlite-worker', 'dexie-worker', 'pouchdb-worker', 'ottla-page']
+const PAGE_ENTRIES = [
+  'peer-page',
+  'raw-worker',
+  'wa-sqlite-worker',
+  'dexie-worker',
+  'pouchdb-worker',
+  'ottla-page',
+  'document-page',
+  'table-page',
+]
 
 /** Each becomes /NAME.js. */
 const ENTRIES: Record<string, string> = {

@@ -34,3 +34,22 @@ export interface OttlaTask {
   /** Of writes. */
   count: number
 }
+
+/** For the page of documents. */
+export interface DocumentTask {
+  task: 'fill' | 'open'
+  /** y-indexeddb instead of the relay. */
+  isPeer: boolean
+  hasReplica: boolean
+  url: string
+  documentId: string
+  updates: number
+}
+
+/** For the page of tables. */
+export interface TableTask {
+  isPeer: boolean
+  url: string
+  rows: number
+  times: number
+}

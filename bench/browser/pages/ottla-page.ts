@@ -5,6 +5,7 @@
 import { connect as connectInPage } from '../../../client/index.ts'
 import { connect as connectThroughWorker } from '../../../worker/index.ts'
 import type { OttlaTask, PageMetrics } from './contract.ts'
+import { live } from './live.ts'
 import { LONE_WRITE_GAP_MS, pause } from './pause.ts'
 import { percentile } from './percentile.ts'
 import { servePage } from './serve-page.ts'
@@ -16,17 +17,6 @@ type Ottla = Awaited<ReturnType<typeof connectInPage>>
 function connect({ place, url }: OttlaTask): Promise<Ottla> {
   if (place === 'page') return connectInPage(url, { replica: REPLICA })
   return connectThroughWorker(url, { replica: REPLICA, worker: 'shared', workerUrl: '/ottla-worker.js' })
-}
-
-/** A topic never heard of can be asked for only when the relay is there. */
-function live(ottla: Ottla): Promise<void> {
-  return new Promise((resolve) => {
-    const look = () => {
-      if (ottla.status.connection.phase === 'live') resolve()
-    }
-    ottla.onStatus(look)
-    look()
-  })
 }
 
 /** Resolves with the records held when the replica says that it has everything. */
