@@ -9,7 +9,7 @@ const fromHere = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 
 const shell = {
   // The page has the client in its own chunks; these are for other pages.
-  ignore: ['{client,bridge,sending,live,offline,transactions,tables}.js'],
+  ignore: ['{client,bridge,sending,key-filter,encryption,live,offline,transactions,tables}.js'],
 }
 
 export default defineConfig({

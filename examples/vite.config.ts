@@ -10,7 +10,7 @@ import { serviceWorkerPlugin } from '../worker/build/service-worker-plugin.ts'
 const fromHere = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 
 /** What worker.js loads, and itself: as `npm run build` has put it beside the relay's own page. */
-const CLIENT_FILES = /^(worker|admin|transactions|tables|codec-\w+)\.js$/
+const CLIENT_FILES = /^(worker|admin|transactions|tables|encryption|codec-\w+)\.js$/
 
 function clientFilesPlugin(): Plugin {
   const folder = fromHere('../dist/web')

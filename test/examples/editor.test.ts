@@ -1,9 +1,12 @@
 /** The editor: two windows and a stock y-websocket client at one text, with cursors, and without a network. */
 import type { Page } from 'playwright-core'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { stockEditor } from '../support/editors.ts'
 import { eventually } from '../support/eventually.ts'
 import { type ExampleStage, setStage, shows, startsOffline } from './stage.ts'
+
+// Browsers on a busy machine.
+vi.setConfig({ testTimeout: 60_000 })
 
 const WINDOW = { width: 800, height: 600 }
 

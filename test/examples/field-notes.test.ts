@@ -1,8 +1,11 @@
 /** Field notes on a phone: written offline, reloaded offline, in the log once; refusals that a person decides about. */
 import type { Page } from 'playwright-core'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { bytes, connect, string } from '../../client/index.ts'
 import { type ExampleStage, setStage, shows, startsOffline } from './stage.ts'
+
+// Browsers on a busy machine.
+vi.setConfig({ testTimeout: 60_000 })
 
 let stage: ExampleStage
 

@@ -4,11 +4,14 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Page } from 'playwright-core'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { connect, string } from '../../client/index.ts'
 import { type Chromium, startChromium } from '../support/chromium.ts'
 import { type PageServer, startPageServer } from '../support/page-server.ts'
 import { startRelay, temporaryFolder } from '../support/relay.ts'
+
+// Browsers on a busy machine.
+vi.setConfig({ testTimeout: 60_000 })
 
 declare global {
   interface Window {

@@ -1,9 +1,12 @@
 /** What an application's service worker does besides its shell: updates that take no form away, and an outbox that drains alone. */
 import type { Page } from 'playwright-core'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { connect, json } from '../../client/index.ts'
 import { type ExampleStage, setStage, shows, startsOffline } from '../examples/stage.ts'
 import { eventually } from '../support/eventually.ts'
+
+// Browsers on a busy machine.
+vi.setConfig({ testTimeout: 60_000 })
 
 let stage: ExampleStage
 
