@@ -32,6 +32,8 @@ export function coreStatus(parts: StatusParts): Status {
     replicasPaused: parts.replicasPaused,
     replica,
     storageError: hasLeft ? null : (trouble?.toInfo() ?? null),
+    // A worker cannot know: the page adds it.
+    persisted: null,
     clockOffsetMs: clockOffsetMs ?? null,
     clockErrorMs: clockErrorMs ?? null,
   }

@@ -169,6 +169,8 @@ export interface Status {
   replica: string | null
   /** The last trouble with this device's storage, null when it works. */
   storageError: ErrorInfo | null
+  /** Whether the browser has promised not to clear it by itself; null: it does not say, or this is no page. */
+  persisted: boolean | null
   /**
    * Add to the local wall clock to get the relay's; null before the first connection. For showing ages and times: order is the
    * log's, whatever clocks say.

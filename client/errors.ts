@@ -1,10 +1,11 @@
 /**
- * The one error type of the client, and the table of its codes; those of groups and of transactions are in
- * group/errors.ts and transactions/errors.ts.
+ * The one error type of the client, and the table of its codes; those of groups, of transactions and
+ * of leaving a device are in group/errors.ts, transactions/errors.ts and device-errors.ts.
  *
  * Invariants: a code never changes its meaning; every code has an entry in a table; `retriable` says whether the same
  * call may succeed later without the caller changing anything. Docs: docs/ERRORS.md lists the same table.
  */
+import type { DeviceErrorCode } from './device-errors.ts'
 import type { GroupErrorCode } from './group/errors.ts'
 import type { StorageReason } from './storage-reason.ts'
 import type { TransactionErrorCode } from './transactions/errors.ts'
@@ -50,15 +51,6 @@ export const ERRORS = {
     hint: 'the write may or may not be in the log; look for it there, then retry or discard it',
   },
   REJECTED: { retriable: false, hint: 'the relay refused the write for good; it is parked in the outbox' },
-  LOCKED: {
-    retriable: false,
-    hint: 'the replica is encrypted otherwise: give the secret that it was made with, or use another name',
-  },
-  LOGGED_OUT: { retriable: false, hint: 'whoever uses this device now connects anew' },
-  UNSENT_WRITES: {
-    retriable: true,
-    hint: "nothing has changed; go online first, or log out with pending: 'send', 'keep' or 'discard'",
-  },
   DISCARDED: { retriable: false, hint: 'the parked write was discarded by this application' },
   INVALID_ARGUMENT: { retriable: false, hint: 'correct the argument named in the message' },
   INVALID_VALUE: { retriable: false, hint: 'the value does not fit the serde or schema of the topic' },
@@ -66,7 +58,7 @@ export const ERRORS = {
   RELAY: { retriable: false, hint: "see `kafkaCode` for the relay's own error" },
 } as const satisfies Record<string, ErrorKind>
 
-export type OttlaErrorCode = keyof typeof ERRORS | GroupErrorCode | TransactionErrorCode
+export type OttlaErrorCode = keyof typeof ERRORS | DeviceErrorCode | GroupErrorCode | TransactionErrorCode
 
 /** An error as plain data: crosses a worker's border and fits into storage. */
 export interface ErrorInfo {

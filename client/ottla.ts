@@ -17,6 +17,7 @@ import { Group } from './group/group.ts'
 import type { GroupOptions } from './group/options.ts'
 import { loadApart } from './load-apart.ts'
 import type { LogoutOptions, LogoutOutcome } from './logout.ts'
+import type { ImportOptions, ImportOutcome } from './outbox/outbox-file.ts'
 import type { ProcessedReceipt, Receipt } from './producer/receipt.ts'
 import { SendBuffer } from './producer/send-buffer.ts'
 import { Settlements } from './producer/settlements.ts'
@@ -40,6 +41,8 @@ export interface OttlaParts {
   hasReplica: boolean
   /** Connections for live readers, made when the first of them needs one. */
   openLanes(): Promise<Lanes>
+  /** Asks the browser to keep the storage; pages have it. */
+  persist?(): Promise<boolean | null>
   /** What this context's own connections sign in with, where the core is elsewhere. */
   wallet?: Wallet
 }
@@ -226,6 +229,24 @@ export class Ottla {
   }
 
   /**
+   * What waits in the outbox, parked writes included, as a file for a person to keep: docs/STORAGE.md has its format. Rejects
+   * STORAGE_FAILED, DISCONNECTED (its code could not be loaded).
+   */
+  async exportOutbox(): Promise<Blob> {
+    return (await outboxFiles()).exportOutbox(this.#parts.core, this.#parts.clock.now())
+  }
+
+  /** Takes the writes of such a file in again; those that this device knows are not doubled. Rejects INVALID_ARGUMENT. */
+  async importOutbox(file: Blob, options?: ImportOptions): Promise<ImportOutcome> {
+    return (await outboxFiles()).importOutbox(this.#parts.core, file, options)
+  }
+
+  /** Asks the browser to keep what lies on this device; null: it cannot be asked. `status.persisted` has the answer. */
+  async persist(): Promise<boolean | null> {
+    return (await this.#parts.persist?.()) ?? null
+  }
+
+  /**
    * Ends this user's time on this device, in all tabs: what the replica holds, tables and unsent writes are deleted (or the
    * latter kept, as `pending` says), every client of the replica is closed, also one in a tab that sleeps. Works offline; once
    * it has begun, a crash only delays it. Rejects UNSENT_WRITES, and then nothing has changed; STORAGE_FAILED.
@@ -258,6 +279,8 @@ export class Ottla {
     this.#settlements.stop()
   }
 }
+
+const outboxFiles = () => loadApart('files', () => import('./outbox/outbox-file.ts'))
 
 /** Called early by pages that may go offline before their first transaction. */
 export const loadTransactions = () => loadApart('transactions', () => import('./transactions/apart.ts'))

@@ -68,6 +68,8 @@ export class Bridge implements Core {
   /** The logout that ended it, in whichever tab that was. */
   #endedBy: OttlaError | null = null
   #isPaused = false
+  /** Only pages can ask. */
+  #persisted: boolean | null = null
 
   constructor(options: BridgeOptions) {
     const { replica, clock } = options
@@ -257,8 +259,13 @@ export class Bridge implements Core {
     if (this.#isClosed) throw new OttlaError('CLOSED', { message: `replica '${this.#replica}' is closed` })
   }
 
+  notePersisted(isPersisted: boolean): void {
+    this.#persisted = isPersisted
+    this.#setStatus(this.#status)
+  }
+
   #setStatus(status: Status): void {
-    this.#status = status
-    this.#statusChanged.emit(status)
+    this.#status = { ...status, persisted: this.#persisted }
+    this.#statusChanged.emit(this.#status)
   }
 }

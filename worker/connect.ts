@@ -14,6 +14,7 @@ import { systemRandom } from '../protocol/lib/random.ts'
 import type { WorkerChoice } from './choose.ts'
 import { openBridge } from './open-bridge.ts'
 import type { PlainConnectionOptions } from './open-core.ts'
+import type { PersistWhen } from './persistence.ts'
 
 export interface PageConnectOptions extends ConnectOptions {
   /**
@@ -28,6 +29,11 @@ export interface PageConnectOptions extends ConnectOptions {
    * worker.
    */
   workerUrl?: string | URL
+  /**
+   * When the browser is asked to keep what lies on this device: once a write waits there (default), at a moment that makes sense
+   * to a person who is asked, or never by itself: then `ottla.persist()` does.
+   */
+  persist?: PersistWhen
 }
 
 const PAGE_STANDS_MS = 1_000
@@ -41,8 +47,8 @@ export async function connect(url: string, options: PageConnectOptions = {}): Pr
   if (replica === undefined || typeof document === 'undefined' || hasOwnParts(options)) return connectHere(url, options)
   checkRelayUrl(url)
   // Once the page stands: it may be offline by its first transaction, which is to be stored all the same.
-  setTimeout(() => void loadTransactions().catch(() => {}), PAGE_STANDS_MS)
-  const { auth, encryption } = options
+  setTimeout(() => void loadTransactions().catch(ignored), PAGE_STANDS_MS)
+  const { auth, encryption, persist = 'when-writes-wait' } = options
   const wallet = openWallet(auth)
   const plain = plainOptions(options)
   const core = openBridge({
@@ -52,8 +58,11 @@ export async function connect(url: string, options: PageConnectOptions = {}): Pr
     loadInPage: async () => (await import('./page-seat.ts')).seatInPage(),
   })
   if (auth) void import('./page-credentials.ts').then((page) => page.keepSignedIn(core, wallet, systemClock))
+  const persistence = () => import('./persistence.ts')
+  setTimeout(() => void persistence().then((each) => each.watchPersistence(core, persist), ignored), PAGE_STANDS_MS)
   return new Ottla({
     core,
+    persist: async () => (await persistence()).askToPersist(core),
     wallet,
     clock: systemClock,
     random: systemRandom,
@@ -62,6 +71,9 @@ export async function connect(url: string, options: PageConnectOptions = {}): Pr
     openLanes: async () => (await import('./page-lanes.ts')).openPageLanes(url, plain, wallet),
   })
 }
+
+/** What cannot be loaded early is loaded when it is needed, or by the next page. */
+function ignored(): void {}
 
 function hasOwnParts({ transport, webSocket, wakeUps, clock, random }: ConnectOptions): boolean {
   return [transport, webSocket, wakeUps, clock, random].some((part) => part !== undefined)

@@ -11,6 +11,7 @@ export function initialStatus(replica: string): Status {
     replicasPaused: null,
     replica,
     storageError: null,
+    persisted: null,
     clockOffsetMs: null,
     clockErrorMs: null,
   }

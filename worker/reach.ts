@@ -161,7 +161,8 @@ export class Reach {
 
   #heard(note: EventsNote): void {
     const end = note.status && loggedOut(note.status)
-    if (end) this.#endSoon(OttlaError.fromInfo(end))
+    // In this turn there may be more to hear: the answer to this page's own logout, what became of its writes.
+    if (end) systemClock.setTimer(END_AFTER_MS, () => this.#page.onEnded(OttlaError.fromInfo(end)))
     else if (note.status) this.#tellStatus(note.status)
     if (note.advanced) this.#page.onAdvanced(note.advanced)
     if (note.settled) {
@@ -170,11 +171,6 @@ export class Reach {
     }
     if (note.settledMissed) this.#askOutcomes()
     for (const news of note.tables ?? []) this.#page.onTables(news)
-  }
-
-  /** In this turn there may be more to hear: the answer to this page's own logout, what became of its writes. */
-  #endSoon(error: OttlaError): void {
-    systemClock.setTimer(END_AFTER_MS, () => this.#page.onEnded(error))
   }
 
   #askOutcomes(): void {

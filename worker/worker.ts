@@ -12,8 +12,10 @@ export { openLiveSource } from '../client/consumer/live-source.ts'
 export * from '../client/group/on-demand.ts'
 export { pauseWhenMetered } from '../client/metered.ts'
 export { openHere } from '../client/open-here.ts'
+export { exportOutbox, importOutbox } from '../client/outbox/outbox-file.ts'
 export { keepSignedIn } from './page-credentials.ts'
 export { openPageLanes } from './page-lanes.ts'
 export { seatInPage } from './page-seat.ts'
+export { askToPersist, watchPersistence } from './persistence.ts'
 
 if (typeof document === 'undefined') serveWorker(openCoreOf)

@@ -10,6 +10,7 @@ import { type Clock, systemClock } from '../../protocol/lib/clock.ts'
 import { Emitter } from '../../protocol/lib/events.ts'
 import { IdbConnection } from './idb-connection.ts'
 import { OLDER_FORMATS, type OlderFormat, takeOverOlder } from './idb-copy.ts'
+import { asDamage, intactBelow, readOutboxPage, readOutboxRows } from './idb-damage.ts'
 import {
   ALL_STORES,
   createStores,
@@ -18,7 +19,7 @@ import {
   type ReplicaDatabase,
   type ReplicaSchema,
 } from './idb-format.ts'
-import { asDamage, intactBelow, readChunkRows, readOutboxPage, readOutboxRows } from './idb-read.ts'
+import { readChunkRows } from './idb-read.ts'
 import type { SealingRecord } from './sealed/encryption.ts'
 import type {
   ChunkReplacement,

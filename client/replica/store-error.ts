@@ -4,6 +4,7 @@
  * Measured in the field, about a quarter each: a backing store that does not open, a full quota, Safari's lost
  * connection; the rest are connections that close under a transaction.
  */
+import { DEVICE_ERRORS, type DeviceErrorCode } from '../device-errors.ts'
 import { OttlaError, type OttlaErrorCode } from '../errors.ts'
 import type { StorageReason } from '../storage-reason.ts'
 
@@ -63,7 +64,9 @@ export class StoreError extends Error {
 
   toOttlaError(): OttlaError {
     const { kind, message } = this
-    return new OttlaError(CODE_OF_KIND[kind], { message, cause: this, storage: kind, hint: HINT_OF_KIND[kind] })
+    const code = CODE_OF_KIND[kind]
+    const hint = HINT_OF_KIND[kind] ?? DEVICE_ERRORS[code as DeviceErrorCode]?.hint
+    return new OttlaError(code, { message, cause: this, storage: kind, hint })
   }
 }
 

@@ -60,6 +60,7 @@ export class CoreDouble implements Core {
     topics: [],
     replica: 'r',
     storageError: null,
+    persisted: null,
     clockOffsetMs: null,
     clockErrorMs: null,
     replicasPaused: null,

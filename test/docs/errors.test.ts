@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
+import { DEVICE_ERRORS } from '../../client/device-errors.ts'
 import { ERRORS } from '../../client/errors.ts'
 import { GROUP_ERRORS } from '../../client/group/errors.ts'
 import { TRANSACTION_ERRORS } from '../../client/transactions/errors.ts'
@@ -11,6 +12,6 @@ test('docs/ERRORS.md lists every code with what to do about it', () => {
     retriable === 'yes',
     hint,
   ])
-  const all = Object.entries({ ...ERRORS, ...GROUP_ERRORS, ...TRANSACTION_ERRORS })
+  const all = Object.entries({ ...ERRORS, ...GROUP_ERRORS, ...TRANSACTION_ERRORS, ...DEVICE_ERRORS })
   expect(rows).toEqual(all.map(([code, { retriable, hint }]) => [code, retriable, hint]))
 })

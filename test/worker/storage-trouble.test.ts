@@ -100,6 +100,33 @@ describe('a database in trouble', () => {
   }, 60_000)
 })
 
+test('[STO-12] the browser is asked to keep the data once a write waits, not before, and the status has its answer', async () => {
+  const pages = await startPageServer(
+    Object.fromEntries((await buildBrowserFiles()).map(({ fileName, code }) => [`/${fileName}`, code])),
+  )
+  onTestFinished(() => pages.close())
+  // Headless Chromium asks nobody, so it is asked here how often it would be.
+  const counting = `<script>
+    window.asked = 0
+    navigator.storage.persisted = async () => false
+    navigator.storage.persist = async () => { window.asked++; return true }
+  </script>`
+  pages.serve('/real.html', REAL_PAGE.replace('<script type="module">', `${counting}<script type="module">`))
+  const chromium = await startChromium()
+  onTestFinished(() => chromium.close())
+  const page = await chromium.open(`${pages.origin}/real.html?worker=shared&replica=r&relay=ws://127.0.0.1:9/`)
+  const told = () =>
+    page.evaluate(() => [(window as unknown as { asked: number }).asked, window.ottla.status.persisted] as const)
+  await eventually(async () => (await told())[1] === false, LONG)
+  expect(await told()).toEqual([0, false])
+  await page.evaluate(() => window.send('waits', 1))
+  await eventually(async () => (await told())[1] === true, LONG)
+  await page.evaluate(() => window.send('waits', 1))
+  await page.evaluate(() => window.stored())
+  expect(await told()).toEqual([1, true])
+  expect(await page.evaluate(async () => (await (await window.ottla.exportOutbox()).text()).split('\n').length)).toBe(4)
+}, 60_000)
+
 test('[STO-9] a worker that cannot open the database: the page says why, and goes on once it can', async () => {
   const stage = await setStage()
   onTestFinished(() => stage.close())

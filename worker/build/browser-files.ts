@@ -88,9 +88,11 @@ const LAZY_PARTS = [
   'on-demand',
   'open-channel',
   'open-here',
+  'outbox-file',
   'page-credentials',
   'page-lanes',
   'page-seat',
+  'persistence',
 ]
 
 /** The page has what its first record needs; the rest it imports from the file that its worker runs. */

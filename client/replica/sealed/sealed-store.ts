@@ -6,7 +6,7 @@
  * outbox. A row that does not open counts as one that the browser has lost.
  */
 import type { ReplicaPolicy } from '../../core.ts'
-import { lostRow } from '../idb-read.ts'
+import { lostRow } from '../idb-damage.ts'
 import type { IdbStore } from '../idb-store.ts'
 import type {
   ChunkReplacement,
