@@ -66,6 +66,7 @@ export async function runBrowserKills({ engine, browserKills, relayKills, seed }
     const shared = { relay: `ws://127.0.0.1:${proxy.port}/`, replica: 'kills', worker }
     const first = await browser.open(pathOf('/traffic.html', { ...shared, writer: `${life}.one`, own: `${life}.own` }))
     const second = await browser.open(pathOf('/traffic.html', { ...shared, writer: `${life}.two` }))
+    for (const tab of [first, second]) await tab.until(() => window.isReady, LONG.withinMs)
     return [first, second]
   }
   const killRelay = async () => {

@@ -1,20 +1,11 @@
-/** A screen in memory for browsers that have no headless mode: one Xvfb for all that this process starts. */
-import { type ChildProcess, spawn } from 'node:child_process'
-
-let screen: Promise<string> | undefined
+/** A screen in memory, for a browser that has no headless mode. It ends with the browser, however that ends. */
+import { spawn } from 'node:child_process'
 
 /** The value for DISPLAY. */
-export function display(): Promise<string> {
-  screen ??= startScreen()
-  return screen
-}
-
-function startScreen(): Promise<string> {
-  // It picks a free number itself and says so on descriptor 3.
-  const args = ['-displayfd', '3', '-screen', '0', '1280x800x24', '-nolisten', 'tcp']
-  const child: ChildProcess = spawn('Xvfb', args, { stdio: ['ignore', 'ignore', 'pipe', 'pipe'] })
-  process.once('exit', () => child.kill('SIGKILL'))
-  child.unref()
+export function startDisplay(): Promise<string> {
+  // It picks a free number itself and says so on descriptor 3; without its last client it ends.
+  const args = ['-displayfd', '3', '-terminate', '-screen', '0', '1280x800x24', '-nolisten', 'tcp']
+  const child = spawn('Xvfb', args, { stdio: ['ignore', 'ignore', 'pipe', 'pipe'] })
   return new Promise((resolve, reject) => {
     let said = ''
     child.once('error', (error) => reject(new Error(`Xvfb did not start (apt-get install xvfb): ${error.message}`)))

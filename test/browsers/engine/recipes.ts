@@ -5,7 +5,7 @@
 import { existsSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { display } from './display.ts'
+import { startDisplay } from './display.ts'
 
 export type EngineName = 'chromium' | 'firefox' | 'webkit'
 
@@ -104,7 +104,7 @@ export const RECIPES: Readonly<Record<EngineName, Recipe>> = {
       const environment = {
         ...Object.fromEntries(folders),
         HOME: profileDir,
-        DISPLAY: await display(),
+        DISPLAY: await startDisplay(),
         // No desktop to talk to, and nothing to draw on but memory.
         DBUS_SESSION_BUS_ADDRESS: 'disabled:',
         NO_AT_BRIDGE: '1',
