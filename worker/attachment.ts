@@ -1,16 +1,18 @@
 /**
  * A page's tie to one host: calls, news, and the knowledge that the host still lives.
  *
- * A port tells nobody that its other side died. So a call ends with HostLost as soon as the host is known to be gone:
- * its lock came free (dead, at once), it said 'bye', or it was silent beyond the ping's deadline (hung). Invariant: `lost` resolves exactly once, and after it nothing is heard from this line.
+ * comlink leaves a call waiting for ever when the other side dies. Here a call ends with HostLost as soon as the host
+ * is known to be gone: its lock came free (dead, at once), it said 'bye', or it was silent beyond the ping's deadline
+ * (hung). Invariant: `lost` resolves exactly once, and after it nothing is heard from this line.
  */
+import { type Remote, wrap } from 'comlink'
 import type { Status } from '../client/core.ts'
 import type { Clock, Timer } from '../protocol/lib/clock.ts'
 import {
-  type AnswerNote,
   asNote,
   type EventsNote,
   type HostArgs,
+  type HostCalls,
   type HostMethod,
   type HostNote,
   type HostResult,
@@ -42,11 +44,6 @@ export interface AttachmentOptions extends LivenessTimes {
   onEvents(note: EventsNote): void
 }
 
-interface WaitingCall {
-  resolve(reply: Reply<unknown>): void
-  reject(lost: HostLost): void
-}
-
 /** After a sleep of the device, timers come before the messages that had arrived: let those in before judging. */
 const GRACE_MS = 500
 
@@ -56,10 +53,10 @@ export class Attachment {
   readonly lost: Promise<Loss>
   readonly #line: Line
   readonly #options: AttachmentOptions
-  readonly #waiting = new Map<number, WaitingCall>()
+  readonly #remote: Remote<HostCalls>
+  readonly #waiting = new Set<(lost: HostLost) => void>()
   readonly #over = new AbortController()
   #tellLost: (loss: Loss) => void = () => {}
-  #callCount = 0
   #timer: Timer | undefined
   #heardAt: number
   /** Counted, since the clocks of some browsers stand still for a millisecond, in which an answer may come. */
@@ -75,6 +72,7 @@ export class Attachment {
       this.#tellLost = resolve
     })
     line.listen((data) => this.#heard(data))
+    this.#remote = wrap<HostCalls>(line)
     this.#watchLock()
     this.#pingLater()
   }
@@ -87,9 +85,11 @@ export class Attachment {
   call<M extends HostMethod>(method: M, ...args: HostArgs<M>): Promise<Reply<HostResult<M>>> {
     return new Promise((resolve, reject) => {
       if (this.isLost) return reject(new HostLost(`host ${this.leader.instance} is gone`))
-      const id = ++this.#callCount
-      this.#post({ ottla: 'call', id, method, args })
-      this.#waiting.set(id, { resolve: resolve as WaitingCall['resolve'], reject })
+      this.#waiting.add(reject)
+      const call = this.#remote[method] as unknown as (...args: HostArgs<M>) => Promise<Reply<HostResult<M>>>
+      call(...args)
+        .then(resolve, reject)
+        .finally(() => this.#waiting.delete(reject))
     })
   }
 
@@ -107,8 +107,7 @@ export class Attachment {
     this.#timer?.cancel()
     if (loss !== 'died') this.#post({ ottla: 'leave' })
     this.#line.close()
-    for (const { reject } of this.#waiting.values())
-      reject(new HostLost(`host ${this.leader.instance} is gone: ${loss}`))
+    for (const reject of this.#waiting) reject(new HostLost(`host ${this.leader.instance} is gone: ${loss}`))
     this.#waiting.clear()
     this.#tellLost(loss)
   }
@@ -119,15 +118,9 @@ export class Attachment {
     this.#heardCount++
     const note = asNote<HostNote>(data)
     if (note?.ottla === 'bye') this.lose('stepped-down')
-    if (note?.ottla === 'answer') this.#answered(note)
     if (note?.ottla !== 'events') return
     this.#options.onEvents(note)
     this.#post({ ottla: 'ack', sequence: note.sequence })
-  }
-
-  #answered({ id, reply }: AnswerNote): void {
-    this.#waiting.get(id)?.resolve(reply)
-    this.#waiting.delete(id)
   }
 
   #post(note: PageNote): void {

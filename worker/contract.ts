@@ -2,9 +2,8 @@
  * What page and worker say to each other. Types and names only.
  *
  * Two kinds of talk share one line (a MessagePort, or a BroadcastChannel of their own):
- *  - calls, page to host, few and coarse, each answered under its id by a Reply;
- *  - notes, which nobody answers.
- * Both are plain messages, marked by `ottla`.
+ *  - calls: comlink, page to host, few and coarse, each answered by a Reply (comlink would strip an error of its code);
+ *  - notes: plain messages, marked by `ottla`, which comlink leaves alone.
  *
  * Words: a *seat* is a worker that may lead; the *leader* is the seat that holds the replica's lock and runs its Core;
  * the *host* is what a leader offers to tabs. The *lobby* is the BroadcastChannel where leaders are found.
@@ -14,7 +13,7 @@ import type { ErrorInfo } from '../client/errors.ts'
 import type { TableCalls, TableNews } from '../client/table/seam.ts'
 
 /** Raised when notes or calls change incompatibly; page and host of different versions refuse each other. */
-export const CONTRACT_VERSION = 5
+export const CONTRACT_VERSION = 6
 
 /** What a host needs to open its Core; plain data. */
 export interface CoreConfig {
@@ -55,21 +54,7 @@ export interface JoinNote {
   config: CoreConfig
 }
 
-/** The id is the page's, for this line. */
-export interface CallNote {
-  ottla: 'call'
-  id: number
-  method: HostMethod
-  args: unknown[]
-}
-
-export interface AnswerNote {
-  ottla: 'answer'
-  id: number
-  reply: Reply<unknown>
-}
-
-export type PageNote = JoinNote | CallNote | { ottla: 'ack'; sequence: number } | { ottla: 'leave' }
+export type PageNote = JoinNote | { ottla: 'ack'; sequence: number } | { ottla: 'leave' }
 
 /** News for one tab, coalesced. A host sends the next only after this one's ack. */
 export interface EventsNote {
@@ -89,7 +74,6 @@ export type HostNote =
   | { ottla: 'seated'; seatId: string }
   | { ottla: 'hello'; leader: LeaderInfo; status: Status }
   | EventsNote
-  | AnswerNote
   | { ottla: 'refused'; error: ErrorInfo }
   /** The host steps down; the line is dead. */
   | { ottla: 'bye' }
@@ -158,7 +142,7 @@ export const channelNames = {
   line: (lineId: string) => `ottla/line/${lineId}`,
 }
 
-/** A note of ours, or undefined for strangers' messages. The caller's type is what that line carries. */
+/** A note of ours, or undefined for comlink's messages and strangers'. The caller's type is what that line carries. */
 export function asNote<N extends { ottla: string }>(data: unknown): N | undefined {
   const isNote = typeof data === 'object' && data !== null && typeof (data as { ottla?: unknown }).ottla === 'string'
   return isNote ? (data as N) : undefined

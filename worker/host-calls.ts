@@ -1,13 +1,13 @@
 /**
- * The Core's calls as a host offers them to tabs: each ends in a Reply, none ever throws.
+ * The Core's calls as a host offers them through comlink: each ends in a Reply, none ever throws.
  *
  * Batches leave as transferred copies: the Core may still hold the bytes that it handed out (a memory store does), and
  * one plain copy is cheaper than cloning them twice.
  */
+import { transfer } from 'comlink'
 import type { Core, StoredChunk } from '../client/core.ts'
-import { asOttlaError, OttlaError } from '../client/errors.ts'
-import type { AnswerNote, CallNote, HostCalls, Reply } from './contract.ts'
-import type { Line } from './line.ts'
+import { asOttlaError } from '../client/errors.ts'
+import type { HostCalls, Reply } from './contract.ts'
 
 async function reply<T>(act: () => T | Promise<T>): Promise<Reply<T>> {
   try {
@@ -30,11 +30,18 @@ export function hostCalls(core: Core): HostCalls {
     replicate: (topic, policy) => reply(() => core.replicate(topic, policy)),
     stopReplicating: (topic) => reply(() => core.stopReplicating(topic)),
     pauseReplicas: (reason, isPaused) => reply(() => core.pauseReplicas(reason, isPaused)),
-    readReplica: (topicId, partition, offset, bytesMax) =>
-      reply(async () => {
+    readReplica: async (topicId, partition, offset, bytesMax) => {
+      const answer = await reply(async () => {
         const chunks = await core.readReplica(topicId, partition, offset, bytesMax)
         return chunks.map((chunk): StoredChunk => ({ ...chunk, batches: chunk.batches.slice() }))
-      }),
+      })
+      return answer.ok
+        ? transfer(
+            answer,
+            answer.value.map((chunk) => chunk.batches.buffer),
+          )
+        : answer
+    },
     request: (name, body, options) => reply(() => core.request(name, body, options)),
     reauthenticate: (credentials) => reply(() => core.reauthenticate(credentials)),
     logout: (options) => reply(() => core.logout(options)),
@@ -46,19 +53,5 @@ export function hostCalls(core: Core): HostCalls {
     tableOpen: (definition) => reply(() => core.tables.open(definition)),
     tableRead: (definition, read) => reply(() => core.tables.read(definition, read)),
     tableCount: (definition, selection) => reply(() => core.tables.count(definition, selection)),
-  }
-}
-
-/** Answers a tab's call on the line that it came over. */
-export async function answerCall(calls: HostCalls, line: Line, { id, method, args }: CallNote): Promise<void> {
-  const post = (reply: Reply<unknown>) => line.post({ ottla: 'answer', id, reply } satisfies AnswerNote, owned(reply))
-  const owned = (reply: Reply<unknown>): Transferable[] =>
-    method === 'readReplica' && reply.ok ? (reply.value as StoredChunk[]).map(({ batches }) => batches.buffer) : []
-  try {
-    if (!Object.hasOwn(calls, method)) throw new OttlaError('PROTOCOL', { message: `this host has no call ${method}` })
-    post(await (calls[method] as (...given: unknown[]) => Promise<Reply<unknown>>)(...args))
-  } catch (thrown) {
-    // That includes an answer which cannot be cloned.
-    post({ ok: false, error: asOttlaError(thrown, 'PROTOCOL').toInfo() })
   }
 }

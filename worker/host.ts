@@ -5,12 +5,13 @@
  * is dropped (its lock becomes free, or it says 'leave'); the Core's events go out through one bounded feed per tab.
  * Without Web Locks a tab counts as gone when nothing was heard from it for `silenceMsMax`.
  */
+import { expose } from 'comlink'
 import type { Core } from '../client/core.ts'
 import { OttlaError } from '../client/errors.ts'
 import type { Clock, Timer } from '../protocol/lib/clock.ts'
 import { asNote, type HostCalls, type HostNote, type LeaderInfo, lockNames, type PageNote } from './contract.ts'
 import { EventFeed } from './event-feed.ts'
-import { answerCall, hostCalls } from './host-calls.ts'
+import { hostCalls } from './host-calls.ts'
 import type { Line } from './line.ts'
 import { type Locks, untilFree } from './locks.ts'
 
@@ -90,6 +91,7 @@ export class Host {
     const tab: Tab = { id: tabId, line, feed, gone: new AbortController(), silence: undefined }
     this.#tabs.set(tabId, tab)
     line.listen((data) => this.#heard(tab, data))
+    expose(this.#calls, line)
     this.#watch(tab)
     send(line, { ottla: 'hello', leader: this.leader, status: core.status() })
     this.#options.onTabs(this.#tabs.size)
@@ -121,7 +123,6 @@ export class Host {
     if (this.#tabs.get(tab.id) !== tab) return
     if (!this.#options.locks) this.#armSilence(tab)
     const note = asNote<PageNote>(data)
-    if (note?.ottla === 'call') void answerCall(this.#calls, tab.line, note)
     if (note?.ottla === 'ack') tab.feed.acknowledge(note.sequence)
     if (note?.ottla === 'leave') this.drop(tab.id)
   }
