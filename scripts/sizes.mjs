@@ -17,7 +17,7 @@ const YJS = /^(yjs|y-protocols|lib0)(\/|$)/
 const FILES = {
   'live.js': 6_000,
   // Aim: 16,000. docs/GAPS.md tells of what it is made.
-  'client.js': 16_750,
+  'client.js': 16_500,
   'bridge.js': undefined,
   'sending.js': undefined,
   'sign-in.js': undefined,
