@@ -11,6 +11,7 @@ import { deleteDB, openDB } from 'idb'
 import type { Clock } from '../../protocol/lib/clock.ts'
 import { type Random, systemRandom } from '../../protocol/lib/random.ts'
 import { randomUuid } from '../../protocol/lib/uuid.ts'
+import { checkThereIsIndexedDb } from './idb-connection.ts'
 import { IdbStore } from './idb-store.ts'
 import { StoreError, storeErrorFrom } from './store-error.ts'
 
@@ -39,6 +40,7 @@ export async function noteIntent(replica: string, ending: Ending): Promise<void>
 
 /** Resolves when nothing of `replica` is left to be ended; others are finished on the way, and hold up nobody. */
 export async function finishEndings(replica: string, clock: Clock): Promise<void> {
+  checkThereIsIndexedDb()
   const names = (await indexedDB.databases?.())?.map(({ name }) => name) ?? [INTENTS + replica]
   const begun = names.flatMap((name) => (name?.startsWith(INTENTS) ? name.slice(INTENTS.length) : []))
   for (const other of begun) if (other !== replica) finishEnding(other, clock).catch(() => {})

@@ -142,7 +142,7 @@ export class IdbConnection {
 }
 
 /** Where a browser was told to store nothing, the name is missing, is null, or throws when it is looked at. */
-function checkThereIsIndexedDb(): void {
+export function checkThereIsIndexedDb(): void {
   let found: IDBFactory | null | undefined
   try {
     found = globalThis.indexedDB
