@@ -129,6 +129,8 @@ function started(state: SyncState, { startOffset, logStart, relayEnd }: Started)
     const begun = { ...next, from: null, position, nextOffset: offset }
     return offset === startOffset ? go(begun, 'tell') : go({ ...begun, phase: 'waiting' }, 'restart')
   }
+  // Asked for before storing failed, from where that would have led: what lies between would never come.
+  if (startOffset !== state.nextOffset) return go({ ...next, phase: 'waiting' }, 'restart')
   // Far behind, and the policy would throw away at once what is missing: go straight to what it keeps.
   if (wanted !== null && wanted > state.nextOffset) return reset(next, wanted, false)
   return go(next, 'tell')

@@ -60,7 +60,7 @@ export class ServerSocket extends Duplex implements PeerSocket, Receiver {
   override _write(chunk: Buffer, _encoding: string, done: (error?: Error) => void): void {
     if (this.#isOrphan) return
     // As the system does, which lets the writer use its buffer again.
-    this.#outbound.write(Buffer.from(chunk), () => done())
+    this.#outbound.write(new Uint8Array(chunk), () => done())
   }
 
   override _final(done: (error?: Error) => void): void {
