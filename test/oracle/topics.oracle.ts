@@ -304,6 +304,8 @@ describe('offsets', () => {
           version,
         )
       ).topics[0]!.partitions
+    // Kafka's broker may hear of its new partition a moment later than the metadata tells of it.
+    await eventually(async () => (await ask(-1))[0]!.errorCode === 0)
     observe('an empty log, latest', await ask(-1))
     observe('an empty log, earliest', await ask(-2))
     observe('an empty log, newest', await ask(-3))
