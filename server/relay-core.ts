@@ -35,6 +35,7 @@ import { KafkaDoor } from './listener/kafka-door.ts'
 import { WebSocketDoor } from './listener/websocket.ts'
 import type { CommitActivity } from './log/compaction/pace.ts'
 import type { Logger } from './logger.ts'
+import { inNextTurn } from './next-turn.ts'
 import { NameSelector } from './pattern/name-selector.ts'
 import type { Peer } from './peer.ts'
 import { ProgressWatches } from './progress-watches.ts'
@@ -193,7 +194,7 @@ function assemble(
   const watches = new ProgressWatches(groups.receipts)
   const channels = new Channels(clock, random)
   const documents = new Documents({ engine, config, clock, logger })
-  const nextTurn = (run: () => void) => (clock.nextTurn ? clock.nextTurn(run) : setImmediate(run))
+  const inTurn = (run: () => void) => inNextTurn(clock, run)
   const services: Services = {
     ...{ config, engine, hub, groups, transactions, clock, logger, noise, advertised },
     ...{ authentication, authorizer, acls },
@@ -204,8 +205,8 @@ function assemble(
     documents,
     shareSessions: new ShareSessions(groups.deliveries, config.groupShareMaxShareSessions),
     backups,
-    keys: new CompactedKeys(nextTurn),
-    selector: new NameSelector(nextTurn),
+    keys: new CompactedKeys(inTurn),
+    selector: new NameSelector(inTurn),
     readBuffers: new ReadBuffers(),
     ...{ compaction, space },
   }

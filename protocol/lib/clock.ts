@@ -28,11 +28,6 @@ export const systemClock: Clock = {
   },
 }
 
-/** Resolves when everything that is due in this turn of the event loop has run. */
-export function nextTurn(clock: Clock): Promise<void> {
-  return new Promise((resolve) => (clock.nextTurn ? clock.nextTurn(resolve) : setTimeout(resolve, 0)))
-}
-
 /** Resolves after `delayMs`, or rejects with the signal's reason as soon as it aborts. */
 export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {

@@ -129,14 +129,16 @@ class WebSocketConnection extends Connection {
   }
 
   sendFrame(frame: Frame): void {
-    this.#write(frame.bytes)
+    this.#writeFrame(frame.bytes)
   }
 
   sendMessage(first: Uint8Array, headroom: number, rest: readonly Uint8Array[] = [], onSent?: () => void): void {
     const messageBytes = totalBytes(first, rest) - headroom
     const from = headroom - webSocketHeaderBytes(messageBytes)
     writeWebSocketHeader(first, messageBytes, from)
-    this.#write(first.subarray(from), rest, onSent)
+    if (this.isClosed) return
+    this.lastSentAt = this.#door.now
+    writePieces(this.#socket, first.subarray(from), rest, onSent)
   }
 
   close(code: number, reason: string): void {
@@ -179,7 +181,7 @@ class WebSocketConnection extends Connection {
       return
     }
     this.congestedSince = 0
-    if (this.heartbeatMs > 0 && now - this.lastSentAt >= heartbeatMs) this.#write(beat)
+    if (this.heartbeatMs > 0 && now - this.lastSentAt >= heartbeatMs) this.#writeFrame(beat)
     // The browser itself answers a ping, so this works while the page's own timers sleep.
     if (silentMs >= heartbeatMs) this.#webSocket.ping()
   }
@@ -204,10 +206,11 @@ class WebSocketConnection extends Connection {
     this.#webSocket.terminate()
   }
 
-  #write(first: Uint8Array, rest?: readonly Uint8Array[], onSent?: () => void): void {
+  /** At once: it is alone in this turn, and one of many. */
+  #writeFrame(bytes: Uint8Array): void {
     if (this.isClosed) return
     this.lastSentAt = this.#door.now
-    writePieces(this.#socket, first, rest, onSent)
+    this.#socket.write(bytes)
   }
 }
 

@@ -5,6 +5,7 @@
  * and syncs it, and only then the next. After a failure nothing that waits is ever acknowledged.
  */
 import type { Clock } from '../../protocol/lib/clock.ts'
+import { nextTurn } from '../next-turn.ts'
 import { clearCommitMark, markCommitStart } from './commit-mark.ts'
 import type { CommitActivity } from './compaction/pace.ts'
 import type { Durability } from './durability.ts'
@@ -79,7 +80,7 @@ export interface CommitTarget {
 export class CommitLoop {
   readonly #target: CommitTarget
   readonly #activity: CommitActivity
-  readonly #nextTurn: (run: () => void) => void
+  readonly #clock: Clock
   #rounds: Round[] = []
   #running: Promise<void> | undefined
   queuedBytes = 0
@@ -87,7 +88,7 @@ export class CommitLoop {
   constructor(target: CommitTarget, clock: Clock, activity: CommitActivity = { running: 0, begun: 0 }) {
     this.#target = target
     this.#activity = activity
-    this.#nextTurn = (run) => (clock.nextTurn ? clock.nextTurn(run) : setImmediate(run))
+    this.#clock = clock
   }
 
   get isIdle(): boolean {
@@ -131,7 +132,7 @@ export class CommitLoop {
 
   async #run(): Promise<void> {
     // All that arrives in this turn of the event loop shares the first round.
-    await new Promise<void>((resolve) => this.#nextTurn(resolve))
+    await nextTurn(this.#clock)
     this.#activity.running++
     this.#activity.begun++
     while (this.#rounds.length > 0) {

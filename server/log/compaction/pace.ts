@@ -2,7 +2,8 @@
  * How fast work in the background may go. It runs in slices of a few milliseconds; after each the doors have a turn: for
  * four times as long while somebody writes, and until the disk has had its share.
  */
-import { type Clock, nextTurn, sleep } from '../../../protocol/lib/clock.ts'
+import { type Clock, sleep } from '../../../protocol/lib/clock.ts'
+import { nextTurn } from '../../next-turn.ts'
 
 export interface Pace {
   /** Whether the slice is over. Cheap: ask between any two records. */
