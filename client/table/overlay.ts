@@ -58,6 +58,11 @@ export class Overlay {
     return new Map(keys.map((key, at) => [textOf(key), { key, shown: shownOf(this.pending.newest(key), rows[at]) }]))
   }
 
+  /** Somebody else has moved the rows on: what they have taken in is in them. */
+  loadedAgain(): void {
+    for (const { partition, nextOffset } of this.#rows.positions()) this.pending.takenIn(partition, nextOffset)
+  }
+
   /** The rows were changed under the writes. */
   async tellChanged(before: ShownRows): Promise<void> {
     this.#desk.tell(await this.#changes(before))

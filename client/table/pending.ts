@@ -84,6 +84,11 @@ export class PendingWrites {
     })
   }
 
+  /** The log that entries have landed in is gone. */
+  endLanded(): void {
+    for (const [id, records] of this.#byId) if (records.some((record) => record?.landed)) this.end(id)
+  }
+
   /** Parked entries that are sent again. */
   reopen(id: string): void {
     this.#ended.delete(id)

@@ -47,6 +47,8 @@ export class TableView {
   #running: Promise<void> | undefined
   /** What was asked for: the filters of all who have opened the table. */
   readonly #wanted = new Set<string | undefined>()
+  /** Ends that are heard while writes are read from the outbox, for each such reading. */
+  readonly #endsMeanwhile = new Set<Map<string, Settled>>()
   #isWoken = false
   #isOpen = false
   #timer: Timer | undefined
@@ -147,6 +149,7 @@ export class TableView {
   }
 
   async settled(settled: Settled): Promise<void> {
+    for (const ends of this.#endsMeanwhile) ends.set(settled.id, settled)
     if (!this.#overlay.pending.knows(settled.id)) return
     await this.#rows.turns.take(() => this.#overlay.settle(settled))
   }
@@ -178,13 +181,30 @@ export class TableView {
 
   /** From the outbox: writes of an earlier life, or of before the table was opened. */
   async #restore(isWanted: (entry: ExportedEntry) => boolean): Promise<void> {
+    const ends = new Map<string, Settled>()
+    this.#endsMeanwhile.add(ends)
+    try {
+      for (const [id, records] of await this.#waiting(isWanted)) {
+        await this.stored(id, records)
+        // Whoever told of the end told one who did not know of the beginning.
+        const end = ends.get(id)
+        if (end) await this.settled(end)
+      }
+    } finally {
+      this.#endsMeanwhile.delete(ends)
+    }
+  }
+
+  /** The records of each entry that has some of this table; null for those of other topics. */
+  async #waiting(isWanted: (entry: ExportedEntry) => boolean): Promise<Map<string, Array<RawRecord | null>>> {
     const records = new Map<string, Array<RawRecord | null>>()
     for (const entry of (await this.#parts.source.waiting()).filter(isWanted)) {
       const isOurs = entry.topic === this.topic
       const own = isOurs ? await recordsIn(entry.batch, this.#parts.codecs) : new Array(entry.recordCount).fill(null)
       records.set(entry.id, [...(records.get(entry.id) ?? []), ...own])
     }
-    for (const [id, all] of records) if (all.some((record) => record !== null)) await this.stored(id, all)
+    for (const [id, all] of records) if (all.every((record) => record === null)) records.delete(id)
+    return records
   }
 
   /** Resolves with the time until there may be something to do though nobody says so. */
@@ -209,7 +229,10 @@ export class TableView {
   }
 
   async #recreated(topicId: string): Promise<boolean> {
-    await this.#rows.turns.take(() => this.#rows.load(topicId))
+    await this.#rows.turns.take(async () => {
+      await this.#rows.load(topicId)
+      this.#overlay.pending.endLanded()
+    })
     this.#desk.reset()
     this.#buildIndexes()
     await this.#indexing
@@ -229,7 +252,12 @@ export class TableView {
   /** Somebody else has moved the table on, or the database was cleared. */
   async #loadAgain(): Promise<void> {
     // What fails here fails again at the next look, and is told then.
-    await this.#rows.turns.take(() => this.#rows.load(this.#rows.topicId)).catch(() => {})
+    await this.#rows.turns
+      .take(async () => {
+        await this.#rows.load(this.#rows.topicId)
+        this.#overlay.loadedAgain()
+      })
+      .catch(() => {})
     this.#desk.reset()
   }
 

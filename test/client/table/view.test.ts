@@ -1,6 +1,7 @@
 /** A table over a replica that is moved by hand: what a relay does only when it is hurt. */
 import { expect, test } from 'vitest'
-import type { ReplicaRange } from '../../../client/core.ts'
+import type { ExportedEntry, ReplicaRange } from '../../../client/core.ts'
+import { OttlaError } from '../../../client/errors.ts'
 import { string } from '../../../client/serde.ts'
 import { MemoryTableStore } from '../../../client/table/memory-store.ts'
 import type { TableNews } from '../../../client/table/seam.ts'
@@ -25,6 +26,8 @@ class Log {
   readonly clock = new HandClock()
   /** Reads of chunks that fail. */
   failures = 0
+  /** What the outbox answers when it is asked what waits in it. */
+  waiting: () => Promise<ExportedEntry[]> = async () => []
 
   get range(): ReplicaRange {
     const end = this.entries.length
@@ -59,7 +62,7 @@ class Log {
         this.beganAgain++
       },
       isLive: () => this.isLive,
-      waiting: async () => [],
+      waiting: () => this.waiting(),
     }
   }
 }
@@ -127,6 +130,32 @@ test('[TAB-16] chunks that went before they were taken in are asked for again, o
   expect(log.beganAgain).toBe(1)
   expect(await rows()).toBe('b=1 c=1 d=1')
   expect(news.some(({ isReset }) => isReset)).toBe(true)
+})
+
+const waitingWrite = (id: string, key: string, value: string): ExportedEntry => ({
+  ...{ id, topic: 't', partition: null, state: 'pending', recordCount: 1, sizeBytes: 1, storedAtMs: 0, error: null },
+  batch: encodeBatch([{ key: string.encode(key), value: string.encode(value), timestamp: 1 }]),
+})
+
+test('[TAB-2] a write that ends while the table reads it from the outbox does not stay pending', async () => {
+  const log = new Log()
+  log.entries = [['a', '1']]
+  const view = new TableView(
+    { source: log.source(), store: new MemoryTableStore(), codecs: standardCodecs(), tell: () => {} },
+    { topic: 't', indexes: {}, policy: {}, tombstonesKeptMs: 1_000 },
+  )
+  log.waiting = async () => {
+    const entries = [waitingWrite('committed', 'a', '1'), waitingWrite('refused', 'b', '1')]
+    await view.settled({ id: 'committed', outcome: 'committed', partitions: [0], offsets: [0] })
+    const error = new OttlaError('TOO_LARGE', { message: 'no' }).toInfo()
+    await view.settled({ id: 'refused', outcome: 'parked', error })
+    return entries
+  }
+  await view.open()
+  await eventually(() => view.state().isUpToDate)
+  const all = { index: null, from: null, to: null, after: null, isReverse: false, countMax: 100 }
+  const { rows } = await view.read(all)
+  expect(rows.map(({ key, pendingId }) => [string.decode(key), pendingId])).toEqual([['a', undefined]])
 })
 
 test('[TAB-12] the time away is counted from when the table last was the log, and only with the relay there', async () => {
