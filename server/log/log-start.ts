@@ -22,8 +22,6 @@ export interface LogStartOptions {
   state: LogState
   writer: LogWriter
   warn: (message: string) => void
-  /** Tells those who follow the log. */
-  moved: () => void
   /** Resolves when all that readers see is on disk. */
   flush: () => Promise<void>
   /** Closes the segment that is written to, if nothing is being written. Resolves at once if something is. */
@@ -81,7 +79,7 @@ export class LogStart {
   }
 
   async #moveNow(offset: number): Promise<void> {
-    const { state, moved, warn, flush } = this.#options
+    const { state, warn, flush } = this.#options
     if (offset <= state.startOffset) return
     // A power cut must not take what lies at the log's new beginning.
     if (offset > state.synced.offset) await flush()
@@ -95,7 +93,7 @@ export class LogStart {
     state.startOffset = offset
     state.segments = state.segments.slice(doomed.length)
     state.epochs.dropBelow(offset)
-    moved()
+    state.tellChange()
     // Readers may hold one for a while; nobody waits for them here.
     for (const segment of doomed) segment.remove().catch((error) => warn(`${segment.path} was not deleted: ${error}`))
   }

@@ -9,7 +9,7 @@
  */
 import { Emitter } from '../../protocol/lib/events.ts'
 import type { EpochTable } from './epoch-table.ts'
-import type { LogFault } from './log-fault.ts'
+import type { LogFault, RecoveryReport } from './log-fault.ts'
 import type { Manifest } from './manifest.ts'
 import type { ProducerTable } from './producer-state.ts'
 import type { RecoveredLog } from './recovery.ts'
@@ -31,6 +31,8 @@ export class LogState {
   /** Below this offset the log is compacted; see the manifest for both. */
   compactedTo: number
   skippedFrom: number | undefined
+  /** What opening found, and cut. */
+  recovery: RecoveryReport
   fault: LogFault | undefined
   /** From here on no transaction was aborted. */
   abortedEnd: number
@@ -38,9 +40,13 @@ export class LogState {
   generation = 0
   /** Backups that are being made: no snapshot is removed meanwhile. */
   holds = 0
+  /** The high watermark or the log start moved, or the log went offline. */
   readonly changed = new Emitter<void>()
+  readonly #onFault: (fault: LogFault) => void
 
-  constructor(recovered: RecoveredLog) {
+  /** `onFault`: called when the log goes offline after it was opened. */
+  constructor(recovered: RecoveredLog, onFault: (fault: LogFault) => void = () => {}) {
+    this.#onFault = onFault
     this.segments = recovered.segments
     this.startOffset = recovered.startOffset
     this.endOffset = recovered.endOffset
@@ -52,6 +58,7 @@ export class LogState {
     this.checkpoint = recovered.checkpoint
     this.compactedTo = recovered.compactedTo
     this.skippedFrom = recovered.skippedFrom
+    this.recovery = recovered.report
     this.fault = recovered.report.fault
     this.abortedEnd = abortedEndOf(recovered.segments)
   }
@@ -71,10 +78,31 @@ export class LogState {
     this.checkpoint = recovered.checkpoint
     this.compactedTo = recovered.compactedTo
     this.skippedFrom = recovered.skippedFrom
+    this.recovery = recovered.report
     this.fault = recovered.report.fault
     this.abortedEnd = abortedEndOf(recovered.segments)
     this.generation++
+    if (this.fault) this.#onFault(this.fault)
     return replaced
+  }
+
+  /** For good, unless the log is recovered anew. The first fault stands. */
+  goOffline(fault: LogFault): void {
+    if (this.fault) return
+    this.fault = fault
+    this.#onFault(fault)
+    this.tellChange()
+  }
+
+  tellChange(): void {
+    try {
+      this.changed.emit()
+    } catch (error) {
+      // What changed stands whatever a listener makes of it; the listener's bug ends the process as any other would.
+      queueMicrotask(() => {
+        throw error
+      })
+    }
   }
 
   /** Whether all that readers see is on disk. */
