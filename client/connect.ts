@@ -33,5 +33,7 @@ export async function connect(url: string, options: ConnectOptions = {}): Promis
   if (!options.transport) checkRelayUrl(url)
   const { openHere } = await import('./open-here.ts')
   const { core, openLanes } = await openHere(url, options)
-  return new Ottla({ core, clock, random, codecs: standardCodecs(), hasReplica: replica !== undefined, openLanes })
+  const codecs = standardCodecs()
+  const isEncrypted = options.encryption !== undefined
+  return new Ottla({ core, clock, random, codecs, hasReplica: replica !== undefined, isEncrypted, openLanes })
 }

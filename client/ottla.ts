@@ -17,7 +17,7 @@ import { Group } from './group/group.ts'
 import type { GroupOptions } from './group/options.ts'
 import { loadApart } from './load-apart.ts'
 import type { LogoutOptions, LogoutOutcome } from './logout.ts'
-import type { ImportOptions, ImportOutcome } from './outbox/outbox-file.ts'
+import type { ExportOptions, ImportOptions, ImportOutcome } from './outbox/outbox-file.ts'
 import type { ProcessedReceipt, Receipt } from './producer/receipt.ts'
 import { SendBuffer } from './producer/send-buffer.ts'
 import { Settlements } from './producer/settlements.ts'
@@ -39,6 +39,8 @@ export interface OttlaParts {
   codecs: CodecRegistry
   /** Topics are read from the replica unless they say otherwise. */
   hasReplica: boolean
+  /** What the replica keeps is not to be read by everybody. */
+  isEncrypted?: boolean
   /** Connections for live readers, made when the first of them needs one. */
   openLanes(): Promise<Lanes>
   /** Asks the browser to keep the storage; pages have it. */
@@ -229,14 +231,19 @@ export class Ottla {
   }
 
   /**
-   * What waits in the outbox, parked writes included, as a file for a person to keep: docs/STORAGE.md has its format. Rejects
-   * STORAGE_FAILED, DISCONNECTED (its code could not be loaded).
+   * What waits in the outbox, parked writes included, as a file for a person to keep: docs/STORAGE.md has its format. Of an
+   * encrypted replica it is encrypted too, under a `secret`, unless it is said to be `plain`. Rejects INVALID_ARGUMENT when
+   * neither was said, STORAGE_FAILED, DISCONNECTED (its code could not be loaded).
    */
-  async exportOutbox(): Promise<Blob> {
-    return (await outboxFiles()).exportOutbox(this.#parts.core, this.#parts.clock.now())
+  async exportOutbox(options?: ExportOptions): Promise<Blob> {
+    const { core, clock, isEncrypted } = this.#parts
+    return (await outboxFiles()).exportOutbox(core, clock.now(), options, isEncrypted)
   }
 
-  /** Takes the writes of such a file in again; those that this device knows are not doubled. Rejects INVALID_ARGUMENT. */
+  /**
+   * Takes the writes of such a file in again; those that this device knows are not doubled. Rejects INVALID_ARGUMENT, LOCKED
+   * without the file's secret.
+   */
   async importOutbox(file: Blob, options?: ImportOptions): Promise<ImportOutcome> {
     return (await outboxFiles()).importOutbox(this.#parts.core, file, options)
   }

@@ -6,7 +6,6 @@
  */
 import { bytes, connect, type Ottla, type ReplicaPolicy, type Topic, type TopicRecord } from '../worker/index.ts'
 import { askForBackgroundSync } from '../worker/offline/background-sync.ts'
-import { exportOutbox } from './outbox-export.ts'
 import { REPLICA, relayUrl } from './relay-address.ts'
 import type { GroupSummary, LogRecord, ReadFrom, ReadOptions, Source, WriteInput, WriteReceipt } from './source.ts'
 import { openTopicMaker, type TopicMaker } from './topic-maker.ts'
@@ -57,7 +56,8 @@ class OttlaSource implements Source {
       list: () => ottla.outbox.list(),
       retry: (id) => ottla.outbox.retry(id),
       discard: (id) => ottla.outbox.discard(id),
-      export: async () => exportOutbox(await ottla.outbox.export()),
+      export: () => ottla.exportOutbox(),
+      import: (file) => ottla.importOutbox(file),
     }
   }
 

@@ -8,6 +8,7 @@ import type { GroupLag } from '../client/admin/group-lag.ts'
 import type { GroupDescription, GroupMember } from '../client/admin/groups.ts'
 import type { OutboxEntry, Status, StoredDurability } from '../client/core.ts'
 import type { ErrorInfo } from '../client/errors.ts'
+import type { ImportOutcome } from '../client/outbox/outbox-file.ts'
 
 export interface LogRecord {
   topic: string
@@ -91,8 +92,10 @@ export interface Source {
     list(): Promise<OutboxEntry[]>
     retry(id: string): Promise<void>
     discard(id: string): Promise<void>
-    /** Everything that waits, as JSON text a person can keep. */
-    export(): Promise<string>
+    /** Everything that waits, as a file that a person can keep. */
+    export(): Promise<Blob>
+    /** Takes such a file in; nothing of it twice. */
+    import(file: Blob): Promise<ImportOutcome>
   }
 }
 

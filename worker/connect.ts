@@ -68,6 +68,7 @@ export async function connect(url: string, options: PageConnectOptions = {}): Pr
     random: systemRandom,
     codecs: standardCodecs(),
     hasReplica: true,
+    isEncrypted: encryption !== undefined,
     openLanes: async () => (await import('./page-lanes.ts')).openPageLanes(url, plain, wallet),
   })
 }

@@ -239,8 +239,9 @@ export class Outbox {
   /** Everything with its bytes, oldest first; a write that was split comes as its parts. */
   async export(ids?: readonly string[]): Promise<ExportedEntry[]> {
     const exported: ExportedEntry[] = []
+    const wanted = ids && new Set(ids)
     for (const entry of this.#ledger.entries()) {
-      if (ids && !ids.includes(entry.id)) continue
+      if (wanted && !wanted.has(entry.id)) continue
       const rows = this.#ledger.rowsOf(entry.id)
       const stored = await this.#options.store.readOutboxRows(rows.map(({ key }) => key))
       rows.forEach(({ topic, goesTo, recordCount, sizeBytes, error }, index) => {

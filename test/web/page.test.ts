@@ -1,4 +1,5 @@
 /** The built page in a real Chromium against a real relay. Console errors and policy violations fail `close()`. */
+import { readFile } from 'node:fs/promises'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { connect } from '../../client/node.ts'
@@ -117,6 +118,36 @@ test('the page starts offline, shows its flights, keeps a write and sends it whe
 
   await stage.startRelay()
   await shows(page, /In the log at 0 · 1/, 30_000)
+  await hasState(page, 'live')
+  await page.close()
+})
+
+test('[PAGE-2] the outbox goes into a file that every client reads, and comes back from one', async () => {
+  const page = await stage.open('#/write')
+  await isPrecached(page)
+  await hasState(page, 'live')
+  await stage.stopRelay()
+  await page.locator('[name=value]').fill('kept in a file')
+  await page.keyboard.press('Control+Enter')
+  await shows(page, '1 to send')
+  await page.evaluate(() => {
+    location.hash = '#/outbox'
+  })
+  const downloading = page.waitForEvent('download')
+  await page.getByRole('button', { name: 'Export' }).click()
+  const path = (await (await downloading).path())!
+  const elsewhere = await connect(stage.relay.websocket.url, { lazy: true })
+  expect(await elsewhere.importOutbox(new Blob([await readFile(path)]))).toMatchObject({ imported: 1 })
+  expect(await elsewhere.outbox.list()).toMatchObject([{ topic: 'notes' }])
+  await elsewhere.close()
+
+  await page.getByLabel('File of an outbox').setInputFiles(path)
+  await shows(page, '0 writes taken in · 1 known already')
+  await page
+    .getByLabel('File of an outbox')
+    .setInputFiles({ name: 'x', mimeType: 'text/plain', buffer: Buffer.from('x') })
+  await shows(page, /this is no ottla-outbox file/)
+  await stage.startRelay()
   await hasState(page, 'live')
   await page.close()
 })

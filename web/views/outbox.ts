@@ -2,6 +2,7 @@
 import { confirmDialog } from '../components/confirm-dialog.ts'
 import { emptyState, errorState } from '../components/empty-state.ts'
 import { outboxEntry } from '../components/outbox-entry.ts'
+import { outboxFileButtons } from '../components/outbox-file-buttons.ts'
 import { fill, h, refill, setText } from '../dom.ts'
 import { errorInfo } from '../errors.ts'
 import { ago, bytes, count, plural } from '../format.ts'
@@ -86,28 +87,11 @@ export function outboxView(app: App, until: AbortSignal): HTMLElement {
   return h(
     'div',
     { class: 'page' },
-    h('div', { class: 'page-head' }, h('h1', {}, 'Outbox'), exportButton(app)),
+    h('div', { class: 'page-head' }, h('h1', {}, 'Outbox'), outboxFileButtons(app)),
     h('div', { class: 'headline is-static' }, depth, unit),
     facts,
     drain,
     empty,
     list,
   )
-}
-
-function exportButton(app: App): HTMLElement {
-  const save = async () => {
-    try {
-      saveFile('ottla-outbox.json', await app.source.outbox.export())
-    } catch (error) {
-      app.notify(errorInfo(error).message, 'error')
-    }
-  }
-  return h('button', { type: 'button', onclick: () => void save() }, 'Export')
-}
-
-function saveFile(name: string, text: string): void {
-  const address = URL.createObjectURL(new Blob([text], { type: 'application/json' }))
-  h('a', { href: address, download: name }).click()
-  setTimeout(() => URL.revokeObjectURL(address), 10_000)
 }

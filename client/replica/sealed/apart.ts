@@ -6,6 +6,8 @@ import { newRowKey, openRowKey } from './row-key.ts'
 import { RowSealer } from './row-sealer.ts'
 import { SealedStore } from './sealed-store.ts'
 
+export { newRowKey, openRowKey, RowSealer }
+
 /** Rejects `locked` before anything is claimed: who has the wrong secret disturbs nobody who has the right one. */
 export async function openSealedStore(store: IdbStore, encryption: Encryption): Promise<ReplicaStore> {
   const stored = await store.readSealing()

@@ -6,7 +6,9 @@
  * `secret`: under a key that is derived from it each time and stored nowhere. Text is stretched (PBKDF2, 600,000 rounds);
  * bytes (at least 16, random) are not.
  */
-export type Encryption = 'device' | { secret: string | Uint8Array<ArrayBuffer> }
+export type Encryption = 'device' | { secret: Secret }
+
+export type Secret = string | Uint8Array<ArrayBuffer>
 
 /** What lies in the database, in plain: how to come to the key. */
 export interface SealingRecord {

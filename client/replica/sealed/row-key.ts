@@ -4,7 +4,7 @@
  */
 import { OttlaError } from '../../errors.ts'
 import { StoreError } from '../store-error.ts'
-import type { Encryption, SealingRecord } from './encryption.ts'
+import type { Encryption, SealingRecord, Secret } from './encryption.ts'
 
 const ITERATIONS = 600_000
 const SECRET_BYTES_MIN = 16
@@ -52,11 +52,7 @@ export async function openRowKey(record: SealingRecord, encryption: Encryption):
   }
 }
 
-async function wrappingKey(
-  secret: string | Uint8Array<ArrayBuffer>,
-  salt: Uint8Array<ArrayBuffer>,
-  iterations: number,
-) {
+async function wrappingKey(secret: Secret, salt: Uint8Array<ArrayBuffer>, iterations: number) {
   const isText = typeof secret === 'string'
   const name = isText ? 'PBKDF2' : 'HKDF'
   // The same letters, however the keyboard composed them.

@@ -49,3 +49,65 @@ test('[STO-11] what may be in the log already is left out unless asked for, what
   }
   expect(third.status().outbox.pendingEntries).toBe(0)
 })
+
+test('[STO-13] a file under a secret shows nothing of what was written, and comes back with that secret alone, whole', async () => {
+  const secret = new Uint8Array(16).fill(7)
+  const core = await openStoredCore({ replica: newReplica() })
+  for (const value of ['dear diary', 'second thoughts', 'the end']) await core.enqueue(writeOf('notes', [value]))
+  const file = await exportOutbox(core, 0, { secret })
+  const text = await file.text()
+  for (const plain of ['notes', 'diary', btoa('diary').slice(0, 6), 'file-']) expect(text).not.toContain(plain)
+
+  const other = await openStoredCore({ replica: newReplica() })
+  await expect(importOutbox(other, file)).rejects.toMatchObject({ code: 'LOCKED' })
+  const wrong = importOutbox(other, file, { secret: new Uint8Array(16) })
+  await expect(wrong).rejects.toMatchObject({ code: 'LOCKED' })
+  const lines = text.trim().split('\n')
+  const flipped = lines.map((line, index) => (index === 1 ? `${line.slice(0, -8)}AAAAAAAA` : line))
+  const swapped = [lines[0], lines[2], lines[1], ...lines.slice(3)]
+  for (const torn of [lines.slice(0, -1), lines.slice(0, 1), lines.toSpliced(2, 1), flipped, swapped]) {
+    const damaged = importOutbox(other, new Blob([torn.join('\n')]), { secret })
+    await expect(damaged).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+  }
+  expect(other.status().outbox.pendingEntries).toBe(0)
+  expect(await importOutbox(other, file, { secret })).toEqual({ imported: 3, known: 0, doubtful: 0 })
+  expect((await other.outbox.list()).map(({ topic }) => topic)).toEqual(['notes', 'notes', 'notes'])
+
+  await expect(exportOutbox(core, 0, {}, true)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+  expect(await (await exportOutbox(core, 0, { plain: true }, true)).text()).toContain('notes')
+})
+
+test('[STO-14] however large the outbox, it goes into a file and out of it a slice at a time', async () => {
+  const core = await openStoredCore({ replica: newReplica() })
+  const written = 'x'.repeat(300 * 1024)
+  for (let count = 0; count < 12; count++) await core.enqueue(writeOf('notes', [`${count} ${written}`]))
+  let largest = 0
+  const outbox = {
+    ...core.outbox,
+    export: async (ids?: readonly string[]) => {
+      const entries = await core.outbox.export(ids)
+      largest = Math.max(
+        largest,
+        entries.reduce((sum, { batch }) => sum + batch.length, 0),
+      )
+      return entries
+    },
+  }
+  const seen = {
+    status: () => core.status(),
+    outbox,
+    enqueue: core.enqueue,
+    enqueueTransaction: core.enqueueTransaction,
+  }
+  const file = await exportOutbox({ ...seen, outcomes: core.outcomes }, 0)
+  expect(file.size).toBeGreaterThan(4.6 * 1024 * 1024)
+  expect(largest).toBeLessThanOrEqual(1024 * 1024)
+
+  const other = await openStoredCore({ replica: newReplica() })
+  const whole = () => Promise.reject(new Error('the file was read whole'))
+  const onlyStreamed = Object.assign(file.slice(), { text: whole, arrayBuffer: whole })
+  expect(await importOutbox(other, onlyStreamed)).toMatchObject({ imported: 12 })
+  await expect(importOutbox(other, new Blob([await file.text(), 'y'.repeat(33 * 1024 * 1024)]))).rejects.toMatchObject({
+    code: 'INVALID_ARGUMENT',
+  })
+})
