@@ -11,9 +11,9 @@ export interface ChunkRead {
   overheadBytes?: number
 }
 
-/** How many rows one request fetches ahead; small rows are many, large ones end at `bytesMax` after a few. */
+/** How many rows one request fetches ahead: as many as are likely to fit, if they are as large as the one before them. */
 const PAGE_ROWS_MAX = 64
-const PAGE_ROW_BYTES_GUESS = 64 * 1024
+const PAGE_ROW_BYTES_MIN = 64 * 1024
 
 /** From the row that holds `offset`, or the next one above it, ascending. One `get` when one row is enough. */
 export async function readChunkRows(database: IDBDatabase, read: ChunkRead): Promise<ChunkRow[]> {
@@ -26,7 +26,8 @@ export async function readChunkRows(database: IDBDatabase, read: ChunkRead): Pro
   const rows = [first]
   let sizeBytes = first.bytes.length - overheadBytes
   while (sizeBytes < bytesMax) {
-    const countMax = Math.min(PAGE_ROWS_MAX, Math.ceil((bytesMax - sizeBytes) / PAGE_ROW_BYTES_GUESS) + 1)
+    const likelyBytes = Math.max(PAGE_ROW_BYTES_MIN, rows.at(-1)!.bytes.length)
+    const countMax = Math.min(PAGE_ROWS_MAX, Math.ceil((bytesMax - sizeBytes) / likelyBytes))
     const page: ChunkRow[] = await answerTo(store.getAll(from(rows.at(-1)!.nextOffset), countMax))
     for (const row of page) {
       if (sizeBytes + row.bytes.length - overheadBytes > bytesMax) return rows

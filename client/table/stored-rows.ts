@@ -9,7 +9,10 @@ import type { TableCursor } from './seam.ts'
 import type { RowChange, StoredTable, TablePosition, TableStore } from './store.ts'
 import { Turns } from './turns.ts'
 
-const PAGE_ROWS = 500
+const PAGE_ROWS_MAX = 500
+/** About what a page may hold: rows may be as large as a record. */
+const PAGE_BYTES = 1024 * 1024
+const FIRST_PAGE_ROWS = 16
 
 export class StoredRows {
   readonly store: TableStore
@@ -73,12 +76,14 @@ export class StoredRows {
   /** Page by page, each as it is when it is asked for. Ends early when the table is closed. */
   async *all(): AsyncGenerator<StoredRow[]> {
     const all = { topicId: this.topicId, index: null, from: null, to: null, isReverse: false }
+    let countMax = FIRST_PAGE_ROWS
     for (let after: TableCursor | null = null; ; ) {
-      const page = await this.store.page({ ...all, after, countMax: PAGE_ROWS })
-      yield page.map(({ row }) => row)
-      if (page.length < PAGE_ROWS || this.#isClosed) return
-      const { key } = page.at(-1)!.row
+      const page: StoredRow[] = (await this.store.page({ ...all, after, countMax })).map(({ row }) => row)
+      yield page
+      if (page.length < countMax || this.#isClosed) return
+      const { key }: StoredRow = page.at(-1)!
       after = { at: key, key }
+      countMax = rowsLikeThese(page)
     }
   }
 
@@ -101,4 +106,11 @@ export class StoredRows {
   close(): void {
     this.#isClosed = true
   }
+}
+
+/** How many of the same size make a page; no more than twice as many, as the next ones may be larger. */
+function rowsLikeThese(page: readonly StoredRow[]): number {
+  const sizeBytes = page.reduce((sum, { value }) => sum + value.length, 0)
+  const fitting = Math.floor((PAGE_BYTES * page.length) / Math.max(1, sizeBytes))
+  return Math.max(1, Math.min(PAGE_ROWS_MAX, page.length * 2, fitting))
 }
