@@ -17,7 +17,8 @@ async function reply<T>(act: () => T | Promise<T>): Promise<Reply<T>> {
   }
 }
 
-export function hostCalls(core: Core): HostCalls {
+/** `channel`: as of a tab whose channels somebody keeps an eye on. */
+export function hostCalls(core: Core, channel: Core['channel']): HostCalls {
   return {
     ping: () => reply(() => {}),
     topic: (name) => reply(() => core.topic(name)),
@@ -26,7 +27,7 @@ export function hostCalls(core: Core): HostCalls {
     withdraw: (id) => reply(() => core.withdraw(id)),
     outcomes: (ids) => reply(() => core.outcomes(ids)),
     progress: (query, waitMs) => reply(() => core.progress(query, waitMs)),
-    channel: (ask) => reply(() => core.channel(ask)),
+    channel: (ask) => reply(() => channel(ask)),
     replicate: (topic, policy) => reply(() => core.replicate(topic, policy)),
     stopReplicating: (topic) => reply(() => core.stopReplicating(topic)),
     pauseReplicas: (reason, isPaused) => reply(() => core.pauseReplicas(reason, isPaused)),

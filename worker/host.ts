@@ -2,18 +2,19 @@
  * One Core, offered to many tabs.
  *
  * Invariants: a tab has one line (a second join with its id replaces the first); a tab that ended, however it ended,
- * is dropped (its lock becomes free, or it says 'leave'); the Core's events go out through one bounded feed per tab.
+ * is dropped (its lock becomes free, or it says 'leave') and has left its channels; the Core's events go out through one bounded feed per tab.
  * Without Web Locks a tab counts as gone when nothing was heard from it for `silenceMsMax`.
  */
 import { expose } from 'comlink'
 import type { Core } from '../client/core.ts'
 import { OttlaError } from '../client/errors.ts'
 import type { Clock, Timer } from '../protocol/lib/clock.ts'
-import { asNote, type HostCalls, type HostNote, type LeaderInfo, lockNames, type PageNote } from './contract.ts'
+import { asNote, type HostNote, type LeaderInfo, lockNames, type PageNote } from './contract.ts'
 import { EventFeed } from './event-feed.ts'
 import { hostCalls } from './host-calls.ts'
 import type { Line } from './line.ts'
 import { type Locks, untilFree } from './locks.ts'
+import { TabChannels } from './tab-channels.ts'
 
 export interface HostOptions {
   core: Core
@@ -34,6 +35,7 @@ interface Tab {
   id: string
   line: Line
   feed: EventFeed
+  channels: TabChannels
   gone: AbortController
   silence: Timer | undefined
 }
@@ -41,7 +43,6 @@ interface Tab {
 export class Host {
   readonly leader: LeaderInfo
   readonly #options: HostOptions
-  readonly #calls: HostCalls
   readonly #tabs = new Map<string, Tab>()
   readonly #unsubscribe: ReadonlyArray<() => void>
   #isClosed = false
@@ -50,7 +51,6 @@ export class Host {
     this.#options = options
     this.leader = options.leader
     const { core } = options
-    this.#calls = hostCalls(core)
     this.#unsubscribe = [
       core.onStatus((status) => this.#tell((feed) => feed.offerStatus(status))),
       core.onAdvanced((advanced) => this.#tell((feed) => feed.offerAdvanced(advanced))),
@@ -88,10 +88,14 @@ export class Host {
     if (former) this.#cut(former)
     const feed = new EventFeed({ clock, post: (note) => send(line, note) })
     feed.seed(core.status().topics.flatMap((topic) => topic.replica))
-    const tab: Tab = { id: tabId, line, feed, gone: new AbortController(), silence: undefined }
+    const channels = new TabChannels(core)
+    const tab: Tab = { id: tabId, line, feed, channels, gone: new AbortController(), silence: undefined }
     this.#tabs.set(tabId, tab)
     line.listen((data) => this.#heard(tab, data))
-    expose(this.#calls, line)
+    expose(
+      hostCalls(core, (ask) => channels.answer(ask)),
+      line,
+    )
     this.#watch(tab)
     send(line, { ottla: 'hello', leader: this.leader, status: core.status() })
     this.#options.onTabs(this.#tabs.size)
@@ -101,6 +105,7 @@ export class Host {
     const tab = this.#tabs.get(tabId)
     if (!tab) return
     this.#cut(tab)
+    tab.channels.leave()
     this.#options.onTabs(this.#tabs.size)
   }
 

@@ -2,8 +2,8 @@
 import type { Page } from 'playwright-core'
 import { expect, onTestFinished, test } from 'vitest'
 import { connect } from '../../client/index.ts'
-import { buildBrowserFiles } from '../../worker/build/browser-files.ts'
 import { startChromium } from '../support/chromium.ts'
+import { clientFiles } from '../support/client-files.ts'
 import { eventually } from '../support/eventually.ts'
 import { startPageServer } from '../support/page-server.ts'
 import { startRelay } from '../support/relay.ts'
@@ -26,8 +26,7 @@ const others = (page: Page) =>
   page.evaluate(() => (window as unknown as Tab).channel?.others.map(({ state }) => state).sort() ?? [])
 
 test('[CHN-10] two tabs behind one worker, and somebody elsewhere, see each other; a tab that is closed has left', async () => {
-  const files = await buildBrowserFiles()
-  const pages = await startPageServer(Object.fromEntries(files.map(({ fileName, code }) => [`/${fileName}`, code])))
+  const pages = await startPageServer(clientFiles())
   onTestFinished(() => pages.close())
   pages.serve('/tab.html', TAB)
   const relay = await startRelay({ config: { allowOrigins: [pages.origin] } })
@@ -55,7 +54,7 @@ test('[CHN-10] two tabs behind one worker, and somebody elsewhere, see each othe
   }
   await two.close()
   await eventually(async () => (await others(one)).join() === 'elsewhere', {
-    withinMs: 25_000,
+    withinMs: 10_000,
     what: 'the tab has left',
   })
   expect(elsewhere.others.map(({ state }) => state)).toEqual(['one'])

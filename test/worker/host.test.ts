@@ -1,5 +1,6 @@
 /** A host and its tabs over real ports, with time moved by hand. */
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import type { ChannelAsk } from '../../client/channels/ask.ts'
 import type { Core, Settled, Status } from '../../client/core.ts'
 import { HandClock } from '../../protocol/lib/clock.ts'
 import { Emitter } from '../../protocol/lib/events.ts'
@@ -21,6 +22,7 @@ const leader: LeaderInfo = {
 }
 const status = new Emitter<Status>()
 const settled = new Emitter<Settled[]>()
+const asked: ChannelAsk[] = []
 /** Only what these tests call. */
 const core = {
   status: () => initialStatus('r'),
@@ -30,6 +32,7 @@ const core = {
   tables: { onNews: () => () => {} },
   topic: async (name: string) => ({ name, id: 'A'.repeat(22), partitionCount: 1 }),
   request: () => new Promise(() => {}),
+  channel: async (ask: ChannelAsk) => void asked.push(ask),
 } as unknown as Core
 
 let clock: HandClock
@@ -94,6 +97,21 @@ test('[WRK-13] a tab that leaves is forgotten at once', async () => {
   attachment.lose('left')
   await eventually(() => host.tabCount === 0)
   expect(counts).toEqual([1, 0])
+})
+
+test('[CHN-9] a tab that dies has left its channels, but for one that it left itself', async () => {
+  const { attachment } = await join('a')
+  const ask: Omit<ChannelAsk, 'handle'> = {
+    topic: 't',
+    channel: 'c',
+    state: null,
+    act: { is: 'listen', after: 0, waitMs: 1 },
+  }
+  for (const handle of ['h1', 'h2']) await attachment.call('channel', { ...ask, handle })
+  await attachment.call('channel', { ...ask, handle: 'h1', act: { is: 'leave' } })
+  asked.length = 0
+  host.drop('a')
+  expect(asked).toEqual([{ ...ask, handle: 'h2', act: { is: 'leave' } }])
 })
 
 test('[WRK-19] beyond the greatest number of tabs one is refused with the limit', async () => {
