@@ -2,7 +2,7 @@
 import { onTestFinished } from 'vitest'
 import type { RelayConfig } from '../../server/config.ts'
 import type { Relay } from '../../server/relay.ts'
-import { buildBrowserFiles } from '../../worker/build/browser-files.ts'
+import { clientFiles } from '../support/client-files.ts'
 import { startRelay } from '../support/relay.ts'
 import { RelayClient } from '../support/relay-client.ts'
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts'
@@ -15,10 +15,9 @@ import { TRAFFIC_FILES } from './fixtures/traffic.ts'
 /** The pages of the tests that drive Chromium from outside are driven from inside here. */
 const talkingBack = (page: string) => page.replace('<script', '<script src="/talk-back.js"></script><script')
 
-export async function startBrowserOnPages(engine: EngineName): Promise<Browser> {
-  const files = await buildBrowserFiles()
+export function startBrowserOnPages(engine: EngineName): Promise<Browser> {
   return startBrowser(engine, {
-    ...Object.fromEntries(files.map(({ fileName, code }) => [`/${fileName}`, code])),
+    ...clientFiles(),
     ...TRAFFIC_FILES,
     '/real.html': talkingBack(REAL_PAGE),
     '/bare.html': talkingBack(BARE_PAGE),

@@ -2,16 +2,16 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { connect, json, type Ottla } from '../../client/index.ts'
 import { Aggregate, COLUMN_MS } from '../../examples/dashboard/aggregate.ts'
-import { type ExampleStage, setStage, shows } from './stage.ts'
+import { type PageStage, setPageStage, shows } from '../support/page-stage.ts'
 
 const SITES = ['north', 'east', 'south', 'west']
 const WINDOW = { width: 1000, height: 800 }
 
-let stage: ExampleStage
+let stage: PageStage
 let ottla: Ottla
 
 beforeAll(async () => {
-  stage = await setStage('dashboard')
+  stage = await setPageStage('examples/dashboard')
   ottla = await connect(stage.relay.websocket.url)
 })
 

@@ -3,17 +3,17 @@ import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { stockEditor } from '../support/editors.ts'
 import { eventually } from '../support/eventually.ts'
-import { type ExampleStage, setStage, shows, startsOffline } from './stage.ts'
+import { type PageStage, setPageStage, shows, startsOffline } from '../support/page-stage.ts'
 
 // Browsers on a busy machine.
 vi.setConfig({ testTimeout: 60_000 })
 
 const WINDOW = { width: 800, height: 600 }
 
-let stage: ExampleStage
+let stage: PageStage
 
 beforeAll(async () => {
-  stage = await setStage('editor')
+  stage = await setPageStage('examples/editor')
 })
 
 afterAll(async () => {

@@ -2,15 +2,15 @@
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { bytes, connect, string } from '../../client/index.ts'
-import { type ExampleStage, setStage, shows, startsOffline } from './stage.ts'
+import { type PageStage, setPageStage, shows, startsOffline } from '../support/page-stage.ts'
 
 // Browsers on a busy machine.
 vi.setConfig({ testTimeout: 60_000 })
 
-let stage: ExampleStage
+let stage: PageStage
 
 beforeAll(async () => {
-  stage = await setStage('field-notes')
+  stage = await setPageStage('examples/field-notes')
 })
 
 afterAll(async () => {

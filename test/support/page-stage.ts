@@ -1,33 +1,50 @@
-/** An example as it is built, served by a relay of its own that can go and come back, and a Chromium to use it. */
+/** A page as it is built, served by a relay of its own that can go and come back, and a Chromium to use it. */
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Page } from 'playwright-core'
+import type { RelayConfig } from '../../server/config.ts'
 import { createRelay, type Relay } from '../../server/relay.ts'
-import { type Chromium, startChromium } from '../support/chromium.ts'
+import { type Chromium, startChromium } from './chromium.ts'
 
-export interface ExampleStage {
+export interface Size {
+  width: number
+  height: number
+}
+
+export interface PageStage {
   readonly chromium: Chromium
   readonly url: string
   readonly relay: Relay
-  open(hash?: string, size?: { width: number; height: number }): Promise<Page>
+  open(hash?: string, size?: Size): Promise<Page>
   /** The relay goes away; the page's files with it. */
   stopRelay(): Promise<void>
   /** On the same port, with the same data. */
   startRelay(): Promise<void>
-  /** Changes the page as a new release would. */
+  /** Changes the page as a new release would: another page under another revision in the service worker. */
   release(title: string): Promise<void>
   close(): Promise<void>
 }
 
-const PHONE = { width: 390, height: 844 }
+export interface PageStageOptions {
+  /** Of a window that is opened without another. Default: a phone's. */
+  size?: Size
+  config?: Partial<RelayConfig>
+}
 
-export async function setStage(example: string): Promise<ExampleStage> {
-  const folder = await mkdtemp(join(tmpdir(), 'ottla-example-'))
+const PHONE: Size = { width: 390, height: 844 }
+
+/** `built` is the page's folder below dist/. */
+export async function setPageStage(
+  built: string,
+  { size: usual = PHONE, config = {} }: PageStageOptions = {},
+): Promise<PageStage> {
+  const folder = await mkdtemp(join(tmpdir(), 'ottla-page-'))
   const webDir = join(folder, 'web')
-  await cp(fileURLToPath(new URL(`../../dist/examples/${example}`, import.meta.url)), webDir, { recursive: true })
-  const start = (httpPort: number) => createRelay({ webDir, config: { dataDir: join(folder, 'data'), httpPort } })
+  await cp(fileURLToPath(new URL(`../../dist/${built}`, import.meta.url)), webDir, { recursive: true })
+  const dataDir = join(folder, 'data')
+  const start = (httpPort: number) => createRelay({ webDir, config: { dataDir, httpPort, ...config } })
   let relay = await start(0)
   const url = relay.http.url
   const chromium = await startChromium()
@@ -37,7 +54,7 @@ export async function setStage(example: string): Promise<ExampleStage> {
     get relay() {
       return relay
     },
-    async open(hash = '', size = PHONE) {
+    async open(hash = '', size = usual) {
       const page = await chromium.open('about:blank')
       await page.setViewportSize(size)
       await page.goto(new URL(hash, url).href)

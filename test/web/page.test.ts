@@ -3,14 +3,14 @@ import { readFile } from 'node:fs/promises'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { connect } from '../../client/node.ts'
+import { type PageStage, setPageStage, shows, startsOffline } from '../support/page-stage.ts'
 import { RelayClient } from '../support/relay-client.ts'
-import { type Stage, setStage } from './stage.ts'
 
 const SCREENS = ['live', 'topics', 'groups', 'write', 'outbox', 'connection']
 
-let stage: Stage
+let stage: PageStage
 beforeAll(async () => {
-  stage = await setStage()
+  stage = await setPageStage('web', { size: { width: 1280, height: 800 }, config: { autoCreateTopics: true } })
 })
 afterAll(async () => {
   await stage?.close()
@@ -28,14 +28,8 @@ function flights(count: number): string[] {
   )
 }
 
-const shows = (page: Page, text: string | RegExp, timeout = 10_000) => page.getByText(text).first().waitFor({ timeout })
 const hasState = (page: Page, state: string) =>
   page.locator(`.badge[data-state="${state}"]`).waitFor({ timeout: 20_000 })
-
-/** Resolves when the shell is in the cache and this page is under the service worker's control. */
-async function isPrecached(page: Page): Promise<void> {
-  await page.waitForFunction(() => navigator.serviceWorker.controller !== null)
-}
 
 test('flights written to the relay move over the map and are counted', async () => {
   const feeder = await RelayClient.open(stage.relay.websocket.url)
@@ -102,7 +96,7 @@ test('[PAGE-1] groups show their state, their members, and how far each is behin
 test('the page starts offline, shows its flights, keeps a write and sends it when the relay is back', async () => {
   const before = await stage.open('#/live')
   await shows(before, '350 flights on this device')
-  await isPrecached(before)
+  await startsOffline(before)
   await before.close()
   await stage.stopRelay()
 
@@ -154,7 +148,7 @@ test('[PAGE-2] the outbox goes into a file that every client reads, and comes ba
 
 test('a new release is offered, never forced, and the form keeps its text through it', async () => {
   const page = await stage.open('#/write')
-  await isPrecached(page)
+  await startsOffline(page)
   await page.locator('[name=value]').fill('half a sentence')
   await stage.release('Another release')
   await page.evaluate(async () => void (await navigator.serviceWorker.getRegistration())?.update())

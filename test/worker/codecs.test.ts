@@ -2,9 +2,9 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { expect, onTestFinished, test } from 'vitest'
-import { buildBrowserFiles } from '../../worker/build/browser-files.ts'
 import type * as client from '../../worker/index.ts'
 import { startChromium } from '../support/chromium.ts'
+import { clientFiles } from '../support/client-files.ts'
 import { startPageServer } from '../support/page-server.ts'
 import { startRelay } from '../support/relay.ts'
 
@@ -19,8 +19,7 @@ const PAGE = `<!doctype html><script type="module">window.codecClient = await im
 const CODECS = ['gzip', 'snappy', 'lz4', 'zstd']
 
 test('[COD-1] in Chromium, with batches of kcat, in each codec', async () => {
-  const files = await buildBrowserFiles()
-  const pages = await startPageServer(Object.fromEntries(files.map(({ fileName, code }) => [`/${fileName}`, code])))
+  const pages = await startPageServer(clientFiles())
   onTestFinished(() => pages.close())
   pages.serve('/codecs.html', PAGE)
   const relay = await startRelay({ config: { kafkaPort: 0, allowOrigins: [pages.origin] } })

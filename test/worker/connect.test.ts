@@ -4,8 +4,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test
 import type { Ottla } from '../../client/ottla.ts'
 import { seededRandom } from '../../protocol/lib/random.ts'
 import type { Relay } from '../../server/relay.ts'
-import { type BrowserFile, buildBrowserFiles } from '../../worker/build/browser-files.ts'
 import { type Chromium, startChromium } from '../support/chromium.ts'
+import { clientFiles } from '../support/client-files.ts'
 import { eventually } from '../support/eventually.ts'
 import { type PageServer, startPageServer } from '../support/page-server.ts'
 import { recordsIn } from '../support/read-values.ts'
@@ -30,15 +30,13 @@ const valuesIn = (page: Page) => page.evaluate(() => window.readState().values)
 const expected = (prefix: string, count: number) => Array.from({ length: count }, (_, index) => `${prefix}-${index}`)
 
 describe('the client in pages, with the real relay', () => {
-  let files: BrowserFile[]
   let pages: PageServer
   let chromium: Chromium
   let proxy: TcpProxy
   let relay: Relay
   let relayUrl: string
   beforeAll(async () => {
-    files = await buildBrowserFiles()
-    pages = await startPageServer(Object.fromEntries(files.map(({ fileName, code }) => [`/${fileName}`, code])))
+    pages = await startPageServer(clientFiles())
     pages.serve('/real.html', REAL_PAGE)
     pages.serve('/bare.html', BARE_PAGE)
   })
@@ -152,7 +150,6 @@ describe('the client in pages, with the real relay', () => {
     await eventually(async () => (await valuesIn(before)).length === 10)
     await before.close()
     for (const fileName of ['/bridge.js', '/sending.js']) {
-      const { code } = files.find((file) => `/${file.fileName}` === fileName)!
       pages.serve(fileName, 'throw new Error("gone")')
       const page = await open('shared', 'partly')
       await eventually(async () => (await valuesIn(page)).length === 10)
@@ -160,7 +157,7 @@ describe('the client in pages, with the real relay', () => {
       const outcome = await page.evaluate(() => window.outcome())
       expect(outcome).toEqual(Array.from({ length: 2 }, () => expect.stringContaining('could not be loaded')))
       await page.close()
-      pages.serve(fileName, code)
+      pages.serve(fileName, clientFiles()[fileName]!)
     }
     const after = await open('shared', 'partly')
     await after.evaluate(() => window.send('after', 1))

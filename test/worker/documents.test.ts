@@ -5,9 +5,9 @@ import { join } from 'node:path'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createRelay, type Relay } from '../../server/relay.ts'
-import { buildBrowserFiles } from '../../worker/build/browser-files.ts'
 import { bundle } from '../support/bundle.ts'
 import { type Chromium, startChromium } from '../support/chromium.ts'
+import { clientFiles } from '../support/client-files.ts'
 import { eventually } from '../support/eventually.ts'
 import { type PageServer, startPageServer } from '../support/page-server.ts'
 
@@ -30,11 +30,10 @@ async function startRelay(): Promise<void> {
 }
 
 beforeAll(async () => {
-  const [files, script] = await Promise.all([buildBrowserFiles(), bundle('./fixtures/editor-page.ts', import.meta.url)])
   pages = await startPageServer({
     '/editor.html': '<!doctype html><link rel="icon" href="data:,"><script type="module" src="/editor.js"></script>',
-    '/editor.js': script,
-    ...Object.fromEntries(files.map(({ fileName, code }) => [`/${fileName}`, code])),
+    '/editor.js': await bundle('./fixtures/editor-page.ts', import.meta.url),
+    ...clientFiles(),
   })
   dataDir = mkdtempSync(join(tmpdir(), 'ottla-test-'))
   await startRelay()

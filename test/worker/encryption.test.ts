@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Page } from 'playwright-core'
 import { expect, onTestFinished, test } from 'vitest'
-import { buildBrowserFiles } from '../../worker/build/browser-files.ts'
 import { startChromium } from '../support/chromium.ts'
+import { clientFiles } from '../support/client-files.ts'
 import { eventually } from '../support/eventually.ts'
 import { startPageServer } from '../support/page-server.ts'
 import { startRelay } from '../support/relay.ts'
@@ -15,9 +15,7 @@ import { REAL_PAGE } from './fixtures/real-page.ts'
 const LONG = { withinMs: 20_000 }
 
 test('[ENC-7] tabs share an encrypted replica, a restart opens it again, another secret is refused and told', async () => {
-  const pages = await startPageServer(
-    Object.fromEntries((await buildBrowserFiles()).map(({ fileName, code }) => [`/${fileName}`, code])),
-  )
+  const pages = await startPageServer(clientFiles())
   onTestFinished(() => pages.close())
   pages.serve('/real.html', REAL_PAGE)
   const relay = await startRelay({ config: { allowOrigins: [pages.origin] } })

@@ -2,8 +2,8 @@
 import type { Page } from 'playwright-core'
 import { expect, onTestFinished, test } from 'vitest'
 import { connect, string } from '../../client/index.ts'
-import { buildBrowserFiles } from '../../worker/build/browser-files.ts'
 import { startChromium } from '../support/chromium.ts'
+import { clientFiles } from '../support/client-files.ts'
 import { eventually } from '../support/eventually.ts'
 import { startPageServer } from '../support/page-server.ts'
 import { startRelay } from '../support/relay.ts'
@@ -35,8 +35,7 @@ const ask = (page: Page, value: string) =>
 
 /** Tabs that are members, a relay that misses them after `sessionMs`, and what else writes and looks. */
 async function tabsInGroup(count: number, sessionMs: number) {
-  const files = await buildBrowserFiles()
-  const pages = await startPageServer(Object.fromEntries(files.map(({ fileName, code }) => [`/${fileName}`, code])))
+  const pages = await startPageServer(clientFiles())
   onTestFinished(() => pages.close())
   pages.serve('/tab.html', TAB)
   pages.serve('/elsewhere.html', '<!doctype html><title>elsewhere</title><link rel="icon" href="data:,">')

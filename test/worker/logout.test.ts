@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
-import { buildBrowserFiles } from '../../worker/build/browser-files.ts'
 import { type Chromium, startChromium } from '../support/chromium.ts'
+import { clientFiles } from '../support/client-files.ts'
 import { eventually } from '../support/eventually.ts'
 import { type PageServer, startPageServer } from '../support/page-server.ts'
 import { startRelay } from '../support/relay.ts'
@@ -18,8 +18,7 @@ const NOWHERE = 'ws://127.0.0.1:9/'
 describe('a logout', () => {
   let pages: PageServer
   beforeAll(async () => {
-    const files = await buildBrowserFiles()
-    pages = await startPageServer(Object.fromEntries(files.map(({ fileName, code }) => [`/${fileName}`, code])))
+    pages = await startPageServer(clientFiles())
     pages.serve('/real.html', REAL_PAGE)
     pages.serve('/elsewhere.html', '<!doctype html><title>elsewhere</title><link rel="icon" href="data:,">')
   })

@@ -2,16 +2,16 @@
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { connect, json } from '../../client/index.ts'
-import { type ExampleStage, setStage, shows, startsOffline } from '../examples/stage.ts'
 import { eventually } from '../support/eventually.ts'
+import { type PageStage, setPageStage, shows, startsOffline } from '../support/page-stage.ts'
 
 // Browsers on a busy machine.
 vi.setConfig({ testTimeout: 60_000 })
 
-let stage: ExampleStage
+let stage: PageStage
 
 beforeAll(async () => {
-  stage = await setStage('field-notes')
+  stage = await setPageStage('examples/field-notes')
 })
 
 afterAll(async () => {

@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import type { Ottla } from '../../client/ottla.ts'
 import type { Credentials } from '../../client/sign-in/credentials.ts'
-import { buildBrowserFiles } from '../../worker/build/browser-files.ts'
 import { startChromium } from '../support/chromium.ts'
+import { clientFiles } from '../support/client-files.ts'
 import { eventually } from '../support/eventually.ts'
 import { startPageServer } from '../support/page-server.ts'
 import { startRelay, temporaryFolder } from '../support/relay.ts'
@@ -28,8 +28,7 @@ const PAGE = `<!doctype html><script type="module">
 </script>`
 
 async function setStage() {
-  const files = await buildBrowserFiles()
-  const pages = await startPageServer(Object.fromEntries(files.map(({ fileName, code }) => [`/${fileName}`, code])))
+  const pages = await startPageServer(clientFiles())
   onTestFinished(() => pages.close())
   pages.serve('/page.html', PAGE)
   const usersFile = join(await temporaryFolder(), 'users')

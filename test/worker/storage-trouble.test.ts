@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
-import { buildBrowserFiles } from '../../worker/build/browser-files.ts'
 import { type Chromium, startChromium } from '../support/chromium.ts'
+import { clientFiles } from '../support/client-files.ts'
 import { eventually } from '../support/eventually.ts'
 import { type PageServer, startPageServer } from '../support/page-server.ts'
 import { startRelay } from '../support/relay.ts'
@@ -22,8 +22,7 @@ const errorIn = (page: Page) => page.evaluate(() => window.ottla.status.storageE
 describe('a database in trouble', () => {
   let pages: PageServer
   beforeAll(async () => {
-    const files = await buildBrowserFiles()
-    pages = await startPageServer(Object.fromEntries(files.map(({ fileName, code }) => [`/${fileName}`, code])))
+    pages = await startPageServer(clientFiles())
     pages.serve('/real.html', REAL_PAGE)
   })
   afterAll(() => pages?.close())
@@ -101,9 +100,7 @@ describe('a database in trouble', () => {
 })
 
 test('[STO-12] the browser is asked to keep the data once a write waits, not before, and the status has its answer', async () => {
-  const pages = await startPageServer(
-    Object.fromEntries((await buildBrowserFiles()).map(({ fileName, code }) => [`/${fileName}`, code])),
-  )
+  const pages = await startPageServer(clientFiles())
   onTestFinished(() => pages.close())
   // Headless Chromium asks nobody, so it is asked here how often it would be.
   const counting = `<script>

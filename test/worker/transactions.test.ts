@@ -6,9 +6,9 @@ import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { connect, type Ottla, string } from '../../client/index.ts'
 import { randomBelow, seededRandom } from '../../protocol/lib/random.ts'
-import { buildBrowserFiles } from '../../worker/build/browser-files.ts'
 import { type ChildRelay, startChildRelay } from '../server/support/child-relay.ts'
 import { type Chromium, startChromium } from '../support/chromium.ts'
+import { clientFiles } from '../support/client-files.ts'
 import { eventually } from '../support/eventually.ts'
 import { type PageServer, startPageServer } from '../support/page-server.ts'
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts'
@@ -27,8 +27,7 @@ describe('transactions of a page', () => {
   let config: Parameters<typeof startChildRelay>[0]['config']
 
   beforeAll(async () => {
-    const files = await buildBrowserFiles()
-    pages = await startPageServer(Object.fromEntries(files.map(({ fileName, code }) => [`/${fileName}`, code])))
+    pages = await startPageServer(clientFiles())
     pages.serve('/page.html', TRANSACTION_PAGE)
   })
   afterAll(() => pages?.close())

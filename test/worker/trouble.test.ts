@@ -4,8 +4,8 @@ import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { deleteTopics } from '../../protocol/messages/topics.ts'
 import type { Relay } from '../../server/relay.ts'
-import { buildBrowserFiles } from '../../worker/build/browser-files.ts'
 import { type Chromium, startChromium } from '../support/chromium.ts'
+import { clientFiles } from '../support/client-files.ts'
 import { eventually } from '../support/eventually.ts'
 import { type PageServer, startPageServer } from '../support/page-server.ts'
 import { recordsIn } from '../support/read-values.ts'
@@ -25,8 +25,7 @@ describe('trouble around a page', () => {
   let relay: Relay
   let admin: RelayClient
   beforeAll(async () => {
-    const files = await buildBrowserFiles()
-    pages = await startPageServer(Object.fromEntries(files.map(({ fileName, code }) => [`/${fileName}`, code])))
+    pages = await startPageServer(clientFiles())
     pages.serve('/real.html', REAL_PAGE)
     pages.serve('/blank.html', '<!doctype html><title>blank</title><link rel="icon" href="data:,">')
   })
