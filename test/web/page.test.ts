@@ -118,7 +118,7 @@ test('the page starts offline, shows its flights, keeps a write and sends it whe
 
 test('[PAGE-2] the outbox goes into a file that every client reads, and comes back from one', async () => {
   const page = await stage.open('#/write')
-  await isPrecached(page)
+  await startsOffline(page)
   await hasState(page, 'live')
   await stage.stopRelay()
   await page.locator('[name=value]').fill('kept in a file')
