@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- [scenario ...] [--rounds N] [--quick] [--no-build] [--list]`
+ * `npm run bench -- [scenario ...] [--engine chromium|firefox|webkit] [--rounds N] [--quick] [--no-build] [--list]`
  *
  * Without names every scenario runs. Results go to bench/results/NAME.json and bench/RESULTS.md is written anew from
  * all of them; a quick run only prints, and leaves its report in bench/.build.
@@ -44,6 +44,7 @@ const scenarios: Scenario[] = [
 const { values: options, positionals: names } = parseArgs({
   allowPositionals: true,
   options: {
+    engine: { type: 'string' },
     rounds: { type: 'string' },
     quick: { type: 'boolean', default: false },
     'no-build': { type: 'boolean', default: false },
@@ -52,12 +53,12 @@ const { values: options, positionals: names } = parseArgs({
 })
 
 function chosen(): Scenario[] {
-  if (names.length === 0) return scenarios
-  const matches = (scenario: Scenario) =>
-    names.some((name) => scenario.name === name || scenario.name.startsWith(`${name}-`))
-  const found = scenarios.filter(matches)
-  if (found.length === 0) throw new Error(`no scenario ${names.join(', ')}; there are ${listed()}`)
-  return found
+  const { engine } = options
+  const isNamed = (scenario: Scenario) =>
+    names.length === 0 || names.some((name) => scenario.name === name || scenario.name.startsWith(`${name}-`))
+  const found = scenarios.filter(isNamed).filter((scenario) => engine === undefined || scenario.engine === engine)
+  if (found.length > 0) return found
+  throw new Error(`no scenario ${[...names, engine].filter(Boolean).join(', ')}; there are ${listed()}`)
 }
 
 function listed(): string {

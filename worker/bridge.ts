@@ -99,12 +99,12 @@ export class Bridge implements Core {
       export: (ids) => this.#call('outboxExport', ids),
     }
     this.tables = {
-      open: (definition) => {
+      open: async (definition) => {
         this.#tables.set(definition.topic, definition)
-        return this.#call('tableOpen', definition)
+        return (await this.#reached()).tables.open(definition)
       },
-      read: (definition, read) => this.#call('tableRead', definition, read),
-      count: (definition, selection) => this.#call('tableCount', definition, selection),
+      read: async (definition, read) => (await this.#reached()).tables.read(definition, read),
+      count: async (definition, selection) => (await this.#reached()).tables.count(definition, selection),
       onNews: (listener) => this.#tableNews.on(listener),
     }
   }

@@ -13,7 +13,7 @@ import type { ErrorInfo } from '../client/errors.ts'
 import type { TableCalls, TableNews } from '../client/table/seam.ts'
 
 /** Raised when notes or calls change incompatibly; page and host of different versions refuse each other. */
-export const CONTRACT_VERSION = 6
+export const CONTRACT_VERSION = 7
 
 /** What a host needs to open its Core; plain data. */
 export interface CoreConfig {

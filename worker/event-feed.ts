@@ -3,7 +3,8 @@
  *
  * Invariants: at most one note is under way (a tab acks each), so a frozen tab holds one message and no more; what
  * waits is bounded: the newest status, the newest range of each partition, at most `settledMax` outcomes, 1 MiB of changes
- * of tables. When those overflow the oldest go and the tab is told that it must ask. An idle feed sends at once, a busy one every few ms.
+ * of tables. When those overflow the oldest go and the tab is told that it must ask. A feed that was idle sends a few notes at once,
+ * which is what one write makes; a busy one sends every few ms.
  */
 import type { Advanced, Settled, Status } from '../client/core.ts'
 import type { TableNews } from '../client/table/seam.ts'
@@ -14,8 +15,10 @@ import { WaitingNews } from './waiting-news.ts'
 export interface EventFeedOptions {
   clock: Clock
   post(note: EventsNote): void
-  /** Least time between two notes; default 5 ms, about a third of a frame. */
+  /** Time between two notes in the long run; default 5 ms, about a third of a frame. */
   intervalMs?: number
+  /** Notes that may go one after the other once the feed was idle; default 4. */
+  burst?: number
   /** Default 4,096. */
   settledMax?: number
 }
@@ -24,6 +27,7 @@ export class EventFeed {
   readonly #clock: Clock
   readonly #post: (note: EventsNote) => void
   readonly #intervalMs: number
+  readonly #burst: number
   readonly #settledMax: number
   #status: Status | undefined
   #advanced = new Map<string, Advanced>()
@@ -34,7 +38,8 @@ export class EventFeed {
   readonly #tables = new WaitingNews()
   #sequence = 0
   #isUnderWay = false
-  #lastSentAt = Number.NEGATIVE_INFINITY
+  /** When each note of the past would have gone if all had kept the interval. */
+  #paidUntil = Number.NEGATIVE_INFINITY
   #timer: Timer | undefined
   #isClosed = false
 
@@ -42,6 +47,7 @@ export class EventFeed {
     this.#clock = options.clock
     this.#post = options.post
     this.#intervalMs = options.intervalMs ?? 5
+    this.#burst = options.burst ?? 4
     this.#settledMax = options.settledMax ?? 4_096
   }
 
@@ -96,13 +102,14 @@ export class EventFeed {
 
   #schedule(): void {
     if (this.#isUnderWay || this.#timer || this.#isClosed) return
-    const waitMs = Math.max(0, this.#lastSentAt + this.#intervalMs - this.#clock.monotonic())
+    const credit = (this.#burst - 1) * this.#intervalMs
+    const waitMs = Math.max(0, this.#paidUntil - credit - this.#clock.monotonic())
     this.#timer = this.#clock.setTimer(waitMs, () => this.#send())
   }
 
   #send(): void {
     this.#timer = undefined
-    this.#lastSentAt = this.#clock.monotonic()
+    this.#paidUntil = Math.max(this.#paidUntil, this.#clock.monotonic()) + this.#intervalMs
     this.#isUnderWay = true
     const note: EventsNote = { ottla: 'events', sequence: ++this.#sequence }
     if (this.#status) note.status = this.#status

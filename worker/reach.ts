@@ -18,6 +18,7 @@ import type { Attachment, LivenessTimes } from './attachment.ts'
 import type { CoreConfig, EventsNote, HostArgs, HostMethod, HostResult } from './contract.ts'
 import { HostCaller } from './host-caller.ts'
 import { initialStatus, withoutHost } from './page-status.ts'
+import { ReachedTables } from './reached-tables.ts'
 import { type SeatPlace, spawnerAt } from './spawn.ts'
 import { Unsettled } from './unsettled.ts'
 
@@ -50,6 +51,7 @@ export class Reach {
   readonly #attacher: Attacher
   readonly #calls: HostCaller
   readonly #unsettled = new Unsettled()
+  readonly tables: ReachedTables
   #status: Status
 
   constructor({ page, seat, ...options }: ReachOptions) {
@@ -66,8 +68,13 @@ export class Reach {
       onEvents: (note) => this.#heard(note),
     })
     this.#calls = new HostCaller(this.#attacher, ATTACH_WAIT_MS_MAX)
+    const isQuiet = () => this.#unsettled.isEmpty
+    this.tables = new ReachedTables(this.#calls, { replica: options.config.replica, isQuiet })
     this.#attacher.onAttached.on((attachment) => this.#attached(attachment))
-    this.#attacher.onLost.on(() => this.#tellStatus(withoutHost(this.#status)))
+    this.#attacher.onLost.on(() => {
+      this.tables.own?.close()
+      this.#tellStatus(withoutHost(this.#status))
+    })
     this.#attacher.onRefused.on((error) => this.#refused(error))
   }
 
@@ -82,6 +89,7 @@ export class Reach {
 
   stop(): void {
     this.#attacher.stop()
+    this.tables.own?.close()
   }
 
   /** For calls that change nothing when they are repeated. */
@@ -100,20 +108,26 @@ export class Reach {
     ...args: HostArgs<M>
   ): Promise<HostResult<M>> {
     this.#unsettled.began(id)
+    this.tables.own?.wrote()
     try {
       const stored = await this.call(method, ...args)
       this.#unsettled.stored(id)
       return stored
     } catch (error) {
-      this.#unsettled.forget(id)
+      this.#forget(id)
       throw error
     }
   }
 
   async withdraw(id: string): Promise<boolean> {
     const isWithdrawn = await this.call('withdraw', id)
-    if (isWithdrawn) this.#unsettled.forget(id)
+    if (isWithdrawn) this.#forget(id)
     return isWithdrawn
+  }
+
+  #forget(id: string): void {
+    this.#unsettled.forget(id)
+    this.tables.own?.wrote()
   }
 
   /** Asked again of the next host when one died over it: that one has found the logout begun, or begins it. */
@@ -152,8 +166,8 @@ export class Reach {
 
   /** At a new host, which begins to tell of the table; what happened in between is not known here. */
   #openAgain(definition: TableDefinition): void {
-    this.call('tableOpen', definition).then(
-      (state) => this.#page.onTables({ topic: definition.topic, changes: [], isReset: true, state }),
+    this.tables.open(definition).then(
+      (opened) => this.#page.onTables({ topic: definition.topic, changes: [], isReset: true, ...opened }),
       // As with policies.
       () => {},
     )
@@ -167,10 +181,14 @@ export class Reach {
     if (note.advanced) this.#page.onAdvanced(note.advanced)
     if (note.settled) {
       this.#unsettled.heard(note.settled)
+      this.tables.own?.wrote()
       this.#page.onSettled(note.settled)
     }
     if (note.settledMissed) this.#askOutcomes()
-    for (const news of note.tables ?? []) this.#page.onTables(news)
+    for (const news of note.tables ?? []) {
+      this.tables.own?.heard(news)
+      this.#page.onTables(news)
+    }
   }
 
   #askOutcomes(): void {

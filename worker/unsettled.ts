@@ -12,6 +12,10 @@ const IDS_PER_CALL_MAX = 1_000
 export class Unsettled {
   readonly #writes = new Map<string, { isStored: boolean }>()
 
+  get isEmpty(): boolean {
+    return this.#writes.size === 0
+  }
+
   began(id: string): void {
     this.#writes.set(id, { isStored: false })
   }

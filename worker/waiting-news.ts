@@ -29,7 +29,7 @@ export class WaitingNews {
   /** One for each table, with its newest state. */
   #shorten(): void {
     const newest = new Map(this.#news.map((news) => [news.topic, news]))
-    this.#news = [...newest.values()].map(({ topic, state }) => ({ topic, changes: [], isReset: true, state }))
+    this.#news = [...newest.values()].map((news) => ({ ...news, changes: [], isReset: true }))
     this.#sizeBytes = 0
   }
 }

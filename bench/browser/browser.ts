@@ -1,23 +1,18 @@
 /**
- * A Chromium of our own on a profile folder, started as a plain process on an address, and what its process tree costs
- * in memory and CPU.
+ * A browser of any engine on a profile folder, started as a plain process on an address: no driver, no DevTools, which would
+ * be what is measured. And what its processes cost in memory and CPU.
  */
-import { readdirSync, readFileSync } from 'node:fs'
-import { startChild } from '../harness/child.ts'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, readFileSync } from 'node:fs'
+import { setTimeout as pause } from 'node:timers/promises'
+import { familyOf, signal } from '../../test/browsers/engine/process-tree.ts'
+import { demandEngine, type EngineName } from '../../test/browsers/engine/recipes.ts'
 
-const PROGRAM = process.env.CHROMIUM ?? '/usr/bin/chromium'
-const FLAGS = [
-  '--headless=new',
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-  '--disable-dev-shm-usage',
-  '--no-first-run',
-  '--no-default-browser-check',
-]
+/** For the profile to be written; what a page has been told is stored does not need it. */
+const CLOSE_MS_MAX = 5_000
+const TICKS_PER_S = 100
+
 export interface Browser {
   /** Proportional set size of all its processes. */
   memoryMib(): number
@@ -26,32 +21,39 @@ export interface Browser {
   close(): Promise<void>
 }
 
-interface ProcessEntry {
-  pid: number
-  parent: number
-  cpuTicks: number
-}
+const running = new Set<ChildProcess>()
+process.on('exit', () => {
+  for (const child of running) endFamily(child)
+})
 
-/** The fields after the command's name, which may itself hold spaces and parentheses. */
-function processEntry(pid: number): ProcessEntry | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    return { pid, parent: Number(fields[1]), cpuTicks: Number(fields[11]) + Number(fields[12]) }
-  } catch {
-    return undefined
+export async function startBrowser(engine: EngineName, profile: string, url: string): Promise<Browser> {
+  mkdirSync(profile, { recursive: true })
+  const { file, args, environment } = await demandEngine(engine).command(profile, url)
+  // A group of its own, so that one signal reaches all its processes.
+  const child = spawn(file, args, { detached: true, stdio: 'ignore', env: { ...process.env, ...environment } })
+  running.add(child)
+  child.once('exit', () => running.delete(child))
+  child.once('error', () => running.delete(child))
+  const family = () => familyOf(child.pid ?? -1)
+  return {
+    memoryMib: () => family().reduce((sum, { pid }) => sum + pssKib(pid), 0) / 1_024,
+    cpuSeconds: () => family().reduce((sum, { ticks }) => sum + ticks, 0) / TICKS_PER_S,
+    async close() {
+      if (child.exitCode !== null || child.signalCode !== null) return
+      const gone = once(child, 'exit')
+      const members = family()
+      signal(child.pid!, 'SIGTERM')
+      await Promise.race([gone, pause(CLOSE_MS_MAX, undefined, { ref: false })])
+      endFamily(child, members)
+      await gone
+    },
   }
 }
 
-function processTree(root: number): ProcessEntry[] {
-  const all = readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .flatMap((name) => processEntry(Number(name)) ?? [])
-  const found = all.filter((entry) => entry.pid === root)
-  for (let at = 0; at < found.length; at++) {
-    found.push(...all.filter((entry) => entry.parent === found[at]!.pid))
-  }
-  return found
+/** Some of a browser's processes lead groups of their own. */
+function endFamily(child: ChildProcess, members = familyOf(child.pid ?? -1)): void {
+  if (child.pid !== undefined) signal(-child.pid, 'SIGKILL')
+  for (const { pid } of members) signal(pid, 'SIGKILL')
 }
 
 function pssKib(pid: number): number {
@@ -60,46 +62,4 @@ function pssKib(pid: number): number {
   } catch {
     return 0
   }
-}
-
-/** `/usr/bin/chromium` may be a script; the browser is the process without `--type` that has this profile. */
-function mainProcess(profile: string, started: number): number {
-  for (const { pid } of processTree(started)) {
-    const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8')
-    if (command.includes(`--user-data-dir=${profile}\0`) && !command.includes('--type=')) return pid
-  }
-  throw new Error(`no Chromium runs on the profile ${profile}`)
-}
-
-export function startBrowser(profile: string, url: string): Browser {
-  const child = startChild(PROGRAM, [...FLAGS, `--user-data-dir=${profile}`, url])
-  const tree = () => processTree(child.pid)
-  return {
-    memoryMib: () => tree().reduce((sum, entry) => sum + pssKib(entry.pid), 0) / 1_024,
-    cpuSeconds: () => tree().reduce((sum, entry) => sum + entry.cpuTicks, 0) / 100,
-    async close() {
-      try {
-        process.kill(mainProcess(profile, child.pid), 'SIGTERM')
-      } catch {
-        // It has ended by itself, or was never there.
-      }
-      await child.stop()
-    },
-  }
-}
-
-/** Samples the memory while `work` runs; answers the peak beyond what the idle page had. */
-export async function addedMemoryMib(browser: Browser, work: () => Promise<unknown>): Promise<number> {
-  const base = browser.memoryMib()
-  let peak = base
-  const timer = setInterval(() => {
-    peak = Math.max(peak, browser.memoryMib())
-  }, 150)
-  try {
-    await work()
-    peak = Math.max(peak, browser.memoryMib())
-  } finally {
-    clearInterval(timer)
-  }
-  return peak - base
 }

@@ -1,34 +1,43 @@
 /** The real client as a contender, against a relay whose topic was filled before. */
 import { join } from 'node:path'
 import { load } from '../harness/load-client.ts'
-import type { Contender, Trial } from '../harness/scenario.ts'
+import type { Contender, Metrics, Trial } from '../harness/scenario.ts'
 import { type Server, startRelay } from '../harness/servers.ts'
-import { addedMemoryMib } from './browser.ts'
+import type { Engine } from './engines.ts'
+import { closeLab, withBrowser } from './lab.ts'
+import { memoryDuring } from './memory.ts'
 import type { OttlaTask } from './pages/contract.ts'
-import { closeLab, withBrowser } from './peers.ts'
+import { BATCHED_RECORD_BYTES } from './peers.ts'
+import type { ProfileShelf } from './profile-shelf.ts'
+import { bytesStored } from './profile-size.ts'
 
-const RUN_MS_MAX = 120_000
+const RUN_MS_MAX = 240_000
 const PAGE = 'ottla-page'
-const TOPIC = 'records'
-const BATCHED_RECORD_BYTES = 109
 /** The pages come from the page host, not from the relay. */
 const ANY_ORIGIN = ['--allow-origins', '*']
 
-export type Place = OttlaTask['place']
-export const OTTLA = 'Ottla'
-const nameOf = (place: Place) => (place === 'worker' ? OTTLA : `${OTTLA}, in the page`)
+type Kind = Pick<OttlaTask, 'place' | 'isEncrypted'> & { name: string }
+
+export const inWorker: Kind = { name: 'Ottla', place: 'worker', isEncrypted: false }
+export const inPage: Kind = { name: 'Ottla, in the page', place: 'page', isEncrypted: false }
+export const encrypted: Kind = { name: 'Ottla, encrypted', place: 'worker', isEncrypted: true }
 
 let relay: Server | undefined
 
-/** A relay with one topic of so many records, started anew so that it serves them from disk. */
-export async function fillRelay(trial: Trial, records: number): Promise<void> {
+/** A relay with a topic for each number of records, started anew so that it serves them from disk. */
+export async function fillRelay(trial: Trial, ...counts: number[]): Promise<void> {
   const folder = join(trial.directory, 'relay')
-  const bytes = (trial.quick ? records / 10 : records) * BATCHED_RECORD_BYTES
-  relay = await startRelay(folder, ANY_ORIGIN)
-  await load('produce', { port: relay.port, topic: TOPIC, bytes, 'warm-ms': 0, producers: 1, 'in-flight': 1 })
-  await relay.stop()
+  const filling = await startRelay(folder, ANY_ORIGIN)
+  for (const count of counts) {
+    const bytes = (trial.quick ? count / 10 : count) * BATCHED_RECORD_BYTES
+    const one = { port: filling.port, topic: topicOf(count), 'warm-ms': 0, producers: 1, 'in-flight': 1 }
+    await load('produce', { ...one, bytes })
+  }
+  await filling.stop()
   relay = await startRelay(folder, ANY_ORIGIN)
 }
+
+const topicOf = (records: number) => `records-${records}`
 
 export async function closeRelayAndLab(): Promise<void> {
   const stopping = relay
@@ -37,38 +46,39 @@ export async function closeRelayAndLab(): Promise<void> {
   await closeLab()
 }
 
-function task(name: OttlaTask['task'], place: Place): OttlaTask {
+function task(name: OttlaTask['task'], { place, isEncrypted }: Kind, records: number): OttlaTask {
   if (!relay) throw new Error('the relay was not filled')
-  return { task: name, place, url: `ws://127.0.0.1:${relay.port}`, topic: TOPIC, count: 300 }
+  return { task: name, place, isEncrypted, url: `ws://127.0.0.1:${relay.port}`, topic: topicOf(records) }
 }
 
-export function ottlaSync(place: Place): Contender {
-  const run = (trial: Trial) =>
-    withBrowser(trial, PAGE, async (browser, host) => {
-      const cpu = browser.cpuSeconds()
-      const metrics = await host.run(task('sync', place), RUN_MS_MAX)
-      return { ...metrics, cpuSeconds: browser.cpuSeconds() - cpu }
-    })
-  return { name: nameOf(place), run }
-}
-
-export function ottlaMemory(place: Place): Contender {
-  const run = (trial: Trial) =>
-    withBrowser(trial, PAGE, async (browser, host) => ({
-      addedMib: await addedMemoryMib(browser, () => host.run(task('sync', place), RUN_MS_MAX)),
-    }))
-  return { name: nameOf(place), run }
-}
-
-export function ottlaOpen(place: Place): Contender {
+export function ottlaSync(engine: Engine, kind: Kind, records: number): Contender {
   const run = async (trial: Trial) => {
-    await withBrowser(trial, PAGE, (_, host) => host.run(task('sync', place), RUN_MS_MAX))
-    return withBrowser(trial, PAGE, (_, host) => host.run(task('open', place), RUN_MS_MAX))
+    const profile = join(trial.directory, 'profile')
+    const metrics: Metrics = await withBrowser(engine, profile, PAGE, async (browser, host) => {
+      const cpu = browser.cpuSeconds()
+      const measured = await host.run(task('sync', kind, records), RUN_MS_MAX)
+      return { ...measured, cpuSeconds: browser.cpuSeconds() - cpu }
+    })
+    return { ...metrics, storedBytes: bytesStored(profile) / metrics.records! }
   }
-  return { name: nameOf(place), run }
+  return { name: kind.name, run }
 }
 
-export function ottlaLoneWrite(place: Place): Contender {
-  const run = (trial: Trial) => withBrowser(trial, PAGE, (_, host) => host.run(task('lone-writes', place), RUN_MS_MAX))
-  return { name: nameOf(place), run }
+export function ottlaMemory(engine: Engine, name: string, records: number): Contender {
+  const run = (trial: Trial) =>
+    withBrowser(engine, join(trial.directory, 'profile'), PAGE, (browser, host) =>
+      memoryDuring(browser, () => host.run(task('sync', inWorker, records), RUN_MS_MAX)),
+    )
+  return { name, run }
+}
+
+/** See useContender. */
+export function ottlaUse(engine: Engine, kind: Kind, records: number, shelf: ProfileShelf): Contender {
+  const run = async (trial: Trial) => {
+    const profile = await shelf.copyOf(kind.name, trial, (empty) =>
+      withBrowser(engine, empty, PAGE, (_, host) => host.run(task('sync', kind, records), RUN_MS_MAX)),
+    )
+    return withBrowser(engine, profile, PAGE, (_, host) => host.run(task('use', kind, records), RUN_MS_MAX))
+  }
+  return { name: kind.name, run }
 }

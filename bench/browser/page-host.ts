@@ -1,6 +1,6 @@
 /** Builds the pages and serves them from memory on a loopback port, which is a secure context. */
 import { once } from 'node:events'
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { extname, join, relative } from 'node:path'
 import { build } from 'vite'
@@ -25,12 +25,24 @@ const PAGE_ENTRIES = [
   'ottla-page',
   'document-page',
   'table-page',
+  'ottla-table',
+  'dexie-table',
 ]
+
+/** 66 packages, which not everybody who works on this needs: bench/README.md. */
+export const HAS_RXDB = existsSync(join(ROOT, 'node_modules/rxdb'))
+const RXDB_ENTRIES = HAS_RXDB ? ['rxdb-worker', 'rxdb-table'] : []
 
 /** Each becomes /NAME.js. */
 const ENTRIES: Record<string, string> = {
-  ...Object.fromEntries(PAGE_ENTRIES.map((name) => [name, join(PAGES, `${name}.ts`)])),
+  ...Object.fromEntries([...PAGE_ENTRIES, ...RXDB_ENTRIES].map((name) => [name, join(PAGES, `${name}.ts`)])),
   'ottla-worker': join(ROOT, 'worker/worker.ts'),
+}
+
+/** Alone in its processes, a page has a clock of microseconds: other pages have one of a millisecond in Firefox and WebKit. */
+const ISOLATION = {
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-embedder-policy': 'require-corp',
 }
 
 export interface PageHost {
@@ -61,6 +73,8 @@ export async function buildPages(): Promise<void> {
       rolldownOptions: {
         input: ENTRIES,
         output: { entryFileNames: '[name].js' },
+        // Loaded by the pages at run time.
+        preserveEntrySignatures: 'strict',
       },
     },
   })
@@ -88,7 +102,8 @@ export async function hostPages(): Promise<PageHost> {
     if (path === '/answer') return desk.pageAnswers(request, response)
     const body = files.get(path)
     const type = TYPES[extname(path)] ?? 'application/octet-stream'
-    response.writeHead(body ? 200 : 404, { 'content-type': type, 'cache-control': 'no-store' }).end(body)
+    const headers = { 'content-type': type, 'cache-control': 'no-store', ...ISOLATION }
+    response.writeHead(body ? 200 : 404, headers).end(body)
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')

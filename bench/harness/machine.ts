@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { cpus, release, totalmem } from 'node:os'
 import { join } from 'node:path'
+import { RECIPES } from '../../test/browsers/engine/recipes.ts'
 
 /** `npm run bench` starts in the project's root. */
 export const ROOT = process.cwd()
@@ -30,7 +31,9 @@ export function describeMachine(): Record<string, string> {
     system: `${readFileSync('/etc/os-release', 'utf8').match(/PRETTY_NAME="(.*)"/)?.[1] ?? 'Linux'}, kernel ${release()}`,
     node: process.version,
     'nats-server': outputOf('nats-server', ['--version']).replace('nats-server: ', ''),
-    chromium: outputOf('chromium', ['--version']).match(/Chromium [\d.]+/)?.[0] ?? 'not found',
+    chromium: outputOf(RECIPES.chromium.file, ['--version']).match(/Chromium [\d.]+/)?.[0] ?? 'not found',
+    firefox: outputOf(RECIPES.firefox.file, ['--version']),
+    webkit: outputOf('dpkg-query', ['-W', RECIPES.webkit.package]).split('\t').at(-1)!,
     compiler: outputOf('cc', ['--version']).split('\n')[0]!,
   }
 }

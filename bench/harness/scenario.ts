@@ -44,6 +44,8 @@ export interface Aim {
 export interface Scenario {
   /** Command-line name; a prefix up to a hyphen selects several. */
   name: string
+  /** The browser engine that it runs in; `--engine` selects by it. */
+  engine?: string
   title: string
   /** How it was measured, in sentences for the report. */
   method: string

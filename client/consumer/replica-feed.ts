@@ -4,8 +4,8 @@
  * A row may hold thousands of records, and all of a frame are decoded together. So rows are given out in pieces, and the
  * first read asks for one row: the first record waits for one row and one piece.
  *
- * Invariants: one read at a time; what a read brings is thrown away when the position was moved meanwhile. A change of
- * generation takes the position back to where the replica was cut, and that is said.
+ * Invariants: one read at a time, and at most one more that a seek has overtaken; what a read brings is thrown away when the
+ * position was moved meanwhile. A change of generation takes the position back to where the replica was cut, and that is said.
  */
 import type { AbortedTransaction } from '../../protocol/messages/offset-protocol.ts'
 import { BATCH_HEADER_BYTES, batchSizeAt, nextOffsetAt, viewOf } from '../../protocol/record-batch.ts'
@@ -45,6 +45,10 @@ export class ReplicaFeed implements Feed {
   #gap: Gap | undefined
   #isReading = false
   #hasRead = false
+  /** Under way, overtaken ones too. */
+  #reads = 0
+  /** How often was taken from here on. Who seeks may want no more than the record there: only the second has more fetched. */
+  #takes = 0
   /** Grows when queued and requested chunks lose their meaning. */
   #epoch = 0
   #isClosed = false
@@ -74,6 +78,7 @@ export class ReplicaFeed implements Feed {
 
   take(): Frame | undefined {
     const frame = this.#queue.shift()
+    if (frame || this.#takes > 0) this.#takes++
     if (this.#queue.length === 0) this.#look()
     else this.#readAhead()
     return frame
@@ -97,6 +102,8 @@ export class ReplicaFeed implements Feed {
     this.#position = offset
     this.#epoch++
     this.#queue = []
+    this.#takes = 0
+    this.#hasRead = this.#isReading = false
   }
 
   #advanced(range: ReplicaRange): void {
@@ -134,7 +141,8 @@ export class ReplicaFeed implements Feed {
   }
 
   #readAhead(): void {
-    if (this.#isClosed || this.#isReading || this.#queue.length > FRAMES_AHEAD) return
+    const isEnough = this.#hasRead && (this.#takes < 2 || this.#queue.length > FRAMES_AHEAD)
+    if (this.#isClosed || this.#isReading || this.#reads > 1 || isEnough) return
     if (this.#position >= 0 && this.#position < this.#range.end) void this.#read()
   }
 
@@ -165,11 +173,12 @@ export class ReplicaFeed implements Feed {
 
   async #read(): Promise<void> {
     this.#isReading = true
+    this.#reads++
     const epoch = this.#epoch
     let progress = false
     try {
       const { topicId } = this.#range
-      const sizeBytes = this.#hasRead ? READ_BYTES : 1
+      const sizeBytes = this.#takes > 1 ? READ_BYTES : 1
       this.#hasRead = true
       const chunks = await this.#core.readReplica(topicId, this.partition, this.#position, sizeBytes)
       if (epoch === this.#epoch) for (const chunk of chunks) progress = this.#push(chunk) || progress
@@ -177,7 +186,8 @@ export class ReplicaFeed implements Feed {
     } catch (thrown) {
       this.#fail(asOttlaError(thrown, 'STORAGE_FAILED'))
     } finally {
-      this.#isReading = false
+      this.#reads--
+      if (epoch === this.#epoch) this.#isReading = false
     }
     // Nothing where the range says there is something: the range is about to change, and that will be told.
     if (progress) this.#look()

@@ -6,6 +6,7 @@
  * browser says it: the page then asks its worker, which knows what is wrong with the same data.
  */
 import type { StoredChunk } from '../core.ts'
+import { openExisting } from './idb-existing.ts'
 import { databaseName } from './idb-format.ts'
 import { type ChunkRead, readChunkRows } from './idb-read.ts'
 import { answerTo } from './idb-request.ts'
@@ -22,19 +23,8 @@ export interface ReplicaOverview {
 
 /** undefined when there is no such replica (yet). */
 export async function openReplicaReader(replica: string): Promise<ReplicaReader | undefined> {
-  if (!globalThis.indexedDB) return undefined
-  let isMissing = false
-  const opening = indexedDB.open(databaseName(replica))
-  opening.onupgradeneeded = () => {
-    isMissing = true
-    opening.transaction!.abort()
-  }
-  try {
-    return new ReplicaReader(await answerTo(opening))
-  } catch (failure) {
-    if (isMissing) return undefined
-    throw failure
-  }
+  const database = await openExisting(databaseName(replica))
+  return database && new ReplicaReader(database)
 }
 
 export class ReplicaReader {

@@ -4,6 +4,7 @@ import { MemoryTableStore } from './memory-store.ts'
 import type { TableSource } from './source.ts'
 import { Tables } from './tables.ts'
 
+export { PageTables } from './page-tables.ts'
 export { Table } from './table.ts'
 
 /** Beside the replica of that name; null: in memory. */

@@ -1,13 +1,7 @@
 /**
  * Tables in IndexedDB: a database beside the replica's, so that neither waits for the other's transactions.
  *
- *   tables     topicId                        StoredTable
- *   positions  [topicId, partition]           TablePosition
- *   rows       [topicId, key]                 StoredRow
- *   entries    [topicId, index, at, key]      0
- *
- * Keys are binary, which IndexedDB compares as bytes. Units are relaxed: after a power cut rows and position go back
- * together, and what is missing is read again.
+ * Units are relaxed: after a power cut rows and position go back together, and what is missing is read again.
  */
 import { unwrap } from 'idb'
 import { type Clock, systemClock } from '../../protocol/lib/clock.ts'
@@ -15,7 +9,8 @@ import { IdbConnection } from '../replica/idb-connection.ts'
 import { answerTo } from '../replica/idb-request.ts'
 import { storeErrorFrom } from '../replica/store-error.ts'
 import type { StoredRow } from './fold.ts'
-import type { KeyInterval } from './key-order.ts'
+import { allOf, BEHIND_BYTES, STORES, type StoreName, type StoreOf, tablesDatabaseName } from './idb-format.ts'
+import { type CountQuery, countIn, pageIn, rowsIn } from './idb-read.ts'
 import { fenced } from './memory-store.ts'
 import {
   isSamePlace,
@@ -27,12 +22,8 @@ import {
   type TableStore,
 } from './store.ts'
 
-const STORES = ['tables', 'positions', 'rows', 'entries'] as const
-const BEHIND_BYTES: IDBValidKey = []
-
-export const tablesDatabaseName = (replica: string): string => `ottla-tables/${replica}/1`
-
 export class IdbTableStore implements TableStore {
+  readonly isReadByPages = true
   readonly #connection: IdbConnection
 
   constructor(replica: string, clock: Clock = systemClock) {
@@ -105,31 +96,11 @@ export class IdbTableStore implements TableStore {
   }
 
   page(query: PageQuery): Promise<PageRow[]> {
-    return this.#run('reading a table', ['rows', 'entries'], 'readonly', async (storeOf) => {
-      const range = rangeOf(query)
-      if (!range) return []
-      const { topicId, index, countMax, isReverse } = query
-      if (index === null) {
-        const rows = await pageOf<StoredRow>(storeOf('rows'), range, countMax, isReverse, 'value')
-        return rows.map((row) => ({ at: row.key, row }))
-      }
-      const entries = await pageOf<IDBValidKey[]>(storeOf('entries'), range, countMax, isReverse, 'key')
-      const places = entries.map(([, , at, key]) => ({ at: bytesOf(at), key: bytesOf(key) }))
-      const rows = await rowsIn(
-        storeOf('rows'),
-        topicId,
-        places.map(({ key }) => key),
-      )
-      return places.flatMap(({ at }, place) => (rows[place] ? [{ at, row: rows[place] }] : []))
-    })
+    return this.#run('reading a table', ['rows', 'entries'], 'readonly', (storeOf) => pageIn(storeOf, query))
   }
 
-  count(query: Pick<PageQuery, 'topicId' | 'index' | 'from' | 'to'>): Promise<number> {
-    const name = query.index === null ? 'rows' : 'entries'
-    return this.#run('counting a table', [name], 'readonly', async (storeOf) => {
-      const range = rangeOf({ ...query, after: null, isReverse: false })
-      return range ? await answerTo(storeOf(name).count(range)) : 0
-    })
+  count(query: CountQuery): Promise<number> {
+    return this.#run('counting a table', ['rows', 'entries'], 'readonly', (storeOf) => countIn(storeOf, query))
   }
 
   close(): Promise<void> {
@@ -163,11 +134,6 @@ export class IdbTableStore implements TableStore {
   }
 }
 
-type StoreName = (typeof STORES)[number]
-type StoreOf = (name: StoreName) => IDBObjectStore
-
-const allOf = (topicId: string) => IDBKeyRange.bound([topicId], [topicId, BEHIND_BYTES])
-
 function completion(transaction: IDBTransaction): Promise<void> {
   const done = new Promise<void>((resolve, reject) => {
     transaction.oncomplete = () => resolve()
@@ -178,57 +144,3 @@ function completion(transaction: IDBTransaction): Promise<void> {
   done.catch(() => {})
   return done
 }
-
-function rowsIn(
-  store: IDBObjectStore,
-  topicId: string,
-  keys: readonly Uint8Array[],
-): Promise<Array<StoredRow | undefined>> {
-  return Promise.all(keys.map((key) => answerTo<StoredRow | undefined>(store.get([topicId, key] as never))))
-}
-
-/** null: nothing can lie in it. */
-function rangeOf({ topicId, index, from, to, after, isReverse }: Omit<PageQuery, 'countMax'>): IDBKeyRange | null {
-  const base: IDBValidKey[] = index === null ? [topicId] : [topicId, index]
-  const at = (edge: KeyInterval['from']) => (edge === null ? undefined : [...base, edge as never])
-  const behind =
-    after && (index === null ? [...base, after.key as never] : [...base, after.at as never, after.key as never])
-  let [lower, lowerOpen]: [IDBValidKey, boolean] = [at(from) ?? base, false]
-  let [upper, upperOpen]: [IDBValidKey, boolean] = [at(to) ?? [...base, BEHIND_BYTES], true]
-  if (behind && isReverse) [upper, upperOpen] = [behind, true]
-  if (behind && !isReverse) [lower, lowerOpen] = [behind, true]
-  const compared = indexedDB.cmp(lower, upper)
-  if (compared > 0 || (compared === 0 && (lowerOpen || upperOpen))) return null
-  return IDBKeyRange.bound(lower, upper, lowerOpen, upperOpen)
-}
-
-/** Forward in one request, backward by a cursor: `getAll` knows one direction only in most engines. */
-function pageOf<T>(
-  store: IDBObjectStore,
-  range: IDBKeyRange,
-  countMax: number,
-  isReverse: boolean,
-  wanted: 'key' | 'value',
-): Promise<T[]> {
-  if (!isReverse) {
-    return answerTo(
-      (wanted === 'key' ? store.getAllKeys(range, countMax) : store.getAll(range, countMax)) as IDBRequest<T[]>,
-    )
-  }
-  return new Promise((resolve, reject) => {
-    const found: T[] = []
-    const request = (
-      wanted === 'key' ? store.openKeyCursor(range, 'prev') : store.openCursor(range, 'prev')
-    ) as IDBRequest
-    request.onerror = () => reject(request.error)
-    request.onsuccess = () => {
-      const cursor = request.result as IDBCursorWithValue | null
-      if (!cursor) return resolve(found)
-      found.push((wanted === 'key' ? cursor.primaryKey : cursor.value) as T)
-      if (found.length === countMax) return resolve(found)
-      cursor.continue()
-    }
-  })
-}
-
-const bytesOf = (key: IDBValidKey | undefined): Uint8Array => new Uint8Array(key as ArrayBuffer)

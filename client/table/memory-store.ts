@@ -26,6 +26,7 @@ class Contents {
 }
 
 export class MemoryTableStore implements TableStore {
+  readonly isReadByPages = false
   readonly #tables = new Map<string, Contents>()
 
   async load(topic: string): Promise<{ table: StoredTable; positions: TablePosition[] } | undefined> {

@@ -27,6 +27,11 @@ export class PendingWrites {
   readonly #byId = new Map<string, Array<PendingRecord | null>>()
   readonly #ended = new Set<string>()
 
+  /** Nothing lies over the rows. */
+  get isEmpty(): boolean {
+    return this.#byKey.size === 0
+  }
+
   knows(id: string): boolean {
     return this.#byId.has(id) || this.#ended.has(id)
   }

@@ -52,7 +52,15 @@ export interface TableRead extends TableSelection {
   countMax: number
 }
 
-export interface TablePage {
+export interface BareTable {
+  /**
+   * The topic whose rows, as they lie in the database, are all that there is to see: nothing waits over them, and pages can read
+   * them. null: they cannot, or must not now.
+   */
+  bareTopicId: string | null
+}
+
+export interface TablePage extends BareTable {
   rows: TableRow[]
   /** null: that was all. */
   next: TableCursor | null
@@ -86,18 +94,21 @@ export interface TableState {
   error: ErrorInfo | null
 }
 
+export interface OpenedTable extends BareTable {
+  state: TableState
+}
+
 /** What one step has changed: all that one write, one transaction, or one piece of the log has. */
-export interface TableNews {
+export interface TableNews extends OpenedTable {
   topic: string
   changes: TableChange[]
   /** Changes were too many to be told one by one: read again what you show. */
   isReset: boolean
-  state: TableState
 }
 
 export interface TableCalls {
   /** Opens (or goes on with) a table. The newest definition holds; indexes that it changes are made anew. */
-  open(definition: TableDefinition): Promise<TableState>
+  open(definition: TableDefinition): Promise<OpenedTable>
   read(definition: TableDefinition, read: TableRead): Promise<TablePage>
   count(definition: TableDefinition, selection: TableSelection): Promise<number>
   onNews(listener: (news: TableNews) => void): () => void

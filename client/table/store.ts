@@ -57,6 +57,8 @@ export interface PageRow {
 }
 
 export interface TableStore {
+  /** It is a database that pages of this origin can open too. */
+  readonly isReadByPages: boolean
   /** The table of a topic's name, with its positions. */
   load(topic: string): Promise<{ table: StoredTable; positions: TablePosition[] } | undefined>
   putTable(table: StoredTable): Promise<void>

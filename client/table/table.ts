@@ -128,7 +128,8 @@ export class Table<K = string, V = unknown> {
   static async open<K, V>(name: string, options: TableOptions<K, V>, parts: TableParts): Promise<Table<K, V>> {
     const table = new Table<K, V>(name, options, parts)
     try {
-      table.#state = await whenReachable(parts.core, options.signal, () => parts.core.tables.open(table.#definition))
+      const opened = await whenReachable(parts.core, options.signal, () => parts.core.tables.open(table.#definition))
+      table.#state = opened.state
       await table.#merging?.adopt(parts.core, name, (key) => table.#row(key))
     } catch (failure) {
       table.close()

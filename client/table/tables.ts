@@ -6,13 +6,13 @@ import type { RawRecord } from '../../protocol/records.ts'
 import type { Settled } from '../core.ts'
 import { recordsIn } from '../outbox/exported-records.ts'
 import type {
+  OpenedTable,
   TableCalls,
   TableDefinition,
   TableNews,
   TablePage,
   TableRead,
   TableSelection,
-  TableState,
 } from './seam.ts'
 import type { TableSource } from './source.ts'
 import type { TableStore } from './store.ts'
@@ -36,18 +36,20 @@ export class Tables implements TableCalls {
     this.#store = store
   }
 
-  async open(definition: TableDefinition): Promise<TableState> {
+  async open(definition: TableDefinition): Promise<OpenedTable> {
     const view = await this.#view(definition)
     await view.keep(definition.policy)
     await view.addIndexes(definition.indexes)
-    return view.state()
+    return view.opened()
   }
 
   async read(definition: TableDefinition, read: TableRead): Promise<TablePage> {
+    await this.#added()
     return (await this.#view(definition)).read(read)
   }
 
   async count(definition: TableDefinition, selection: TableSelection): Promise<number> {
+    await this.#added()
     return (await this.#view(definition)).count(selection)
   }
 
@@ -64,6 +66,11 @@ export class Tables implements TableCalls {
     // A view that fails here tells its readers why; the write is stored all the same.
     await adding.catch(ignored)
     this.#adding.delete(id)
+  }
+
+  /** Whoever has heard the end of a write reads it, however soon that came. */
+  async #added(): Promise<void> {
+    if (this.#adding.size > 0) await Promise.allSettled(this.#adding.values())
   }
 
   async #add(view: TableView, id: string, writes: readonly StoredWrite[]): Promise<void> {

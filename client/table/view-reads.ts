@@ -17,7 +17,10 @@ interface PlacedRow extends TableCursor {
   row: TableRow
 }
 
-export async function readPage({ topicId, store, pending, indexes }: Sources, read: TableRead): Promise<TablePage> {
+export async function readPage(
+  { topicId, store, pending, indexes }: Sources,
+  read: TableRead,
+): Promise<Omit<TablePage, 'bareTopicId'>> {
   const { isReverse, countMax } = read
   const stored = await store.page({ topicId, ...read })
   const isLast = stored.length < countMax

@@ -19,7 +19,15 @@ import { Following, LOOK_EVERY_MS } from './following.ts'
 import { buildIndexes } from './index-building.ts'
 import { NewsDesk } from './news-desk.ts'
 import { Overlay } from './overlay.ts'
-import type { TableDefinition, TableNews, TablePage, TableRead, TableSelection, TableState } from './seam.ts'
+import type {
+  OpenedTable,
+  TableDefinition,
+  TableNews,
+  TablePage,
+  TableRead,
+  TableSelection,
+  TableState,
+} from './seam.ts'
 import type { TableSource } from './source.ts'
 import type { TableStore } from './store.ts'
 import { StoredRows } from './stored-rows.ts'
@@ -62,7 +70,7 @@ export class TableView {
     this.#definition = definition
     this.topic = definition.topic
     this.#desk = new NewsDesk(source.clock, (changes, isReset) =>
-      parts.tell({ topic: this.topic, changes, isReset, state: this.state() }),
+      parts.tell({ topic: this.topic, changes, isReset, ...this.opened() }),
     )
     this.#rows = new StoredRows(store, this.topic, definition.indexes)
     this.#overlay = new Overlay(this.#rows, this.#desk)
@@ -91,6 +99,15 @@ export class TableView {
     this.#wanted.add(filterOf(policy))
     this.wake()
     return ranges
+  }
+
+  opened(): OpenedTable {
+    return { state: this.state(), bareTopicId: this.#bareTopicId() }
+  }
+
+  #bareTopicId(): string | null {
+    const { store, topicId } = this.#rows
+    return store.isReadByPages && this.#overlay.pending.isEmpty ? topicId : null
   }
 
   state(): TableState {
@@ -123,7 +140,10 @@ export class TableView {
 
   async read(read: TableRead): Promise<TablePage> {
     if (read.index !== null) await this.#indexing
-    return this.#rows.turns.take(() => readPage(this.#readable(), read))
+    return this.#rows.turns.take(async () => {
+      const page = await readPage(this.#readable(), read)
+      return { ...page, bareTopicId: this.#bareTopicId() }
+    })
   }
 
   async count(selection: TableSelection): Promise<number> {

@@ -13,7 +13,7 @@ import type {
   StoredDurability,
 } from '../../client/core.ts'
 import { OttlaError } from '../../client/errors.ts'
-import type { TablePage, TableState } from '../../client/table/seam.ts'
+import type { OpenedTable, TablePage } from '../../client/table/seam.ts'
 import { Emitter } from '../../protocol/lib/events.ts'
 import { nextOffsetAt, viewOf, writeBaseOffset } from '../../protocol/record-batch.ts'
 import { encodeBatch, type RecordInput } from '../../protocol/records.ts'
@@ -42,8 +42,11 @@ export class CoreDouble implements Core {
     export: async (): Promise<ExportedEntry[]> => [],
   }
   readonly tables = {
-    open: async (): Promise<TableState> => ({ isReady: false, isUpToDate: false, error: null }),
-    read: async (): Promise<TablePage> => ({ rows: [], next: null }),
+    open: async (): Promise<OpenedTable> => ({
+      state: { isReady: false, isUpToDate: false, error: null },
+      bareTopicId: null,
+    }),
+    read: async (): Promise<TablePage> => ({ rows: [], next: null, bareTopicId: null }),
     count: async () => 0,
     onNews: () => () => {},
   }

@@ -125,6 +125,59 @@ describe('with the relay', () => {
   })
 })
 
+describe('seeking', () => {
+  test('[RDR-6] a seek reads the one place, waits for no other read, and goes on from there', async () => {
+    const { core, read } = setUp(Array.from({ length: 40 }, (_, index) => `${index}`))
+    const readReplica = core.readReplica.bind(core)
+    const reads: Array<{ offset: number; bytesMax: number }> = []
+    let answerStalled = () => {}
+    core.readReplica = async (topicId: string, partition: number, offset: number, bytesMax = 0) => {
+      reads.push({ offset, bytesMax })
+      if (offset === 10) await new Promise<void>((resolve) => (answerStalled = resolve))
+      return readReplica(topicId, partition, offset)
+    }
+    const reader = read({ from: 'beginning' })
+    const iterator = reader[Symbol.asyncIterator]()
+    expect((await iterator.next()).value?.value).toBe('0')
+    await turns()
+    for (const offset of [30, 5, 20]) {
+      reader.seek(0, offset)
+      expect((await iterator.next()).value?.value).toBe(`${offset}`)
+      await turns()
+    }
+    expect(reads).toEqual([0, 30, 5, 20].map((offset) => ({ offset, bytesMax: 1 })))
+    reader.seek(0, 10)
+    await turns()
+    reader.seek(0, 25)
+    for (let offset = 25; offset < 40; offset++) expect((await iterator.next()).value?.value).toBe(`${offset}`)
+    answerStalled()
+    await turns()
+    reader.seek(0, 3)
+    expect((await iterator.next()).value?.value).toBe('3')
+    await reader.close()
+  })
+
+  test('[RDR-6] however often it is sought, two reads are under way at most', async () => {
+    const { core, read } = setUp(Array.from({ length: 40 }, (_, index) => `${index}`))
+    const readReplica = core.readReplica.bind(core)
+    let underWay = 0
+    let most = 0
+    core.readReplica = async (topicId: string, partition: number, offset: number) => {
+      most = Math.max(most, ++underWay)
+      await turns()
+      underWay--
+      return readReplica(topicId, partition, offset)
+    }
+    const reader = read({ from: 'beginning' })
+    const iterator = reader[Symbol.asyncIterator]()
+    await iterator.next()
+    for (let offset = 39; offset >= 7; offset--) reader.seek(0, offset)
+    expect((await iterator.next()).value?.value).toBe('7')
+    expect(most).toBe(2)
+    await reader.close()
+  })
+})
+
 describe('what the replica no longer has', () => {
   test('retention ahead of the reader is a gap', async () => {
     const { core, read } = setUp(['0', '1', '2', '3'])

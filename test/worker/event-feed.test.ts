@@ -37,16 +37,23 @@ describe('news for one tab', () => {
     expect(notes).toEqual([{ ottla: 'events', sequence: 1, status: status(1), advanced: [range(11)] }])
   })
 
-  test('[WRK-14] a busy feed keeps its interval', () => {
+  test('[WRK-14] a feed that was idle sends a few notes at once, a busy one keeps its interval', () => {
     const { clock, feed, notes } = feedWith()
-    feed.offerAdvanced([range(1)])
-    clock.advance(0)
-    feed.acknowledge(1)
-    feed.offerAdvanced([range(2)])
+    const next = (end: number) => {
+      feed.offerAdvanced([range(end)])
+      clock.advance(0)
+      feed.acknowledge(end)
+    }
+    for (const end of [1, 2, 3, 4, 5]) next(end)
+    expect(notes).toHaveLength(4)
     clock.advance(4)
-    expect(notes).toHaveLength(1)
+    expect(notes).toHaveLength(4)
     clock.advance(1)
-    expect(notes).toHaveLength(2)
+    expect(notes).toHaveLength(5)
+    feed.acknowledge(5)
+    clock.advance(10)
+    for (const end of [6, 7, 8]) next(end)
+    expect(notes).toHaveLength(7)
   })
 
   test('[WRK-15] a tab that does not answer holds one note, and gets the newest of everything when it does', () => {

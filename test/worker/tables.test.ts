@@ -94,3 +94,28 @@ test('[TAB-17] tabs share a table: what one writes offline the other shows as pe
   await eventually(async () => (await places()).join() === 'Brno committed,Praha committed', { withinMs: 15_000 })
   await two.close()
 })
+
+test('[TAB-19] a page that reads rows by itself sees its own writes, stored or committed, and soon those of others', async () => {
+  const one = await openTab()
+  const two = await openTab()
+  const wrong = await one.evaluate(async () => {
+    const { notes } = window
+    const wrong: string[] = []
+    for (let n = 0; n < 100; n++) {
+      const receipt = notes.put('mine', { text: `${n}`, place: 'Praha' })
+      await (n % 2 ? receipt.committed : receipt.stored)
+      const seen = await notes.get('mine')
+      if (seen?.value.text !== `${n}`) wrong.push(`${n}: ${seen?.value.text}`)
+      // By itself, once nothing waits.
+      while ((await notes.get('mine'))?.state !== 'committed') await new Promise((resolve) => setTimeout(resolve, 1))
+      const [again] = await notes.range({ index: 'byPlace', equals: 'Praha' })
+      if (!again) wrong.push(`${n}: not in the index`)
+    }
+    return wrong
+  })
+  expect(wrong).toEqual([])
+  await two.evaluate(() => window.notes.put('theirs', { text: 'new', place: 'Brno' }).stored)
+  await eventually(() => one.evaluate(async () => (await window.notes.get('theirs'))?.value.text === 'new'))
+  await one.close()
+  await two.close()
+})

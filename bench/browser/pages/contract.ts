@@ -9,10 +9,8 @@ export interface SyncRequest {
 /** Milliseconds, by performance.now() of the measuring context. */
 export type PageMetrics = Record<string, number>
 
-export type WorkerRequest =
-  | { task: 'sync'; request: SyncRequest }
-  | { task: 'open'; records: number }
-  | { task: 'lone-writes'; count: number }
+/** 'use': opened cold, sought in, read through and written to. */
+export type WorkerRequest = { task: 'sync'; request: SyncRequest } | { task: 'use'; records: number }
 
 /** For the page of the peers: which worker, and what it is to do. */
 export interface PeerTask {
@@ -24,15 +22,22 @@ export type PageAnswer = { metrics: PageMetrics } | { error: string }
 
 export const RECORD_BYTES = 100
 
+/** What everybody does of each in `use`. */
+export const SEEKS = 300
+export const LONE_WRITES = 100
+export const BURSTS = 8
+export const BURST_WRITES = 1_000
+/** Of a record of 100 B in a batch of its own. */
+export const WRITE_ROW_BYTES = 170
+
 /** For the page of the real client. */
 export interface OttlaTask {
-  task: 'sync' | 'open' | 'lone-writes'
+  task: 'sync' | 'use'
   place: 'worker' | 'page'
+  isEncrypted: boolean
   /** WebSocket address of the relay. */
   url: string
   topic: string
-  /** Of writes. */
-  count: number
 }
 
 /** For the page of documents. */
@@ -42,13 +47,14 @@ export interface DocumentTask {
   isPeer: boolean
   hasReplica: boolean
   url: string
+  topic: string
   documentId: string
   updates: number
 }
 
 /** For the page of tables. */
 export interface TableTask {
-  isPeer: boolean
+  who: 'ottla' | 'dexie' | 'rxdb'
   url: string
   rows: number
   times: number

@@ -34,16 +34,7 @@ async function sync({ url }: SyncRequest) {
   return { ms, recordsPerS: (offset / ms) * 1_000, rows: offset, rowKb: RECORD_BYTES / 1_000 }
 }
 
-async function open(records: number) {
-  const startedMs = performance.now()
-  const { log } = openDatabase()
-  const row = await log.get(records >> 1)
-  if (!row) throw new Error('the database of an earlier run is empty')
-  return { firstRecordMs: performance.now() - startedMs }
-}
-
 serveWorker(async (asked) => {
   if (asked.task === 'sync') return sync(asked.request)
-  if (asked.task === 'open') return open(asked.records)
   throw new Error(`Dexie has no ${asked.task}`)
 })

@@ -1,17 +1,18 @@
-/** A document with a long history: filled once, and opened in a browser that knows nothing of it but what is on its disk. */
+/** A document with a long history, opened in a browser that knows nothing of it but what is on its disk. */
 import { IndexeddbPersistence } from 'y-indexeddb'
 import { Doc } from 'yjs'
 import { OttlaProvider } from '../../../client/yjs/index.ts'
 import { connect } from '../../../worker/index.ts'
 import type { DocumentTask, PageMetrics } from './contract.ts'
+import { live } from './live.ts'
 import { pause } from './pause.ts'
 import { scribble } from './scribble.ts'
 import { servePage } from './serve-page.ts'
+import { upToDate } from './up-to-date.ts'
 
-const TOPIC = 'documents'
-const PIECE_UPDATES = 1_000
-/** y-indexeddb writes behind the edits, and merges what it has written a second later. */
-const PEER_LOOKS_EVERY_MS = 2_000
+/** y-indexeddb merges what it has stored when there are 500, so a document has fewer than that beside its merged state. */
+const PEER_LOOSE_UPDATES = 400
+const PEER_LOOKS_EVERY_MS = 500
 
 const open = ({ url, hasReplica }: DocumentTask) =>
   connect(url, hasReplica ? { replica: 'bench', worker: 'shared', workerUrl: '/ottla-worker.js' } : {})
@@ -22,49 +23,39 @@ const synced = (provider: OttlaProvider) =>
     else provider.on('sync', (isSynced) => isSynced && resolve())
   })
 
+/** The whole topic on the device. */
 async function fillOttla(task: DocumentTask): Promise<PageMetrics> {
-  const ottla = await connect(task.url)
-  await ottla.admin.createTopics([{ name: TOPIC, configs: { 'retention.ms': '-1' } }], { ifNotExists: true })
-  const doc = new Doc()
-  const updates: Uint8Array[] = []
-  doc.on('update', (update: Uint8Array) => updates.push(update))
-  await scribble(doc, task.updates)
-  const topic = ottla.topic(TOPIC)
-  for (let at = 0; at < updates.length; at += PIECE_UPDATES) {
-    const piece = updates.slice(at, at + PIECE_UPDATES).map((value) => ({ key: task.documentId, value }))
-    await topic.sendAll(piece).at(-1)!.committed
-  }
-  // As after a life of editing: the relay has written its snapshots on the way.
-  for (let behind = updates.length; behind >= 500; await pause(100)) {
-    const answer = await ottla.openDocument({ topic: TOPIC, documentId: task.documentId, fromOffset: -1 })
-    behind = answer.snapshot && answer.isWhole === 1 ? answer.updates.length : updates.length
-  }
+  const ottla = await open(task)
+  await live(ottla)
+  await ottla.topic(task.topic).replicate()
+  const records = await upToDate(ottla, task.topic)
   await ottla.close()
-  if (task.hasReplica) await openOttla(task)
-  return { updates: updates.length }
+  return { records }
 }
 
 async function openOttla(task: DocumentTask): Promise<PageMetrics> {
   const startedMs = performance.now()
   const ottla = await open(task)
   const doc = new Doc()
-  const provider = new OttlaProvider(ottla, task.documentId, doc, { topic: TOPIC })
+  const provider = new OttlaProvider(ottla, task.documentId, doc, { topic: task.topic })
   await synced(provider)
-  const openMs = performance.now() - startedMs
-  const metrics = { openMs, chars: doc.getText('t').length }
+  const metrics = { openMs: performance.now() - startedMs, chars: doc.getText('t').length }
   await provider.destroy()
   await ottla.close()
   return metrics
 }
 
+/** As it leaves a document that it has merged: what it had before it was there it stores as one. */
 async function fillPeer({ documentId, updates }: DocumentTask): Promise<PageMetrics> {
   const doc = new Doc()
-  const peer = new IndexeddbPersistence(documentId, doc)
-  await peer.whenSynced
-  await scribble(doc, updates)
-  do await pause(PEER_LOOKS_EVERY_MS)
-  while ((await storedChars(documentId)) !== doc.getText('t').length)
-  await peer.destroy()
+  let peer: IndexeddbPersistence | undefined
+  await scribble(doc, updates, async (edits) => {
+    if (edits !== updates - PEER_LOOSE_UPDATES) return
+    peer = new IndexeddbPersistence(documentId, doc)
+    await peer.whenSynced
+  })
+  while ((await storedChars(documentId)) !== doc.getText('t').length) await pause(PEER_LOOKS_EVERY_MS)
+  await peer?.destroy()
   return { updates }
 }
 
@@ -81,8 +72,7 @@ async function openPeer({ documentId }: DocumentTask): Promise<PageMetrics> {
   const doc = new Doc()
   const peer = new IndexeddbPersistence(documentId, doc)
   await peer.whenSynced
-  const openMs = performance.now() - startedMs
-  const metrics = { openMs, chars: doc.getText('t').length }
+  const metrics = { openMs: performance.now() - startedMs, chars: doc.getText('t').length }
   await peer.destroy()
   return metrics
 }

@@ -2,34 +2,24 @@
  * The page of the real client: the same tasks as the peers', through the public API. `place` says where connection and
  * replica live: in a SharedWorker, as pages normally have it, or in the page itself.
  */
-import { connect as connectInPage } from '../../../client/index.ts'
+import { connect as connectInPage, type Ottla } from '../../../client/index.ts'
+import { seededRandom } from '../../../protocol/lib/random.ts'
 import { connect as connectThroughWorker } from '../../../worker/index.ts'
-import type { OttlaTask, PageMetrics } from './contract.ts'
+import { BURST_WRITES, BURSTS, LONE_WRITES, type OttlaTask, type PageMetrics, RECORD_BYTES, SEEKS } from './contract.ts'
 import { live } from './live.ts'
 import { LONE_WRITE_GAP_MS, pause } from './pause.ts'
 import { percentile } from './percentile.ts'
 import { servePage } from './serve-page.ts'
+import { timesOf } from './timing.ts'
+import { upToDate } from './up-to-date.ts'
 
 const REPLICA = 'bench'
+const WRITES_TOPIC = 'writes'
 
-type Ottla = Awaited<ReturnType<typeof connectInPage>>
-
-function connect({ place, url }: OttlaTask): Promise<Ottla> {
-  if (place === 'page') return connectInPage(url, { replica: REPLICA })
-  return connectThroughWorker(url, { replica: REPLICA, worker: 'shared', workerUrl: '/ottla-worker.js' })
-}
-
-/** Resolves with the records held when the replica says that it has everything. */
-function upToDate(ottla: Ottla, topic: string): Promise<number> {
-  return new Promise((resolve) => {
-    const look = () => {
-      const ranges = ottla.status.topics.find((each) => each.name === topic)?.replica ?? []
-      const [range] = ranges
-      if (range?.upToDate && range.end > range.start) resolve(range.end - range.start)
-    }
-    ottla.onStatus(look)
-    look()
-  })
+function connect({ place, url, isEncrypted }: OttlaTask): Promise<Ottla> {
+  const options = { replica: REPLICA, ...(isEncrypted && { encryption: 'device' as const }) }
+  if (place === 'page') return connectInPage(url, options)
+  return connectThroughWorker(url, { ...options, worker: 'shared', workerUrl: '/ottla-worker.js' })
 }
 
 /** Counts the rows that the client wrote, behind its back. */
@@ -62,26 +52,45 @@ async function sync(task: OttlaTask): Promise<PageMetrics> {
   return { ms, records, recordsPerS: (records / ms) * 1_000, rows, rowKb: (records * 109) / rows / 1_000 }
 }
 
-async function open(task: OttlaTask): Promise<PageMetrics> {
-  const startedMs = performance.now()
-  const ottla = await connect(task)
-  const connectedMs = performance.now() - startedMs
-  for await (const record of ottla.topic(task.topic).read({ from: 'beginning' })) {
-    if (record.value?.length !== 100) throw new Error(`a record of ${record.value?.length} bytes`)
-    break
+/** Cold to the first record, before anything else is asked. */
+async function firstRecord(ottla: Ottla, task: OttlaTask): Promise<void> {
+  for await (const { value } of ottla.topic(task.topic).read({ from: 'beginning' })) {
+    if (value?.length !== RECORD_BYTES) throw new Error(`a record of ${value?.length} bytes`)
+    return
   }
-  const firstRecordMs = performance.now() - startedMs
-  await ottla.close()
-  return { openedMs: connectedMs, firstRecordMs }
 }
 
-async function loneWrites(task: OttlaTask): Promise<PageMetrics> {
-  const ottla = await connect(task)
-  await live(ottla)
-  const topic = ottla.topic(task.topic)
+async function seekTimes(ottla: Ottla, task: OttlaTask, records: number): Promise<number[]> {
+  const random = seededRandom(7)
+  const reader = ottla.topic(task.topic).read({ from: 'beginning' })
+  const iterator = reader[Symbol.asyncIterator]()
+  await iterator.next()
+  const times = await timesOf(SEEKS, async () => {
+    const offset = Math.floor(random.next() * records)
+    reader.seek(0, offset)
+    const { value } = await iterator.next()
+    if (value?.offset !== offset) throw new Error(`offset ${value?.offset} came instead of ${offset}`)
+  })
+  await reader.close()
+  return times
+}
+
+/** All of them as records, each with its value in hand. */
+async function replayPerS(ottla: Ottla, task: OttlaTask, records: number): Promise<number> {
+  const startedMs = performance.now()
+  let read = 0
+  for await (const batch of ottla.topic(task.topic).read({ from: 'beginning' }).batches()) {
+    for (const { value } of batch) read += value?.length === RECORD_BYTES ? 1 : 0
+    if (read === records) break
+  }
+  return (records / (performance.now() - startedMs)) * 1_000
+}
+
+async function loneWrites(ottla: Ottla): Promise<number[]> {
+  const topic = ottla.topic(WRITES_TOPIC)
   const times: number[] = []
-  for (let n = 0; n < task.count; n++) {
-    const value = crypto.getRandomValues(new Uint8Array(100))
+  for (let n = 0; n < LONE_WRITES; n++) {
+    const value = crypto.getRandomValues(new Uint8Array(RECORD_BYTES))
     const startedMs = performance.now()
     const receipt = topic.send({ value })
     await receipt.stored
@@ -89,8 +98,47 @@ async function loneWrites(task: OttlaTask): Promise<PageMetrics> {
     await receipt.committed
     await pause(LONE_WRITE_GAP_MS)
   }
-  await ottla.close()
-  return { storedP50Ms: percentile(times, 0.5), storedP99Ms: percentile(times, 0.99) }
+  return times
 }
 
-void servePage((task: OttlaTask) => ({ sync, open, 'lone-writes': loneWrites })[task.task](task))
+/** Each a call of its own, none waiting for another. */
+async function bursts(ottla: Ottla): Promise<number[]> {
+  const topic = ottla.topic(WRITES_TOPIC)
+  const values = Array.from({ length: BURST_WRITES }, () => crypto.getRandomValues(new Uint8Array(RECORD_BYTES)))
+  const times: number[] = []
+  for (let n = 0; n < BURSTS; n++) {
+    const startedMs = performance.now()
+    const receipts = values.map((value) => topic.send({ value }))
+    await Promise.all(receipts.map(({ stored }) => stored))
+    times.push(performance.now() - startedMs)
+    await Promise.all(receipts.map(({ committed }) => committed))
+    await pause(LONE_WRITE_GAP_MS)
+  }
+  return times
+}
+
+async function use(task: OttlaTask): Promise<PageMetrics> {
+  const startedMs = performance.now()
+  const ottla = await connect(task)
+  await firstRecord(ottla, task)
+  const firstRecordMs = performance.now() - startedMs
+  await live(ottla)
+  const records = await upToDate(ottla, task.topic)
+  const seeks = await seekTimes(ottla, task, records)
+  const replayRecordsPerS = await replayPerS(ottla, task, records)
+  await ottla.admin.createTopics([{ name: WRITES_TOPIC }], { ifNotExists: true })
+  const lone = await loneWrites(ottla)
+  const burst = await bursts(ottla)
+  await ottla.close()
+  return {
+    firstRecordMs,
+    seekP50Ms: percentile(seeks, 0.5),
+    seekP99Ms: percentile(seeks, 0.99),
+    replayRecordsPerS,
+    storedP50Ms: percentile(lone, 0.5),
+    storedP99Ms: percentile(lone, 0.99),
+    burstWritesPerS: (BURST_WRITES / percentile(burst, 0.5)) * 1_000,
+  }
+}
+
+void servePage((task: OttlaTask) => ({ sync, use })[task.task](task))

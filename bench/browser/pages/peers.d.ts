@@ -18,3 +18,32 @@ declare module '*.wasm?url' {
   const url: string
   export default url
 }
+/** Not among the packages of the project: see bench/README.md. */
+declare module 'rxdb/plugins/core' {
+  interface Query {
+    selector: Record<string, unknown>
+  }
+  interface Found<R> {
+    exec(): Promise<R>
+    $: { subscribe(next: (found: R) => void): { unsubscribe(): void } }
+  }
+  interface Collection<T> {
+    bulkInsert(documents: readonly T[]): Promise<{ error: unknown[] }>
+    upsert(document: T): Promise<unknown>
+    findOne(id: string): Found<T | null>
+    find(query: Query): Found<T[]>
+    count(query: Query): Found<number>
+  }
+  interface Database {
+    addCollections<T>(schemas: Record<string, { schema: object }>): Promise<Record<string, Collection<T>>>
+    close(): Promise<unknown>
+  }
+  export function createRxDatabase(options: {
+    name: string
+    storage: object
+    multiInstance: boolean
+  }): Promise<Database>
+}
+declare module 'rxdb/plugins/storage-dexie' {
+  export function getRxStorageDexie(): object
+}

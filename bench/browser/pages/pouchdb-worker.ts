@@ -29,14 +29,7 @@ async function sync({ url }: SyncRequest) {
   return { ms, recordsPerS: (offset / ms) * 1_000, rows, rowKb: RECORD_BYTES / 1_000 }
 }
 
-async function open(records: number) {
-  const startedMs = performance.now()
-  await new PouchDB('pouch').get(idOf(records >> 1))
-  return { firstRecordMs: performance.now() - startedMs }
-}
-
 serveWorker(async (asked) => {
   if (asked.task === 'sync') return sync(asked.request)
-  if (asked.task === 'open') return open(asked.records)
   throw new Error(`PouchDB has no ${asked.task}`)
 })

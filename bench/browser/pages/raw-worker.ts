@@ -2,19 +2,26 @@
  * The limit: frames into IndexedDB with nothing else done to them. One row a frame, queued frames in one relaxed
  * transaction, two transactions in flight, credit back on `complete`.
  */
-import type { SyncRequest } from './contract.ts'
+import { seededRandom } from '../../../protocol/lib/random.ts'
+import { BURST_WRITES, BURSTS, LONE_WRITES, SEEKS, type SyncRequest, WRITE_ROW_BYTES } from './contract.ts'
 import { readFrames } from './frames.ts'
 import { LONE_WRITE_GAP_MS, pause } from './pause.ts'
 import { percentile } from './percentile.ts'
 import { serveWorker } from './serve-worker.ts'
+import { timesOf } from './timing.ts'
 
 const TRANSACTIONS_MAX = 2
 const TRANSACTION_BYTES_MAX = 2 * 2 ** 20
+/** Of 256 KiB each. */
+const SCAN_ROWS = 16
 
 function openDatabase(): Promise<IDBDatabase> {
   return new Promise((resolve, reject) => {
     const request = indexedDB.open('raw', 1)
-    request.onupgradeneeded = () => request.result.createObjectStore('rows')
+    request.onupgradeneeded = () => {
+      request.result.createObjectStore('rows')
+      request.result.createObjectStore('writes')
+    }
     request.onsuccess = () => resolve(request.result)
     request.onerror = () => reject(request.error)
   })
@@ -70,42 +77,94 @@ async function sync({ url, records }: SyncRequest) {
   return { ms, recordsPerS: (records / ms) * 1_000, rows, transactions, rowKb: stored / rows / 1_000 }
 }
 
-/** Opens the database that is there and reads the row in its middle. */
-async function open() {
-  const startedMs = performance.now()
-  const database = await openDatabase()
-  const openedMs = performance.now() - startedMs
-  const rows = await new Promise<number>((resolve, reject) => {
-    const request = database.transaction('rows').objectStore('rows').get(IDBKeyRange.lowerBound(0))
-    request.onsuccess = () => resolve(request.result === undefined ? 0 : 1)
+const answerTo = <T>(request: IDBRequest<T>): Promise<T> =>
+  new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result)
     request.onerror = () => reject(request.error)
   })
-  if (rows === 0) throw new Error('the database of an earlier run is empty')
-  return { openedMs, firstRecordMs: performance.now() - startedMs }
+
+const rowsOf = (database: IDBDatabase) => database.transaction('rows').objectStore('rows')
+
+async function rowFrom(database: IDBDatabase, at: number): Promise<Uint8Array> {
+  const row = await answerTo<Uint8Array | undefined>(rowsOf(database).get(IDBKeyRange.lowerBound(at)))
+  if (!row) throw new Error('the database of an earlier run is empty')
+  return row
 }
 
-/** One record in each strict transaction, the next when the last is complete. */
-async function loneWrites(count: number) {
-  const database = await openDatabase()
-  const times: number[] = []
-  for (let n = 0; n < count; n++) {
-    const row = crypto.getRandomValues(new Uint8Array(170))
-    const startedMs = performance.now()
-    await new Promise<void>((resolve, reject) => {
-      const transaction = database.transaction('rows', 'readwrite', { durability: 'strict' })
-      transaction.objectStore('rows').put(row, n)
-      transaction.oncomplete = () => resolve()
-      transaction.onabort = () => reject(transaction.error)
-      transaction.commit()
+/** Rows as they are, some megabytes at a time. */
+async function scanBytes(database: IDBDatabase): Promise<number> {
+  let bytes = 0
+  let next = 0
+  for (;;) {
+    const range = IDBKeyRange.lowerBound(next)
+    const rows = await answerTo<Uint8Array[]>(rowsOf(database).getAll(range, SCAN_ROWS))
+    for (const row of rows) bytes += row.length
+    next += rows.length
+    if (rows.length < SCAN_ROWS) return bytes
+  }
+}
+
+/** In one strict transaction. */
+function write(database: IDBDatabase, rows: readonly Uint8Array[], firstKey: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const transaction = database.transaction('writes', 'readwrite', { durability: 'strict' })
+    const store = transaction.objectStore('writes')
+    rows.forEach((row, index) => {
+      store.put(row, firstKey + index)
     })
-    times.push(performance.now() - startedMs)
+    transaction.oncomplete = () => resolve()
+    transaction.onabort = () => reject(transaction.error)
+    transaction.commit()
+  })
+}
+
+const newRows = (count: number): Uint8Array[] =>
+  Array.from({ length: count }, () => crypto.getRandomValues(new Uint8Array(WRITE_ROW_BYTES)))
+
+async function loneWrites(database: IDBDatabase): Promise<number[]> {
+  const times: number[] = []
+  for (let n = 0; n < LONE_WRITES; n++) {
+    const rows = newRows(1)
+    times.push(...(await timesOf(1, () => write(database, rows, n))))
     await pause(LONE_WRITE_GAP_MS)
   }
-  return { storedP50Ms: percentile(times, 0.5), storedP99Ms: percentile(times, 0.99) }
+  return times
 }
 
-serveWorker(async (asked) => {
-  if (asked.task === 'sync') return sync(asked.request)
-  if (asked.task === 'open') return open()
-  return loneWrites(asked.count)
-})
+async function bursts(database: IDBDatabase): Promise<number[]> {
+  const rows = newRows(BURST_WRITES)
+  const times: number[] = []
+  for (let n = 1; n <= BURSTS; n++) {
+    times.push(...(await timesOf(1, () => write(database, rows, n * BURST_WRITES))))
+    await pause(LONE_WRITE_GAP_MS)
+  }
+  return times
+}
+
+/** `records`: how many the rows stand for. */
+async function use(records: number) {
+  const startedMs = performance.now()
+  const database = await openDatabase()
+  await rowFrom(database, 0)
+  const firstRecordMs = performance.now() - startedMs
+  const count = await answerTo(rowsOf(database).count())
+  const random = seededRandom(7)
+  const seeks = await timesOf(SEEKS, () => rowFrom(database, Math.floor(random.next() * count)))
+  const scanStartedMs = performance.now()
+  await scanBytes(database)
+  const replayRecordsPerS = (records / (performance.now() - scanStartedMs)) * 1_000
+  const lone = await loneWrites(database)
+  const burst = await bursts(database)
+  database.close()
+  return {
+    firstRecordMs,
+    seekP50Ms: percentile(seeks, 0.5),
+    seekP99Ms: percentile(seeks, 0.99),
+    replayRecordsPerS,
+    storedP50Ms: percentile(lone, 0.5),
+    storedP99Ms: percentile(lone, 0.99),
+    burstWritesPerS: (BURST_WRITES / percentile(burst, 0.5)) * 1_000,
+  }
+}
+
+serveWorker(async (asked) => (asked.task === 'sync' ? sync(asked.request) : use(asked.records)))

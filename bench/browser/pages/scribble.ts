@@ -4,10 +4,14 @@ import { seededRandom } from '../../../protocol/lib/random.ts'
 import { pause } from './pause.ts'
 
 const WORDS = ['log', 'replica', 'offset', 'tunnel', 'Praha', 'a ', 'the ', 'of ', '. ', ', ']
-const PER_TURN = 500
+const PER_TURN = 100
 
-/** Each edit is an update of its own. */
-export async function scribble(doc: Doc, edits: number): Promise<void> {
+/** Each edit is an update of its own. `between`: called after each hundred, with their number. */
+export async function scribble(
+  doc: Doc,
+  edits: number,
+  between: (edits: number) => Promise<void> = () => pause(0),
+): Promise<void> {
   const random = seededRandom(100)
   const below = (bound: number) => Math.floor(random.next() * bound)
   const text = doc.getText('t')
@@ -23,6 +27,6 @@ export async function scribble(doc: Doc, edits: number): Promise<void> {
       text.insert(cursor, word)
       cursor += word.length
     }
-    if (edit % PER_TURN === 0) await pause(0)
+    if ((edit + 1) % PER_TURN === 0) await between(edit + 1)
   }
 }

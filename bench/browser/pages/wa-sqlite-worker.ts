@@ -3,11 +3,16 @@ import * as SQLite from '@journeyapps/wa-sqlite'
 import createModule from '@journeyapps/wa-sqlite/dist/wa-sqlite.mjs'
 import wasmUrl from '@journeyapps/wa-sqlite/dist/wa-sqlite.wasm?url'
 import { OPFSCoopSyncVFS } from '@journeyapps/wa-sqlite/src/examples/OPFSCoopSyncVFS.js'
-import { RECORD_BYTES, type SyncRequest } from './contract.ts'
+import { seededRandom } from '../../../protocol/lib/random.ts'
+import { RECORD_BYTES, SEEKS, type SyncRequest } from './contract.ts'
 import { storeInTurn } from './frames.ts'
+import { percentile } from './percentile.ts'
 import { serveWorker } from './serve-worker.ts'
+import { timesOf } from './timing.ts'
 
 const TRANSACTION_RECORDS = 10_000
+/** It reads a fifth of a million records a second. */
+const SCANNED_RECORDS = 200_000
 
 async function openDatabase() {
   const module = await createModule({ locateFile: () => wasmUrl })
@@ -45,18 +50,26 @@ async function sync({ url, records }: SyncRequest) {
   return { ms, recordsPerS: (offset / ms) * 1_000, rows: offset, rowKb: RECORD_BYTES / 1_000 }
 }
 
-async function open(records: number) {
+/** SELECTs are prepared by each call, as applications do it. */
+async function use(records: number) {
   const startedMs = performance.now()
   const { sqlite, database } = await openDatabase()
-  const openedMs = performance.now() - startedMs
-  let found = 0
-  await sqlite.exec(database, `SELECT value FROM log WHERE offset = ${records >> 1}`, () => void found++)
-  if (found !== 1) throw new Error('the database of an earlier run is empty')
-  return { openedMs, firstRecordMs: performance.now() - startedMs }
+  const valueAt = async (offset: number) => {
+    let found = 0
+    await sqlite.exec(database, `SELECT value FROM log WHERE offset = ${offset}`, () => void found++)
+    if (found !== 1) throw new Error(`offset ${offset} is missing`)
+  }
+  await valueAt(0)
+  const firstRecordMs = performance.now() - startedMs
+  const random = seededRandom(7)
+  const seeks = await timesOf(SEEKS, () => valueAt(Math.floor(random.next() * records)))
+  const scanned = Math.min(records, SCANNED_RECORDS)
+  const scanStartedMs = performance.now()
+  let read = 0
+  await sqlite.exec(database, `SELECT value FROM log WHERE offset < ${scanned}`, () => void read++)
+  const replayRecordsPerS = (read / (performance.now() - scanStartedMs)) * 1_000
+  await sqlite.close(database)
+  return { firstRecordMs, seekP50Ms: percentile(seeks, 0.5), seekP99Ms: percentile(seeks, 0.99), replayRecordsPerS }
 }
 
-serveWorker(async (asked) => {
-  if (asked.task === 'sync') return sync(asked.request)
-  if (asked.task === 'open') return open(asked.records)
-  throw new Error(`wa-sqlite has no ${asked.task}`)
-})
+serveWorker(async (asked) => (asked.task === 'sync' ? sync(asked.request) : use(asked.records)))

@@ -10,6 +10,11 @@ interface ProcessStat {
 
 /** All processes that `root` has started, and those have started. */
 export function descendantsOf(root: number): ProcessStat[] {
+  return familyOf(root).filter(({ pid }) => pid !== root)
+}
+
+/** Those, and `root` itself. */
+export function familyOf(root: number): ProcessStat[] {
   const all = readdirSync('/proc').flatMap((name) => (/^\d+$/.test(name) ? (statOf(Number(name)) ?? []) : []))
   const family = new Set([root])
   // A child may have a lower number than its parent once numbers have gone round.
@@ -17,7 +22,7 @@ export function descendantsOf(root: number): ProcessStat[] {
     size = family.size
     for (const { pid, parent } of all) if (family.has(parent)) family.add(pid)
   }
-  return all.filter(({ pid }) => pid !== root && family.has(pid))
+  return all.filter(({ pid }) => family.has(pid))
 }
 
 /**
