@@ -3,7 +3,6 @@ import { describe, expect, test } from 'vitest'
 import { encodeRequest } from '../../protocol/api.ts'
 import { Reader } from '../../protocol/bytes/reader.ts'
 import { ErrorCode } from '../../protocol/errors.ts'
-import { type Clock, systemClock } from '../../protocol/lib/clock.ts'
 import { randomBelow, seededRandom } from '../../protocol/lib/random.ts'
 import { fetch } from '../../protocol/messages/fetch.ts'
 import {
@@ -20,6 +19,7 @@ import { produce } from '../../protocol/messages/produce.ts'
 import { deleteTopics } from '../../protocol/messages/topics.ts'
 import { batchesIn, nextOffsetOf } from '../../protocol/record-batch.ts'
 import { eventually } from '../support/eventually.ts'
+import { fastClock } from '../support/fast-clock.ts'
 import { recordsIn } from '../support/read-values.ts'
 import { startRelay } from '../support/relay.ts'
 import { batchOf, RelayClient } from '../support/relay-client.ts'
@@ -114,13 +114,6 @@ describe('subscribers that do not read', () => {
   })
 })
 
-/** Ten times as fast as the real one. */
-const fastClock: Clock = {
-  now: () => systemClock.now(),
-  monotonic: () => systemClock.monotonic() * 10,
-  setTimer: (delayMs, fire) => systemClock.setTimer(delayMs / 10, fire),
-}
-
 describe('subscribers on a bad line', () => {
   const config = { maxRequestBytes: 32 * MIB }
 
@@ -137,7 +130,7 @@ describe('subscribers on a bad line', () => {
   }
 
   test('[SYN-24] one that reads a little at a time is served on, however long a message takes it', async () => {
-    const relay = await startRelay({ clock: fastClock, config })
+    const relay = await startRelay({ clock: fastClock(10), config })
     const raw = await congested(relay.websocket.url)
     let readBytes = 0
     raw.socket.on('data', (chunk: Buffer) => {
@@ -157,7 +150,7 @@ describe('subscribers on a bad line', () => {
   })
 
   test('[SYN-25] one that takes nothing for 30 s is told to come back, though it goes on sending', async () => {
-    const relay = await startRelay({ clock: fastClock, config })
+    const relay = await startRelay({ clock: fastClock(10), config })
     const raw = await congested(relay.websocket.url)
     const sending = setInterval(() => raw.send(pingRequest), 20)
     raw.socket.on('error', () => clearInterval(sending))
