@@ -289,6 +289,26 @@ export function describeEngine(engine: EngineName): void {
       await eventually(async () => `${await valuesIn(next)}` === `${all}`, LONG)
     }, 120_000)
 
+    test('[ENC-7] an encrypted replica is there again, offline, once the browser has died: under a key of the device, under a secret', async () => {
+      const kinds = ['device', { secret: 'correct horse' }].map((kind) => ({ encryption: JSON.stringify(kind) }))
+      const scenes = [await scene('notes', 'auto'), await scene('notes', 'auto')]
+      for (const [index, { openTab }] of scenes.entries()) {
+        const tab = await openTab('/real.html', kinds[index])
+        await sendIn(tab, 'sealed', 10)
+        await outcomeIn(tab)
+        await eventually(async () => (await valuesIn(tab)).length === 10, LONG)
+        expect(await tab.evaluate(() => window.ottla.status.storageError)).toBeNull()
+      }
+      await browser.kill()
+      for (const { proxy } of scenes) proxy.setMode('close')
+      await browser.start()
+      tabs = []
+      for (const [index, { openTab }] of scenes.entries()) {
+        const tab = await openTab('/real.html', kinds[index])
+        await eventually(async () => `${await valuesIn(tab)}` === `${expected('sealed', 10)}`, LONG)
+      }
+    }, 120_000)
+
     function listen(): TrafficJournal {
       const journal = new TrafficJournal()
       browser.talkBack.onNote = (note) => journal.note(note as TrafficNote)

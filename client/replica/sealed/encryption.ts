@@ -17,6 +17,8 @@ export interface SealingRecord {
   id: string
   /** The key itself, which cannot be taken out of the browser. */
   key?: CryptoKey
+  /** The same as bytes, where a context cannot store keys: the SharedWorkers of WebKit. */
+  rawKey?: Uint8Array<ArrayBuffer>
   /** Of a secret: the key of the rows, encrypted under the key that comes of the secret. */
   wrapped?: {
     salt: Uint8Array<ArrayBuffer>

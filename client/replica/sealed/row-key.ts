@@ -21,10 +21,7 @@ export interface RowKey {
 export async function newRowKey(encryption: Encryption): Promise<RowKey> {
   checkEncryption(encryption)
   const record: SealingRecord = { version: 1, id: crypto.randomUUID() }
-  if (encryption === 'device') {
-    const key = await crypto.subtle.generateKey(AES, false, ROWS)
-    return { record: { ...record, key }, key }
-  }
+  if (encryption === 'device') return newDeviceKey(record)
   const iterations = typeof encryption.secret === 'string' ? ITERATIONS : 0
   const salt = crypto.getRandomValues(new Uint8Array(16))
   const nonce = crypto.getRandomValues(new Uint8Array(12))
@@ -34,12 +31,32 @@ export async function newRowKey(encryption: Encryption): Promise<RowKey> {
   return openRowKey({ ...record, wrapped: { salt, iterations, nonce, key } }, encryption)
 }
 
+async function newDeviceKey(record: SealingRecord): Promise<RowKey> {
+  const key = await crypto.subtle.generateKey(AES, false, ROWS)
+  if (isStorable(key)) return { record: { ...record, key }, key }
+  const rawKey = crypto.getRandomValues(new Uint8Array(AES.length / 8))
+  return { record: { ...record, rawKey }, key: await importRowKey(rawKey) }
+}
+
+/** What cannot be cloned, no database takes. */
+function isStorable(key: CryptoKey): boolean {
+  try {
+    structuredClone(key)
+    return true
+  } catch {
+    return false
+  }
+}
+
+const importRowKey = (raw: Uint8Array<ArrayBuffer>) => crypto.subtle.importKey('raw', raw, AES, false, ROWS)
+
 /** Rejects `locked` when it is not the secret, or not the kind of key, that the record was made with. */
 export async function openRowKey(record: SealingRecord, encryption: Encryption): Promise<RowKey> {
   checkEncryption(encryption)
   if (encryption === 'device') {
-    if (!record.key) throw locked('it is encrypted under a secret, which was not given')
-    return { record, key: record.key }
+    const key = record.key ?? (record.rawKey && (await importRowKey(record.rawKey)))
+    if (!key) throw locked('it is encrypted under a secret, which was not given')
+    return { record, key }
   }
   if (!record.wrapped) throw locked('it is encrypted under a key of the device, not under a secret')
   const { salt, iterations, nonce, key } = record.wrapped
