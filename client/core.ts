@@ -8,6 +8,8 @@
  */
 import type { AbortedTransaction } from '../protocol/messages/offset-protocol.ts'
 import type { ChannelAnswer, ChannelAsk } from './channels/ask.ts'
+import type { DocumentAsk, KeptDocument } from './documents/kept-documents.ts'
+import type { OpenDocument, OpenedDocument } from './documents/open-document.ts'
 import type { ErrorInfo } from './errors.ts'
 import type { LogoutOptions, LogoutOutcome } from './logout.ts'
 import type { GroupProgress, ProgressQuery } from './receipts/progress.ts'
@@ -247,6 +249,11 @@ export interface Core {
 
   /** Takes part in a channel; see there. Rejects NOT_AUTHORIZED, UNKNOWN_TOPIC, UNSUPPORTED, CLOSED. */
   channel(ask: ChannelAsk): Promise<ChannelAnswer>
+
+  /** A document as this device keeps it; null: it keeps none that can be relied upon. Rejects STORAGE_FAILED, CLOSED. */
+  keptDocument(ask: DocumentAsk): Promise<KeptDocument | null>
+  /** What the log has of a document. Rejects DISCONNECTED at once when offline, and as the relay refuses it. */
+  openDocument(ask: OpenDocument): Promise<OpenedDocument>
 
   /** One admin call. Rejects DISCONNECTED at once when offline. Bodies are the message types of protocol/messages. */
   request(name: ApiName, body: unknown, options?: RequestOptions): Promise<unknown>

@@ -17,6 +17,7 @@ import type {
   Outbox as CoreOutbox,
   EnqueuedTransaction,
   EnqueuedWrite,
+  OutboxDepth,
   PauseReason,
   ReplicaPolicy,
   ReplicaRange,
@@ -28,6 +29,8 @@ import type {
   TopicInfo,
 } from './core.ts'
 import { coreStatus } from './core-status.ts'
+import { type DocumentAsk, type KeptDocument, KeptDocuments } from './documents/kept-documents.ts'
+import { type OpenDocument, type OpenedDocument, openDocumentAt } from './documents/open-document.ts'
 import { asOttlaError, OttlaError } from './errors.ts'
 import { loadApart } from './load-apart.ts'
 import type { LocalCore, LocalCoreOptions } from './local-core-options.ts'
@@ -103,6 +106,7 @@ class StoredCore implements LocalCore {
   readonly #store: ReplicaStore
   readonly #own: Session
   readonly #replica: Replica
+  readonly #documents: KeptDocuments
   readonly #statuses = new Emitter<Status>()
   readonly #settled = new Emitter<Settled[]>()
   readonly #unlisten: () => void
@@ -145,6 +149,11 @@ class StoredCore implements LocalCore {
       contents,
       clock,
       onTrouble: (trouble) => this.#noteTrouble(trouble),
+    })
+    this.#documents = new KeptDocuments({
+      store,
+      ranges: (topic) => this.#replica.ranges(topic),
+      isAllSent: (topic) => isEmpty(this.#outbox.depthByTopic().get(topic)),
     })
     // Looked at once: a database that somebody has cleared would else be noticed only by the next write.
     store.onInterrupted(() => void this.#replica.isIntact())
@@ -299,6 +308,17 @@ class StoredCore implements LocalCore {
     return this.#channels.answer(ask)
   }
 
+  async keptDocument(ask: DocumentAsk): Promise<KeptDocument | null> {
+    this.#checkOpen()
+    return this.#documents.ask(ask).catch((failure: unknown) => {
+      throw this.#noteTrouble(ottlaErrorFrom(failure))
+    })
+  }
+
+  openDocument(ask: OpenDocument): Promise<OpenedDocument> {
+    return openDocumentAt(this, ask)
+  }
+
   async request(name: ApiName, body: unknown, { broker, timeoutMs }: RequestOptions = {}): Promise<unknown> {
     const { RELAY_APIS } = await import('./relay-apis.ts')
     if (!Object.hasOwn(RELAY_APIS, name)) {
@@ -421,12 +441,16 @@ class StoredCore implements LocalCore {
       clock: this.#clock,
       random: this.#random,
       ...this.#options.outbox,
-      makeRoom: (sizeBytes) => this.#replica.makeRoom(sizeBytes),
+      makeRoom: (sizeBytes) => this.#makeRoom(sizeBytes),
       onStoreFailure: (failure) => this.#noteTrouble(failure),
     })
     outbox.onSettled((settled) => this.#settled.emit(settled))
     outbox.onChanged(() => this.#changed())
     return outbox
+  }
+
+  async #makeRoom(sizeBytes: number): Promise<boolean> {
+    return (await this.#replica.makeRoom(sizeBytes)) || this.#store.dropDocuments().catch(() => false)
   }
 
   /** Once more after the store was brought back from being cleared. */
@@ -535,6 +559,8 @@ class StoredCore implements LocalCore {
     if (this.#statuses.isUsed) this.#statuses.emit(this.status())
   }
 }
+
+const isEmpty = (depth: OutboxDepth | undefined): boolean => !depth?.pendingEntries && !depth?.parkedEntries
 
 function claimBy(random: Random) {
   return { token: randomUuid(random), newReplicaId: randomUuid(random) }

@@ -1,16 +1,16 @@
 /**
  * What `connect` gives: topics, admin, status and outbox over one core, wherever that core lives. No I/O of its own.
  */
-import type { RequestOf, ResponseOf } from '../protocol/api.ts'
 import type { CodecRegistry } from '../protocol/compression.ts'
 import type { Clock } from '../protocol/lib/clock.ts'
 import type { Random } from '../protocol/lib/random.ts'
-import type { openDocument } from '../protocol/messages/documents.ts'
 import { type Admin, openAdmin } from './admin/admin.ts'
 import type { Channel, ChannelOptions } from './channels/channel.ts'
 import type { Lanes } from './consumer/lanes.ts'
 import { Sources } from './consumer/sources.ts'
 import type { Core, Outbox, ReplicaPolicy, Status } from './core.ts'
+import type { DocumentAsk, KeptDocument } from './documents/kept-documents.ts'
+import type { OpenDocument, OpenedDocument } from './documents/open-document.ts'
 import { OttlaError } from './errors.ts'
 import type { LettersClient } from './group/dead-letters.ts'
 import { Group } from './group/group.ts'
@@ -177,8 +177,13 @@ export class Ottla {
   }
 
   /** What the log has of one document, in parts; for what edits documents together (ottla/yjs). */
-  async openDocument(ask: RequestOf<typeof openDocument>): Promise<ResponseOf<typeof openDocument>> {
-    return (await this.#parts.core.request('OpenDocument', ask)) as ResponseOf<typeof openDocument>
+  openDocument(ask: OpenDocument): Promise<OpenedDocument> {
+    return this.#parts.core.openDocument(ask)
+  }
+
+  /** The same as this device keeps it, or is to keep it from now on. */
+  keptDocument(ask: DocumentAsk): Promise<KeptDocument | null> {
+    return this.#parts.core.keptDocument(ask)
   }
 
   /**

@@ -153,6 +153,10 @@ export class Bridge implements Core {
     return (await this.#reached()).callOnce('channel', ask)
   }
 
+  keptDocument: Core['keptDocument'] = (ask) => this.#call('keptDocument', ask)
+
+  openDocument: Core['openDocument'] = (ask) => this.#call('openDocument', ask)
+
   outcomes(ids: string[]): Promise<Settled[]> {
     return this.#call('outcomes', ids)
   }

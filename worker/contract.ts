@@ -98,6 +98,8 @@ type RemoteMethods = Pick<
   | 'outcomes'
   | 'progress'
   | 'channel'
+  | 'keptDocument'
+  | 'openDocument'
   | 'replicate'
   | 'stopReplicating'
   | 'pauseReplicas'

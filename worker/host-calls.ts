@@ -28,6 +28,8 @@ export function hostCalls(core: Core, channel: Core['channel']): HostCalls {
     outcomes: (ids) => reply(() => core.outcomes(ids)),
     progress: (query, waitMs) => reply(() => core.progress(query, waitMs)),
     channel: (ask) => reply(() => channel(ask)),
+    keptDocument: (ask) => reply(() => core.keptDocument(ask)),
+    openDocument: (ask) => reply(() => core.openDocument(ask)),
     replicate: (topic, policy) => reply(() => core.replicate(topic, policy)),
     stopReplicating: (topic) => reply(() => core.stopReplicating(topic)),
     pauseReplicas: (reason, isPaused) => reply(() => core.pauseReplicas(reason, isPaused)),

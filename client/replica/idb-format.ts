@@ -1,7 +1,7 @@
 /**
  * How a replica lies in IndexedDB: one database per replica and format.
  *
- *   meta       'replicaId', 'claimNumber', 'movedTo', 'life', 'sealing'
+ *   meta       'replicaId', 'claimNumber', 'movedTo', 'life', 'sealing', and documents (idb-documents.ts)
  *   topics     topicId                            StoredTopic
  *   positions  [topicId, partition]               StoredPosition      and 'owner': the writer's token
  *   chunks     [topicId, partition, last offset]  ChunkRow            so one get(lowerBound) finds any offset
@@ -17,8 +17,9 @@
  * is never raised: an upgrade waits until the last tab with the old version has gone, which may be never.
  */
 import type { DBSchema, IDBPDatabase } from 'idb'
+import type { KeptNote } from './idb-documents.ts'
 import type { SealingRecord } from './sealed/encryption.ts'
-import type { ChunkRow, StoredPosition, StoredTopic } from './store.ts'
+import type { ChunkRow, StoredDocument, StoredPosition, StoredTopic } from './store.ts'
 import type { OutboxRow, ProducerIdentity, SealedBatch, SettledWrite } from './store-outbox.ts'
 
 export const FORMAT = 1
@@ -30,7 +31,7 @@ export type PartitionKey = [topicId: string, partition: number]
 export type ChunkKey = [topicId: string, partition: number, lastOffset: number]
 
 export interface ReplicaSchema extends DBSchema {
-  meta: { key: string; value: string | number | SealingRecord }
+  meta: { key: string; value: string | number | SealingRecord | StoredDocument | KeptNote[] }
   topics: { key: string; value: StoredTopic }
   positions: { key: PartitionKey | 'owner'; value: StoredPosition | string }
   chunks: { key: ChunkKey; value: ChunkRow }

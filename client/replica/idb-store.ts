@@ -11,6 +11,7 @@ import { Emitter } from '../../protocol/lib/events.ts'
 import { IdbConnection } from './idb-connection.ts'
 import { OLDER_FORMATS, type OlderFormat, takeOverOlder } from './idb-copy.ts'
 import { asDamage, intactBelow, readOutboxPage, readOutboxRows } from './idb-damage.ts'
+import { DOCUMENT_LIST, documentKey, documentsOf, type KeptNote, listWith } from './idb-documents.ts'
 import {
   ALL_STORES,
   createStores,
@@ -28,10 +29,11 @@ import type {
   ReplicaStore,
   StoreClaim,
   StoreContents,
+  StoredDocument,
   StoredPosition,
   StoredTopic,
 } from './store.ts'
-import { loggedOutError, StoreError } from './store-error.ts'
+import { classifyStoreFailure, loggedOutError, StoreError } from './store-error.ts'
 import type { OutboxChange, OutboxRow, ProducerIdentity } from './store-outbox.ts'
 
 type StoreName = (typeof ALL_STORES)[number]
@@ -94,7 +96,8 @@ export class IdbStore implements ReplicaStore {
   }
 
   dropTopic(topicId: string): Promise<void> {
-    return this.#unit('dropping a topic', ['positions', 'chunks', 'topics'], 'relaxed', (storeOf) => {
+    return this.#unit('dropping a topic', ['positions', 'chunks', 'topics', 'meta'], 'relaxed', (storeOf) => {
+      storeOf('meta').delete(documentsOf(topicId))
       const all = IDBKeyRange.bound([topicId], [topicId, []])
       storeOf('topics').delete(topicId)
       storeOf('positions').delete(all)
@@ -131,6 +134,36 @@ export class IdbStore implements ReplicaStore {
         throw await asDamage(database, read, failure)
       }
     })
+  }
+
+  readDocument(topicId: string, documentId: string): Promise<StoredDocument | undefined> {
+    return this.#connection.run('reading a document', async (database) => {
+      const reading = database.get('meta', documentKey(topicId, documentId)) as Promise<StoredDocument | undefined>
+      return reading.catch((failure: unknown) => {
+        if (classifyStoreFailure(failure) !== 'corrupt') throw failure
+        return undefined
+      })
+    })
+  }
+
+  putDocument(document: StoredDocument): Promise<void> {
+    return this.#withDocuments('keeping a document', (meta, list, there) => {
+      const { topicId, documentId, update } = document
+      const next = listWith(list, there, document)
+      for (const key of next.gone) meta.delete(key)
+      meta.put({ ...document, update: ownBytes(update) }, documentKey(topicId, documentId))
+      meta.put(next.list, DOCUMENT_LIST)
+    })
+  }
+
+  async dropDocuments(): Promise<boolean> {
+    let hadAny = false
+    await this.#withDocuments('dropping documents', (meta, _list, there) => {
+      hadAny = there.length > 0
+      meta.delete(documentsOf())
+      meta.delete(DOCUMENT_LIST)
+    })
+    return hadAny
   }
 
   changeOutbox(change: OutboxChange): Promise<void> {
@@ -175,6 +208,20 @@ export class IdbStore implements ReplicaStore {
     return this.#connection.close()
   }
 
+  #withDocuments(
+    what: string,
+    change: (meta: IDBObjectStore, list: readonly KeptNote[], there: readonly string[]) => void,
+  ): Promise<void> {
+    return this.#connection.run(what, async (database) => {
+      const transaction = database.transaction(['positions', 'meta'], 'readwrite', { durability: 'relaxed' })
+      const meta = transaction.objectStore('meta')
+      const [list, there] = await Promise.all([meta.get(DOCUMENT_LIST), meta.getAllKeys(documentsOf())])
+      await guardedTransaction(transaction as WriteTransaction, 'positions', this.#token, (storeOf) =>
+        change(storeOf('meta'), (list ?? []) as KeptNote[], there),
+      )
+    })
+  }
+
   #unit(what: string, stores: StoreName[], durability: IDBTransactionDurability, puts: Puts): Promise<void> {
     return this.#connection.run(what, (database) =>
       guardedTransaction(database.transaction(stores, 'readwrite', { durability }), stores[0]!, this.#token, puts),
@@ -217,6 +264,8 @@ async function endIn(database: ReplicaDatabase, token: string, keepOutbox: boole
   await guardedTransaction(transaction, 'positions', token, (storeOf) => {
     for (const name of keepOutbox ? (['topics', 'positions', 'chunks'] as const) : ALL_STORES) storeOf(name).clear()
     for (const name of ['positions', 'producers'] as const) storeOf(name).put(ENDED, 'owner')
+    storeOf('meta').delete(documentsOf())
+    storeOf('meta').delete(DOCUMENT_LIST)
     storeOf('meta').put(life + 1, 'life')
   })
 }

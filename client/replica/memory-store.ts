@@ -5,6 +5,7 @@
  * Invariant: rows are kept sorted by key, so that it finds what IndexedDB would find.
  */
 
+import { documentKey, listWith } from './idb-documents.ts'
 import { ENDED } from './idb-format.ts'
 import type {
   ChunkReplacement,
@@ -13,6 +14,7 @@ import type {
   ReplicaStore,
   StoreClaim,
   StoreContents,
+  StoredDocument,
   StoredPosition,
   StoredTopic,
 } from './store.ts'
@@ -28,6 +30,7 @@ export class MemoryDatabase {
   topics = new Map<string, StoredTopic>()
   positions = new Map<string, StoredPosition>()
   chunks = new Map<string, ChunkRow[]>()
+  documents = new Map<string, StoredDocument>()
   rows = new SortedRows<OutboxRow>()
   sealed = new SortedRows<SealedBatch>()
   identities = new Map<string, ProducerIdentity>()
@@ -50,6 +53,7 @@ export class MemoryDatabase {
       topics: new Map(this.topics),
       positions: new Map(this.positions),
       chunks: new Map([...this.chunks].map(([key, rows]) => [key, [...rows]])),
+      documents: new Map(this.documents),
       rows: this.rows.copy(),
       sealed: this.sealed.copy(),
       identities: new Map(this.identities),
@@ -160,6 +164,7 @@ export class MemoryStore implements ReplicaStore {
   async dropTopic(topicId: string): Promise<void> {
     const database = this.#writable()
     database.topics.delete(topicId)
+    for (const [key, document] of database.documents) if (document.topicId === topicId) database.documents.delete(key)
     for (const { partition } of [...database.positions.values()].filter((each) => each.topicId === topicId)) {
       database.positions.delete(partitionKey(topicId, partition))
       database.chunks.delete(partitionKey(topicId, partition))
@@ -197,6 +202,28 @@ export class MemoryStore implements ReplicaStore {
       found.push({ ...row, bytes: ownBytes(row.bytes) })
     }
     return found
+  }
+
+  async readDocument(topicId: string, documentId: string): Promise<StoredDocument | undefined> {
+    const document = this.#database.documents.get(documentKey(topicId, documentId))
+    return document && { ...document, update: ownBytes(document.update) }
+  }
+
+  async putDocument(document: StoredDocument): Promise<void> {
+    const { documents } = this.#writable()
+    const list = [...documents].map(([key, { update }]) => ({ key, sizeBytes: update.length }))
+    const { gone } = listWith(list, [...documents.keys()], document)
+    for (const key of gone) documents.delete(key)
+    const key = documentKey(document.topicId, document.documentId)
+    documents.delete(key)
+    documents.set(key, { ...document, update: ownBytes(document.update) })
+  }
+
+  async dropDocuments(): Promise<boolean> {
+    const { documents } = this.#writable()
+    const hadAny = documents.size > 0
+    documents.clear()
+    return hadAny
   }
 
   async changeOutbox(change: OutboxChange): Promise<void> {

@@ -72,6 +72,17 @@ export interface ChunkReplacement {
   chunks: readonly ChunkRow[]
 }
 
+/** One document's state at an offset of its partition; see client/documents. */
+export interface StoredDocument {
+  topicId: string
+  documentId: string
+  partition: number
+  /** Of the partition's replica when it was kept. */
+  generation: number
+  nextOffset: number
+  update: Uint8Array
+}
+
 /** Everything small, read once when a writer takes over. */
 export interface StoreContents {
   replicaId: string
@@ -107,7 +118,7 @@ export interface ReplicaStore {
   claim(claim: StoreClaim): Promise<StoreContents>
 
   putTopics(topics: readonly StoredTopic[]): Promise<void>
-  /** The topic, its positions and its chunks. */
+  /** The topic, its positions, its chunks and its documents. */
   dropTopic(topicId: string): Promise<void>
   /** Data and positions of any number of partitions, in one unit. */
   commitDelivery(deliveries: readonly Delivery[]): Promise<void>
@@ -117,6 +128,13 @@ export interface ReplicaStore {
    * Rejects with CorruptChunks when one of them cannot be read.
    */
   readChunks(topicId: string, partition: number, offset: number, bytesMax: number): Promise<ChunkRow[]>
+
+  /** undefined as well for one that cannot be read: it is made again. */
+  readDocument(topicId: string, documentId: string): Promise<StoredDocument | undefined>
+  /** In place of what was there; documents that were put longest ago go when there is too much of them. Relaxed. */
+  putDocument(document: StoredDocument): Promise<void>
+  /** All of them. False when there was none. */
+  dropDocuments(): Promise<boolean>
 
   changeOutbox(change: OutboxChange): Promise<void>
   /** Ascending by key, from the first above `afterKey`. */

@@ -10,7 +10,7 @@ import { partitionForKey } from '../../protocol/lib/partitioner.ts'
 import { BATCH_HEADER_BYTES, batchesIn, codecOf } from '../../protocol/record-batch.ts'
 import { decodeRecords } from '../../protocol/records.ts'
 import type { Reader } from '../consumer/reader.ts'
-import { kafkaFailure } from '../kafka-failure.ts'
+import type { KeptDocument } from '../documents/kept-documents.ts'
 import type { Ottla } from '../ottla.ts'
 import type { TopicRecord } from '../record.ts'
 import type { Topic } from '../topic.ts'
@@ -34,10 +34,13 @@ export interface DocumentLogParts {
 export class DocumentLog {
   readonly #parts: DocumentLogParts
   #reader: Reader<string, Uint8Array> | undefined
-  #partition = -1
-  /** Everything below has been applied. */
-  #position = -1
   #barrier = -1
+  /** -1 while that is not known. */
+  partition = -1
+  /** Everything from where reading began up to here has been applied; -1 before it has. */
+  position = -1
+  /** It began with all there was: the relay's answer, or what was kept. A replica may lack what the log has lost. */
+  isWhole = false
 
   constructor(parts: DocumentLogParts) {
     this.#parts = parts
@@ -47,52 +50,68 @@ export class DocumentLog {
     return this.#reader !== undefined
   }
 
+  /** All that the replica holds has been applied. */
+  get hasWhatIsHere(): boolean {
+    const { topics } = this.#parts.ottla.status
+    const ranges = topics.find(({ name }) => name === this.#parts.topic.name)?.replica
+    const end = ranges?.find(({ partition }) => partition === this.partition)?.end ?? 0
+    return this.isReading && Math.max(0, this.position) >= end
+  }
+
   /** All that was there when it was last asked for has been applied. */
   get isAtBarrier(): boolean {
-    return this.#barrier >= 0 && this.#position >= this.#barrier
+    return this.#barrier >= 0 && this.position >= this.#barrier
   }
 
   /** Applies what the relay has behind the position, and gives it back. */
   async ask(): Promise<Uint8Array[]> {
     const { ottla, topic, documentId } = this.#parts
     const all: Uint8Array[] = []
-    for (let fromOffset = this.#position, isWhole = false; !isWhole; ) {
+    for (let fromOffset = this.isWhole ? this.position : -1, isWhole = false; !isWhole; ) {
       const answer = await ottla.openDocument({ topic: topic.name, documentId, fromOffset })
-      if (answer.errorCode !== 0)
-        throw kafkaFailure(answer.errorCode, `opening document ${documentId} of ${topic.name}`, answer.errorMessage)
       const updates = answer.snapshot ? [answer.snapshot, ...answer.updates] : answer.updates
       this.apply(updates)
       all.push(...updates)
-      this.#partition = answer.partition
+      this.partition = answer.partition
       fromOffset = answer.nextOffset
       isWhole = answer.isWhole === 1
       // The reader comes there by itself; without one this is where it is to begin.
       if (isWhole) this.#barrier = answer.nextOffset
     }
-    if (!this.#reader) this.#position = this.#barrier
+    this.isWhole = true
+    if (!this.#reader) this.position = this.#barrier
     return all
+  }
+
+  /** Applies what stands for everything below its offset: the log is read from there. */
+  beginAt({ partition, nextOffset, update }: KeptDocument): void {
+    this.apply([update])
+    this.partition = partition
+    this.position = nextOffset
+    this.isWhole = true
   }
 
   /** Applies what is written from the position on, or from the start of the replica; resolves when reading has ended. */
   async read(signal: AbortSignal, onProgress: () => void): Promise<void> {
     const { topic, documentId } = this.#parts
-    if (this.#partition < 0) {
+    if (this.partition < 0) {
       const { partitionCount } = await topic.info()
-      this.#partition = partitionForKey(utf8.encode(documentId), partitionCount)
+      this.partition = partitionForKey(utf8.encode(documentId), partitionCount)
     }
-    const partition = this.#partition
-    const from = this.#position < 0 ? 'beginning' : { offset: this.#position }
+    const partition = this.partition
+    const from = this.position < 0 ? 'beginning' : { offset: this.position }
     const reader = topic.read({ from, partitions: [partition], signal })
     this.#reader = reader
+    onProgress()
     const told = () => {
-      this.#position = Math.max(this.#position, reader.positions().get(partition) ?? -1)
+      this.position = Math.max(this.position, reader.positions().get(partition) ?? -1)
       onProgress()
     }
     const unlisten = reader.onUpToDate(told)
     try {
       for await (const records of reader.batches()) {
         this.apply(records.flatMap((record) => this.#updateIn(record)))
-        this.#position = records.at(-1)!.offset + 1
+        this.position = records.at(-1)!.offset + 1
         onProgress()
       }
     } finally {
@@ -101,11 +120,12 @@ export class DocumentLog {
     }
   }
 
-  /** Writes of this device that no relay has yet, also of pages that are gone. */
+  /** Applies writes of this device that no relay has yet, also of pages that are gone, and gives them back. */
   async pending(): Promise<Uint8Array[]> {
     const { ottla, topic, documentId } = this.#parts
-    const entries = await ottla.outbox.export()
-    return entries
+    const waiting = await ottla.outbox.list(topic.name)
+    const entries = await ottla.outbox.export(waiting.map(({ id }) => id))
+    const updates = entries
       .filter((entry) => entry.topic === topic.name)
       .flatMap(({ batch }) =>
         [...batchesIn(batch)].flatMap(({ at, end, header }) => {
@@ -114,13 +134,16 @@ export class DocumentLog {
           return records.flatMap(({ key, value }) => (key && value && text.decode(key) === documentId ? [value] : []))
         }),
       )
+    this.apply(updates)
+    return updates
   }
 
   /** The next `read` begins anew: the topic may be another one. */
   forget(): void {
-    this.#position = -1
+    this.position = -1
+    this.isWhole = false
     this.#barrier = -1
-    this.#partition = -1
+    this.partition = -1
   }
 
   apply(updates: readonly Uint8Array[]): void {

@@ -16,6 +16,7 @@ import type { Ottla } from '../ottla.ts'
 import { onPageHide } from '../page-hide.ts'
 import { AwarenessChannel } from './awareness-channel.ts'
 import { DocumentLog } from './document-log.ts'
+import { KeptCopy } from './kept-copy.ts'
 import { UpdateWriter } from './update-writer.ts'
 
 export interface ProviderOptions {
@@ -57,6 +58,9 @@ export class OttlaProvider {
   readonly #clock: Clock
   readonly #log: DocumentLog
   readonly #writer: UpdateWriter
+  readonly #copy: KeptCopy
+  /** Windows of one replica share its outbox: they hear of an edit once it is stored there, with no relay in between. */
+  readonly #windows: BroadcastChannel | undefined
   readonly #awarenessChannel: AwarenessChannel | undefined
   readonly #ownAwareness: Awareness | undefined
   readonly #listeners = new Map<keyof ProviderEvents, Set<Listener<never>>>()
@@ -87,6 +91,15 @@ export class OttlaProvider {
       ...{ topic, documentId, session, clock, batchMs },
       onChange: () => this.#tellSaved(),
       onError: (error) => this.#emit('error', error),
+      onStored: (update) => this.#windows?.postMessage(update),
+    })
+    if (this.#hasReplica) {
+      this.#windows = new BroadcastChannel(`ottla/document/${ottla.status.replica}/${name}/${documentId}`)
+      this.#windows.onmessage = ({ data }: MessageEvent<Uint8Array>) => this.#log.apply([data])
+    }
+    this.#copy = new KeptCopy({
+      ...{ ottla, document: { topic: name, documentId }, doc, log: this.#log, clock },
+      mayKeep: () => !this.#isPrefilled && this.saved,
     })
     this.#isPrefilled = Y.encodeStateVector(doc).length > 1
     this.#ownAwareness = options.awareness === undefined ? new Awareness(doc) : undefined
@@ -139,6 +152,8 @@ export class OttlaProvider {
     this.#writer.flush()
     this.#ending.abort()
     for (const unlisten of this.#unlisten) unlisten()
+    this.#copy.stop()
+    void this.#writer.stored.then(() => this.#windows?.close())
     this.#loaded()
     await this.#awarenessChannel?.close()
     this.#ownAwareness?.destroy()
@@ -174,11 +189,10 @@ export class OttlaProvider {
 
   async #begin(): Promise<void> {
     const { signal } = this.#ending
-    const outbox = this.#hasReplica ? await this.#log.pending() : []
-    this.#log.apply(outbox)
+    const here = this.#hasReplica ? [...(await this.#copy.open()), ...(await this.#log.pending())] : []
     await this.#untilLive(this.#hasReplica ? ONLINE_SOON_MS : Number.POSITIVE_INFINITY)
     while (!signal.aborted && this.#isLive) {
-      if (await this.#ask(outbox)) return
+      if (await this.#ask(here)) return
       if (this.#hasReplica && !this.#isLive) return
       await sleep(this.#clock, AGAIN_MS, signal)
     }
@@ -186,13 +200,13 @@ export class OttlaProvider {
   }
 
   /** Resolves false when it has to be asked again. */
-  async #ask(outbox: readonly Uint8Array[]): Promise<boolean> {
+  async #ask(here: readonly Uint8Array[]): Promise<boolean> {
     if (this.#isAsking) return true
     this.#isAsking = true
     try {
       const updates = await this.#log.ask()
       this.#hasAsked = true
-      if (this.#isPrefilled) this.#sendMissing([...outbox, ...updates])
+      if (this.#isPrefilled) this.#sendMissing([...here, ...updates])
       this.#isPrefilled = false
       this.#progressed()
       return true
@@ -255,7 +269,8 @@ export class OttlaProvider {
   }
 
   #progressed(): void {
-    if (this.#log.isAtBarrier || this.#log.isReading) this.#loaded()
+    if (this.#log.isAtBarrier || this.#log.hasWhatIsHere) this.#loaded()
+    if (this.#hasReplica) this.#copy.look()
     const isSynced = this.#isLive && this.#hasAsked && this.#log.isAtBarrier
     if (isSynced === this.#isSynced) return
     this.#isSynced = isSynced
@@ -266,6 +281,7 @@ export class OttlaProvider {
     const isSaved = this.#writer.isSaved
     if (isSaved === this.#wasSaved) return
     this.#wasSaved = isSaved
+    this.#progressed()
     this.#emit('saved', isSaved)
   }
 

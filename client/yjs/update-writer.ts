@@ -14,6 +14,8 @@ export interface UpdateWriterParts {
   /** More or less waits for the relay. */
   onChange(): void
   onError(error: OttlaError): void
+  /** It is on this device now. */
+  onStored(update: Uint8Array): void
 }
 
 export class UpdateWriter {
@@ -21,6 +23,8 @@ export class UpdateWriter {
   #gathered: Uint8Array[] = []
   #timer: Timer | undefined
   #unsaved = 0
+  /** When everything that was handed over has been told as stored, or never will be. */
+  stored: Promise<void> = Promise.resolve()
 
   constructor(parts: UpdateWriterParts) {
     this.#parts = parts
@@ -54,7 +58,11 @@ export class UpdateWriter {
         if (error !== undefined) this.#parts.onError(asOttlaError(error, 'RELAY'))
         this.#parts.onChange()
       }
-      receipt.stored.catch(() => {})
+      this.stored = receipt.stored.then(
+        () => this.#parts.onStored(value),
+        // `committed` says why.
+        () => {},
+      )
       receipt.committed.then(() => settled(), settled)
     } catch (thrown) {
       this.#notTaken(asOttlaError(thrown, 'INVALID_VALUE'))

@@ -4,7 +4,6 @@ import { askForBackgroundSync } from 'ottla/offline'
 import { OttlaProvider } from 'ottla/yjs'
 import { Doc } from 'yjs'
 import { REPLICA, relayUrl } from './address.ts'
-import { shareWithWindows } from './tabs.ts'
 
 /** As the stock y-websocket provider finds it at /yjs/NAME. */
 const TOPIC = 'yjs'
@@ -22,7 +21,6 @@ export async function openDocument(name: string): Promise<OpenDocument> {
   void makeTopic(ottla)
   const doc = new Doc()
   const provider = new OttlaProvider(ottla, name, doc, { topic: TOPIC })
-  shareWithWindows(name, doc, provider)
   return { ottla, doc, provider }
 }
 

@@ -100,6 +100,8 @@ export class CoreDouble implements Core {
   onSettled = (listener: (settled: Settled[]) => void) => this.settled.on(listener)
   onAdvanced = (listener: (advanced: Advanced[]) => void) => this.advanced.on(listener)
   outcomes = async () => []
+  keptDocument = async () => null
+  openDocument = async () => Promise.reject(new Error('no relay'))
   progress = async () => ({ committed: -1, knownFrom: -1, givenUp: [] })
   replicate = async () => this.ranges
   stopReplicating = async () => {}

@@ -218,6 +218,7 @@ export function describeReplicaStore(name: string, make: () => Promise<StoreUnde
       )
       await expect(store.putTopics([])).rejects.toMatchObject(fenced)
       await expect(store.dropTopic(TOPIC)).rejects.toMatchObject(fenced)
+      await expect(store.dropDocuments()).rejects.toMatchObject(fenced)
       await newer.changeOutbox({ putRows: [row(2)] })
       expect((await newer.readOutbox(-1, 10)).map((each) => each.key)).toEqual([2])
       expect(await newer.readChunks(TOPIC, 0, 0, 1)).toEqual([])
@@ -256,6 +257,54 @@ export function describeReplicaStore(name: string, make: () => Promise<StoreUnde
         expect(await store.readOutbox(-1, 9)).toEqual([])
       },
     )
+
+    storeTest(
+      'documents are kept by topic and name, the newest of each, and go with their topic and life',
+      async (_, store) => {
+        await store.claim(claimOf('a'))
+        const document = (documentId: string, nextOffset: number, more = {}) => ({
+          ...{
+            topicId: TOPIC,
+            documentId,
+            partition: 2,
+            generation: 1,
+            nextOffset,
+            update: new Uint8Array([nextOffset]),
+          },
+          ...more,
+        })
+        await store.putDocument(document('a', 1))
+        await store.putDocument(document('a', 2))
+        await store.putDocument(document('a/b', 3))
+        await store.putDocument(document('a', 4, { topicId: 'topicBBBBBBBBBBBBBBBBB' }))
+        expect(await store.readDocument(TOPIC, 'a')).toEqual(document('a', 2))
+        expect(await store.readDocument(TOPIC, 'a/b')).toEqual(document('a/b', 3))
+        expect(await store.readDocument(TOPIC, 'b')).toBeUndefined()
+        await store.dropTopic(TOPIC)
+        expect(await store.readDocument(TOPIC, 'a')).toBeUndefined()
+        expect(await store.readDocument('topicBBBBBBBBBBBBBBBBB', 'a')).toMatchObject({ nextOffset: 4 })
+        expect(await store.dropDocuments()).toBe(true)
+        expect(await store.dropDocuments()).toBe(false)
+        await store.putDocument(document('a', 5))
+        await store.end(true)
+        await store.claim(claimOf('b'))
+        expect(await store.readDocument(TOPIC, 'a')).toBeUndefined()
+      },
+    )
+
+    storeTest('documents do not grow without end: what was kept longest ago goes', async (_, store) => {
+      await store.claim(claimOf('a'))
+      const large = {
+        topicId: TOPIC,
+        partition: 0,
+        generation: 0,
+        nextOffset: 1,
+        update: new Uint8Array(30 * 1024 * 1024),
+      }
+      for (const documentId of ['a', 'b', 'a', 'c']) await store.putDocument({ ...large, documentId })
+      expect(await store.readDocument(TOPIC, 'b')).toBeUndefined()
+      for (const documentId of ['a', 'c']) expect(await store.readDocument(TOPIC, documentId)).toBeDefined()
+    })
 
     storeTest('after close nothing is written', async (_, store) => {
       await store.claim(claimOf('a'))

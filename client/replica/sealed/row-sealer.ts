@@ -19,6 +19,7 @@ const toBytes = (text: string) => new TextEncoder().encode(text)
 
 export class RowSealer {
   readonly #key: CryptoKey
+  #naming: Promise<CryptoKey> | undefined
 
   constructor(key: CryptoKey) {
     this.#key = key
@@ -43,6 +44,20 @@ export class RowSealer {
     } catch (cause) {
       throw new StoreError('corrupt', `a row that was encrypted (${place.split('/')[0]}) does not open`, cause)
     }
+  }
+
+  /** Always the same for a text, and nobody without the key can tell of which: for what has to be found again by its name. */
+  async nameFor(text: string): Promise<string> {
+    this.#naming ??= this.#namingKey()
+    const name = await crypto.subtle.sign('HMAC', await this.#naming, toBytes(text))
+    return btoa(String.fromCharCode(...new Uint8Array(name)))
+  }
+
+  /** The one thing that is ever encrypted under this nonce and place: a key made of a key. */
+  async #namingKey(): Promise<CryptoKey> {
+    const how = { name: 'AES-GCM', iv: new Uint8Array(NONCE_BYTES), additionalData: toBytes('naming') }
+    const bytes = await crypto.subtle.encrypt(how, this.#key, new Uint8Array(32))
+    return crypto.subtle.importKey('raw', bytes.slice(0, 32), { name: 'HMAC', hash: 'SHA-256' }, false, ['sign'])
   }
 
   async sealText(text: string, place: string): Promise<string> {

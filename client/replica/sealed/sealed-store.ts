@@ -2,8 +2,8 @@
  * A store whose rows are encrypted on their way into IndexedDB, and opened on their way out.
  *
  * In plain stay what keys and ranges need, and numbers: ids of topics, partitions, offsets, times and sizes of chunks,
- * producer ids, random ids of writes. Encrypted are records, names of topics, policies, keys of filters, and whole rows of the
- * outbox. A row that does not open counts as one that the browser has lost.
+ * producer ids, random ids of writes. Encrypted are records, names of topics, policies, keys of filters, documents and their
+ * names, and whole rows of the outbox. A row that does not open counts as one that the browser has lost.
  */
 import type { ReplicaPolicy } from '../../core.ts'
 import { lostRow } from '../idb-damage.ts'
@@ -15,6 +15,7 @@ import type {
   ReplicaStore,
   StoreClaim,
   StoreContents,
+  StoredDocument,
   StoredPosition,
   StoredTopic,
 } from '../store.ts'
@@ -88,6 +89,24 @@ export class SealedStore implements ReplicaStore {
     }
     const whole = damaged < 0 ? opened : opened.slice(0, damaged)
     return whole.map((each) => (each as PromiseFulfilledResult<ChunkRow>).value)
+  }
+
+  async readDocument(topicId: string, documentId: string): Promise<StoredDocument | undefined> {
+    const found = await this.#inner.readDocument(topicId, await this.#sealer.nameFor(documentId))
+    if (!found) return undefined
+    const place = documentPlace({ ...found, documentId })
+    const update = await this.#sealer.open(found.update, place).catch(() => undefined)
+    return update && { ...found, documentId, update }
+  }
+
+  async putDocument(document: StoredDocument): Promise<void> {
+    const documentId = await this.#sealer.nameFor(document.documentId)
+    const update = await this.#sealer.seal(document.update, documentPlace(document))
+    await this.#inner.putDocument({ ...document, documentId, update })
+  }
+
+  dropDocuments(): Promise<boolean> {
+    return this.#inner.dropDocuments()
   }
 
   async changeOutbox(change: OutboxChange): Promise<void> {
@@ -186,6 +205,8 @@ export class SealedStore implements ReplicaStore {
 }
 
 const filterPlace = ({ topicId, partition }: Place) => `filter/${topicId}/${partition}`
+const documentPlace = ({ topicId, documentId, partition, generation, nextOffset }: StoredDocument) =>
+  `document/${topicId}/${partition}/${generation}/${nextOffset}/${documentId}`
 const rowPlace = ({ key }: OutboxRow) => `outbox/${key}`
 const batchPlace = ({ key, topicId, partition }: SealedBatch) => `batch/${key}/${topicId}/${partition}`
 

@@ -1,14 +1,15 @@
 /** Ottla's provider for Yjs, beside the stock one, over a real relay. */
 import 'fake-indexeddb/auto'
-import { afterEach, beforeEach, expect, test } from 'vitest'
-import { Doc } from 'yjs'
-import { string } from '../../../client/index.ts'
+import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest'
+import { Doc, encodeStateAsUpdate } from 'yjs'
+import { bytes, connect, string } from '../../../client/index.ts'
 import { OttlaProvider } from '../../../client/yjs/index.ts'
 import { seededRandom } from '../../../protocol/lib/random.ts'
 import { createRelay, type Relay } from '../../../server/relay.ts'
 import { MemoryFiles } from '../../../server/storage/memory-files.ts'
 import { ottlaEditor, stockEditor, textOf } from '../../support/editors.ts'
 import { eventually } from '../../support/eventually.ts'
+import { meterIdb } from '../../support/idb-meter.ts'
 
 let relay: Relay
 let files: MemoryFiles
@@ -79,6 +80,97 @@ test('[DOC-9] edited offline, opened again offline, and there for everybody on r
     ...{ withinMs: 10_000, what: 'both have everything' },
   })
   await eventually(() => second.provider.saved && second.provider.synced, { what: 'saved and synced' })
+})
+
+test('[DOC-13] a document with a long history opens offline by what is kept of it, not by its history', async () => {
+  const url = relay.websocket.url
+  const replica = `long-${Date.now()}`
+  const writer = await connect(url)
+  onTestFinished(() => writer.close())
+  await writer.admin.createTopics([{ name: 'yjs' }], { ifNotExists: true })
+  const source = new Doc()
+  const updates: Uint8Array[] = []
+  source.on('update', (update: Uint8Array) => updates.push(update))
+  source.getText('t').insert(0, 'written once')
+  for (let count = 1; count < 3_000; count++) source.getMap('m').set('k', `${count} ${'x'.repeat(600)}`)
+  const topic = writer.topic('yjs', { key: string, value: bytes })
+  const write = (some: Uint8Array[]) =>
+    Promise.all(topic.sendAll(some.map((value) => ({ key: 'd', value }))).map(({ committed }) => committed))
+  await write(updates)
+
+  const first = await ottlaEditor(url, 'd', { replica })
+  const kept = () => first.ottla.keptDocument({ topic: 'yjs', documentId: 'd' })
+  await eventually(async () => (await kept())?.nextOffset === 3_000, { what: 'it is kept', withinMs: 10_000 })
+  source.getText('t').insert(0, 'and one more ')
+  await write(updates.slice(3_000))
+  await eventually(() => textOf(first.doc) === textOf(source), { what: 'it is there too' })
+  const held = () => first.ottla.status.topics.find(({ name }) => name === 'yjs')?.replica[0]?.end
+  await eventually(() => held() === 3_001, { what: 'the replica has it' })
+  await first.close()
+  await relay.close()
+
+  const meter = meterIdb()
+  onTestFinished(() => meter.stop())
+  const second = await ottlaEditor(url, 'd', { replica })
+  await second.provider.whenLoaded
+  expect(textOf(second.doc)).toBe(textOf(source))
+  // The row of the last updates is read whole.
+  const historyBytes = updates.reduce((sum, update) => sum + update.length, 0)
+  expect(meter.look().total).toBeLessThan(historyBytes / 2)
+  relay = await start()
+}, 60_000)
+
+test('[DOC-14] what is kept is given up when the log it stands for is another, and never has what may yet be refused', async () => {
+  const url = relay.websocket.url
+  const replica = `kept-${Date.now()}`
+  const { ottla, doc, provider } = await ottlaEditor(url, 'd', { replica })
+  await eventually(() => provider.synced, { what: 'synced' })
+  doc.getText('t').insert(0, 'text')
+  await eventually(() => provider.saved, { what: 'saved' })
+  const range = () => ottla.status.topics.find(({ name }) => name === 'yjs')!.replica[0]!
+  await eventually(() => range().end === 1, { what: 'held' })
+  const ask = { topic: 'yjs', documentId: 'd' }
+  const keep = (nextOffset: number) =>
+    ottla.keptDocument({ ...ask, keep: { partition: 0, nextOffset, update: encodeStateAsUpdate(doc) } })
+  expect(await keep(2)).toBeNull()
+  expect(await keep(1)).toMatchObject({ nextOffset: 1 })
+  expect(await ottla.keptDocument(ask)).toMatchObject({ partition: 0, nextOffset: 1 })
+
+  const port = portOf()
+  await relay.close()
+  doc.getText('t').insert(0, 'not sent ')
+  await eventually(() => ottla.status.outbox.pendingEntries === 1, { what: 'it waits' })
+  expect(await keep(1)).toBeNull()
+
+  // A relay that has lost its log: the one of the same name that it makes is another.
+  files = new MemoryFiles()
+  relay = await start(port)
+  await eventually(() => provider.saved && provider.synced, { what: 'written anew', withinMs: 10_000 })
+  expect(await ottla.keptDocument(ask)).toBeNull()
+})
+
+test('[DOC-15] windows of one browser hear of an edit without a relay, once it is stored', async () => {
+  const replica = `windows-${Date.now()}`
+  const { ottla, doc, provider } = await ottlaEditor(relay.websocket.url, 'd', { replica })
+  await eventually(() => provider.synced, { what: 'synced' })
+  await relay.close()
+  const other = new Doc()
+  const otherProvider = new OttlaProvider(ottla, 'd', other, { awareness: false })
+  const elsewhere = new Doc()
+  const stranger = new OttlaProvider(ottla, 'e', elsewhere, { awareness: false })
+  doc.getText('t').insert(0, 'typed offline')
+  await eventually(() => textOf(other) === 'typed offline', { what: 'the other window has it' })
+  expect(ottla.status.outbox.pendingEntries).toBe(1)
+  other.getText('t').insert(0, 'and back: ')
+  await eventually(() => textOf(doc) === 'and back: typed offline', { what: 'and the first has its' })
+  expect(ottla.status.outbox.pendingEntries).toBe(2)
+  expect(textOf(elsewhere)).toBe('')
+  // What is typed last is told, too.
+  other.getText('t').insert(0, 'bye, ')
+  await otherProvider.destroy()
+  await eventually(() => textOf(doc).startsWith('bye, '), { what: 'the last words' })
+  await stranger.destroy()
+  relay = await start()
 })
 
 test('[DOC-10] one record for what is typed in a moment, and what others wrote is not written again', async () => {

@@ -176,6 +176,11 @@ class DeviceStore implements ReplicaStore {
     return this.#read(() => this.#memory.readOutboxRows(keys))
   }
 
+  // No document is opened in the simulation.
+  readDocument = async () => undefined
+  putDocument = async () => {}
+  dropDocuments = async () => false
+
   end(keepOutbox: boolean): Promise<void> {
     return this.#unit('end', 'strict', () => this.#memory.end(keepOutbox))
   }
