@@ -2,8 +2,13 @@
 import { answerTo } from '../replica/idb-request.ts'
 import type { StoredRow } from './fold.ts'
 import { BEHIND_BYTES, type StoreOf } from './idb-format.ts'
-import type { KeyInterval } from './key-order.ts'
+import { compareBytes, type KeyInterval, textOf } from './key-order.ts'
 import type { PageQuery, PageRow } from './store.ts'
+
+/** For fewer, a request each is as good. */
+const NEIGHBOURS_MIN = 8
+/** Rows of the stretch that were not asked for: more cost more than they save. */
+const STRANGERS_MAX = 32
 
 export type CountQuery = Pick<PageQuery, 'topicId' | 'index' | 'from' | 'to'>
 
@@ -17,11 +22,8 @@ export async function pageIn(storeOf: StoreOf, query: PageQuery): Promise<PageRo
   }
   const entries = await pageOf<IDBValidKey[]>(storeOf('entries'), range, countMax, isReverse, 'key')
   const places = entries.map(([, , at, key]) => ({ at: bytesOf(at), key: bytesOf(key) }))
-  const rows = await rowsIn(
-    storeOf('rows'),
-    topicId,
-    places.map(({ key }) => key),
-  )
+  const keys = places.map(({ key }) => key)
+  const rows = (await neighboursIn(storeOf('rows'), topicId, keys)) ?? (await rowsIn(storeOf('rows'), topicId, keys))
   return places.flatMap(({ at }, place) => (rows[place] ? [{ at, row: rows[place] }] : []))
 }
 
@@ -36,6 +38,22 @@ export function rowsIn(
   keys: readonly Uint8Array[],
 ): Promise<Array<StoredRow | undefined>> {
   return Promise.all(keys.map((key) => answerTo<StoredRow | undefined>(store.get([topicId, key] as never))))
+}
+
+/** Many rows that lie near each other, as those of a time often do, in one request; undefined: they do not. */
+async function neighboursIn(
+  store: IDBObjectStore,
+  topicId: string,
+  keys: readonly Uint8Array[],
+): Promise<Array<StoredRow | undefined> | undefined> {
+  if (keys.length < NEIGHBOURS_MIN) return undefined
+  const sorted = [...keys].sort(compareBytes)
+  const [lower, upper] = [sorted[0]!, sorted.at(-1)!]
+  const range = IDBKeyRange.bound([topicId, lower as never], [topicId, upper as never])
+  const found = await answerTo<StoredRow[]>(store.getAll(range, keys.length + STRANGERS_MAX))
+  const byKey = new Map(found.map((row) => [textOf(row.key), row]))
+  const isWhole = found.length < keys.length + STRANGERS_MAX || byKey.has(textOf(upper))
+  return isWhole ? keys.map((key) => byKey.get(textOf(key))) : undefined
 }
 
 /** null: nothing can lie in it. */

@@ -91,7 +91,8 @@ export class IdbTableStore implements TableStore {
     })
   }
 
-  rows(topicId: string, keys: readonly Uint8Array[]): Promise<Array<StoredRow | undefined>> {
+  async rows(topicId: string, keys: readonly Uint8Array[]): Promise<Array<StoredRow | undefined>> {
+    if (keys.length === 0) return []
     return this.#run('reading a table', ['rows'], 'readonly', (storeOf) => rowsIn(storeOf('rows'), topicId, keys))
   }
 

@@ -31,9 +31,11 @@ export class Overlay {
 
   /** An entry was stored in the outbox; records of other topics are null. */
   async add(id: string, records: ReadonlyArray<RawRecord | null>): Promise<void> {
-    const before = await this.shown(keysOf(records))
+    const keys = keysOf(records)
+    const rows = await this.#rows.of(keys)
+    const before = this.shownOver(keys, rows)
     this.pending.add(id, records)
-    this.#desk.tell(await this.#changes(before))
+    this.#desk.tell(changesBetween(before, this.shownOver(keys, rows)))
   }
 
   async settle(settled: Settled): Promise<void> {
@@ -114,15 +116,22 @@ export class Overlay {
     passed?: ReadonlyMap<string, PassedRecord[]>,
   ): Promise<TableChange[]> {
     const after = await this.shown([...before.values()].map(({ key }) => key))
-    return [...before].flatMap(([text, { key, shown }]): TableChange[] => {
-      const now = after.get(text)?.shown ?? null
-      const records = passed?.get(text)
-      if (isSameRow(shown, now) && !rolledBack && !records) return []
-      return [
-        { key, before: shown, after: now, ...(rolledBack && { rolledBack }), ...(records && { passed: records }) },
-      ]
-    })
+    return changesBetween(before, after, rolledBack, passed)
   }
+}
+
+function changesBetween(
+  before: ShownRows,
+  after: ShownRows,
+  rolledBack?: TableChange['rolledBack'],
+  passed?: ReadonlyMap<string, PassedRecord[]>,
+): TableChange[] {
+  return [...before].flatMap(([text, { key, shown }]): TableChange[] => {
+    const now = after.get(text)?.shown ?? null
+    const records = passed?.get(text)
+    if (isSameRow(shown, now) && !rolledBack && !records) return []
+    return [{ key, before: shown, after: now, ...(rolledBack && { rolledBack }), ...(records && { passed: records }) }]
+  })
 }
 
 const keysOf = (records: ReadonlyArray<RawRecord | null>): Uint8Array[] =>

@@ -16,7 +16,7 @@ export async function open({ url, rows }: TableTask): Promise<TableContestant> {
   for (const piece of rowsOf(rows)) {
     await topic.sendAll(piece.map((value) => ({ key: value.id, value }))).at(-1)!.committed
   }
-  const table = await ottla.table<string, Row>(TOPIC, { indexes: { byPlace: 'place' } })
+  const table = await ottla.table<string, Row>(TOPIC, { indexes: { place: 'place', mark: 'mark' } })
   while ((await table.count()) < rows || !table.state.isUpToDate) await pause(50)
   let heard = (_row: Row) => {}
   table.subscribe({ prefix: 'row-' }, ({ changes }) => {
@@ -24,8 +24,8 @@ export async function open({ url, rows }: TableTask): Promise<TableContestant> {
   })
   return {
     get: (id) => table.get(id),
-    range: (from, to) => table.range({ index: 'byPlace', from, to }),
-    count: (from, to) => table.count({ index: 'byPlace', from, to }),
+    range: (index, from, to) => table.range({ index, from, to }),
+    count: (index, from, to) => table.count({ index, from, to }),
     putAndHear: (row) =>
       new Promise((resolve) => {
         heard = ({ text }) => text === row.text && resolve()

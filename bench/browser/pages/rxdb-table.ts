@@ -2,7 +2,7 @@
 import { createRxDatabase } from 'rxdb/plugins/core'
 import { getRxStorageDexie } from 'rxdb/plugins/storage-dexie'
 import type { TableTask } from './contract.ts'
-import { type Row, rowsOf, type TableContestant } from './table-contest.ts'
+import { type Indexed, type Row, rowsOf, type TableContestant } from './table-contest.ts'
 
 const schema = {
   version: 0,
@@ -11,10 +11,11 @@ const schema = {
   properties: {
     id: { type: 'string', maxLength: 20 },
     place: { type: 'integer', minimum: 0, maximum: 1_000_000, multipleOf: 1 },
+    mark: { type: 'integer', minimum: 0, maximum: 1_000_000, multipleOf: 1 },
     text: { type: 'string' },
   },
-  required: ['id', 'place', 'text'],
-  indexes: ['place'],
+  required: ['id', 'place', 'mark', 'text'],
+  indexes: ['place', 'mark'],
 }
 
 export async function open({ rows }: TableTask): Promise<TableContestant> {
@@ -25,11 +26,11 @@ export async function open({ rows }: TableTask): Promise<TableContestant> {
     const { error } = await collection.bulkInsert(piece)
     if (error.length > 0) throw new Error(`RxDB refused ${error.length} documents`)
   }
-  const between = (from: number, to: number) => ({ selector: { place: { $gte: from, $lt: to } } })
+  const between = (by: Indexed, from: number, to: number) => ({ selector: { [by]: { $gte: from, $lt: to } } })
   return {
     get: (id) => collection.findOne(id).exec(),
-    range: (from, to) => collection.find(between(from, to)).exec(),
-    count: (from, to) => collection.count(between(from, to)).exec(),
+    range: (by, from, to) => collection.find(between(by, from, to)).exec(),
+    count: (by, from, to) => collection.count(between(by, from, to)).exec(),
     putAndHear: (row) =>
       new Promise((resolve, reject) => {
         const living = collection.findOne(row.id).$.subscribe((seen) => {

@@ -3,7 +3,7 @@ import { seededRandom } from '../../../protocol/lib/random.ts'
 import type { PageMetrics, TableTask } from './contract.ts'
 import { percentile } from './percentile.ts'
 import { servePage } from './serve-page.ts'
-import { idOf, RANGE_ROWS, type TableContestant } from './table-contest.ts'
+import { type Indexed, idOf, markOf, RANGE_ROWS, type TableContestant } from './table-contest.ts'
 import { timesOf } from './timing.ts'
 
 /** Each in a file of its own, as one of them may not be installed. */
@@ -23,19 +23,22 @@ async function measure(task: TableTask): Promise<PageMetrics> {
   const gets = await timesOf(task.times, async () => {
     if (!(await contestant.get(idOf(below(task.rows))))) throw new Error('a row is missing')
   })
-  const ranges = await timesOf(task.times, async () => {
-    const from = below(task.rows - RANGE_ROWS)
-    const found = await contestant.range(from, from + RANGE_ROWS)
-    if (found.length !== RANGE_ROWS) throw new Error(`a range of ${found.length} rows`)
-  })
+  const rangesBy = (by: Indexed) =>
+    timesOf(task.times, async () => {
+      const from = below(task.rows - RANGE_ROWS)
+      const found = await contestant.range(by, from, from + RANGE_ROWS)
+      if (found.length !== RANGE_ROWS) throw new Error(`a range of ${found.length} rows`)
+    })
+  const ranges = await rangesBy('place')
+  const scattered = await rangesBy('mark')
   const counts = await timesOf(task.times, async () => {
     const from = below(task.rows - RANGE_ROWS)
-    const count = await contestant.count(from, from + RANGE_ROWS)
+    const count = await contestant.count('place', from, from + RANGE_ROWS)
     if (count !== RANGE_ROWS) throw new Error(`a count of ${count} rows`)
   })
   const lives = await timesOf(task.times, (index) => {
     const place = below(task.rows)
-    return contestant.putAndHear({ id: idOf(place), place, text: `live ${index}` })
+    return contestant.putAndHear({ id: idOf(place), place, mark: markOf(place, task.rows), text: `live ${index}` })
   })
   await contestant.close()
   return {
@@ -43,6 +46,7 @@ async function measure(task: TableTask): Promise<PageMetrics> {
     getP50Ms: percentile(gets, 0.5),
     getP99Ms: percentile(gets, 0.99),
     rangeP50Ms: percentile(ranges, 0.5),
+    scatteredP50Ms: percentile(scattered, 0.5),
     countP50Ms: percentile(counts, 0.5),
     liveP50Ms: percentile(lives, 0.5),
     liveP99Ms: percentile(lives, 0.99),

@@ -82,6 +82,22 @@ test('[TAB-19] pages follow each other, each row once', async () => {
   expect(seen).toEqual(['a', 'b', 'c', 'd', 'e'])
 })
 
+test('[TAB-5] many rows of an index come in its order, whether they lie near each other or not', async () => {
+  const keys = Array.from({ length: 400 }, (_, index) => `k${String(index).padStart(3, '0')}`)
+  const inOrder = Object.fromEntries(keys.map((key, index) => [key, index]))
+  const scattered = Object.fromEntries(keys.map((key, index) => [key, (index * 37) % keys.length]))
+  // Of each pair of neighbours one is behind all: every second row of the stretch is a stranger.
+  const halves = Object.fromEntries(keys.map((key, index) => [key, index % 2 ? index + keys.length : index]))
+  for (const [name, places] of Object.entries({ inOrder, scattered, halves })) {
+    const store = await fill(name, places)
+    const byPlace = [...keys].sort((a, b) => places[a]! - places[b]!)
+    for (const countMax of [1, 7, 8, 40, 200, 400]) {
+      const page = await store.page({ topicId: TOPIC_ID, ...BY_PLACE, countMax })
+      expect(page.map(({ row }) => string.decode(row.key))).toEqual(byPlace.slice(0, countMax))
+    }
+  }
+})
+
 test('[TAB-19] where a write waits the host is asked: one of the page, one that it hears of, one that an answer tells of', async () => {
   await fill('waits', { a: 1 })
   const { host, page, read } = pageOf('waits')
