@@ -5,18 +5,22 @@
  * kept as they came until the frame is whole, and then joined once. A frame inside one chunk is a view of it.
  */
 import { MalformedError } from './bytes/reader.ts'
-import { concatenate } from './compression.ts'
 
 export const FRAME_SIZE_BYTES = 4
+
+export type Allocate = (sizeBytes: number) => Uint8Array
 
 export class FrameCutter {
   /** May change between two frames. */
   sizeBytesMax: number
+  readonly #allocate: Allocate
   #chunks: Uint8Array[] = []
   #heldBytes = 0
 
-  constructor(sizeBytesMax: number) {
+  /** `allocate`: for frames that came in several chunks; all of it is written to. */
+  constructor(sizeBytesMax: number, allocate: Allocate = (sizeBytes) => new Uint8Array(sizeBytes)) {
     this.sizeBytesMax = sizeBytesMax
+    this.#allocate = allocate
   }
 
   get heldBytes(): number {
@@ -30,26 +34,48 @@ export class FrameCutter {
     for (;;) {
       const size = this.#size()
       if (size === undefined || this.#heldBytes < FRAME_SIZE_BYTES + size) return
-      const whole = this.#joined()
-      const end = FRAME_SIZE_BYTES + size
-      this.#chunks = end < whole.length ? [whole.subarray(end)] : []
-      this.#heldBytes = whole.length - end
-      yield whole.subarray(FRAME_SIZE_BYTES, end)
+      yield this.#take(FRAME_SIZE_BYTES + size).subarray(FRAME_SIZE_BYTES)
     }
   }
 
   #size(): number | undefined {
     if (this.#heldBytes < FRAME_SIZE_BYTES) return undefined
-    const start = this.#chunks[0]!.length >= FRAME_SIZE_BYTES ? this.#chunks[0]! : this.#joined()
+    if (this.#chunks[0]!.length < FRAME_SIZE_BYTES) this.#giveBack(this.#take(this.#heldBytes))
+    const start = this.#chunks[0]!
     const size = (start[0]! << 24) | (start[1]! << 16) | (start[2]! << 8) | start[3]!
     if (size < 0 || size > this.sizeBytesMax)
       throw new FrameSizeError(size, this.sizeBytesMax, start.slice(0, FRAME_SIZE_BYTES))
     return size
   }
 
-  #joined(): Uint8Array {
-    if (this.#chunks.length > 1) this.#chunks = [concatenate(this.#chunks, this.#heldBytes)]
-    return this.#chunks[0]!
+  /** The next bytes, which are there: of one chunk as a view, else joined. */
+  #take(sizeBytes: number): Uint8Array {
+    const first = this.#chunks[0]!
+    const whole = first.length >= sizeBytes ? first.subarray(0, sizeBytes) : this.#join(sizeBytes)
+    this.#heldBytes -= sizeBytes
+    let left = sizeBytes
+    let used = 0
+    while (left > 0 && this.#chunks[used]!.length <= left) left -= this.#chunks[used++]!.length
+    this.#chunks.splice(0, used)
+    if (left > 0) this.#chunks[0] = this.#chunks[0]!.subarray(left)
+    return whole
+  }
+
+  #join(sizeBytes: number): Uint8Array {
+    const whole = this.#allocate(sizeBytes)
+    let at = 0
+    for (const chunk of this.#chunks) {
+      const isLast = at + chunk.length > sizeBytes
+      whole.set(isLast ? chunk.subarray(0, sizeBytes - at) : chunk, at)
+      if (isLast) break
+      at += chunk.length
+    }
+    return whole
+  }
+
+  #giveBack(bytes: Uint8Array): void {
+    this.#chunks.unshift(bytes)
+    this.#heldBytes += bytes.length
   }
 }
 

@@ -38,7 +38,7 @@ export class KafkaConnection extends Connection {
     this.advertised = advertisedAddress(services, socket)
     this.#socket = socket
     this.#door = door
-    this.#cutter = new FrameCutter(this.requestBytesMax)
+    this.#cutter = new FrameCutter(this.requestBytesMax, unfilled)
     this.#unsent = new UnsentWatch(socket)
     socket.on('error', () => socket.destroy())
     socket.on('data', (chunk: Buffer) => this.#onData(chunk))
@@ -143,6 +143,9 @@ export class KafkaConnection extends Connection {
     this.#door.forget(this)
   }
 }
+
+/** A buffer of its own that holds anything. */
+const unfilled = (sizeBytes: number) => new Uint8Array(Buffer.allocUnsafeSlow(sizeBytes).buffer)
 
 /** For whoever opened the Kafka port in a browser. */
 function httpRefusal(says: string): string {

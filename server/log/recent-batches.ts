@@ -73,7 +73,7 @@ export class RecentBatches {
   /** The bytes to keep for a batch: itself, or a copy of it in a slab. */
   own(batch: Uint8Array): Uint8Array {
     if (batch.length >= COPY_BELOW_BYTES && batch.buffer.byteLength <= batch.length * 2) return batch
-    if (batch.length > SLAB_BYTES / 4) return batch.slice()
+    if (batch.length > SLAB_BYTES / 4) return new Uint8Array(batch)
     if (this.#slabUsed + batch.length > this.#slab.length) {
       this.#slab = new Uint8Array(SLAB_BYTES)
       this.#slabUsed = 0

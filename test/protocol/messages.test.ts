@@ -30,6 +30,14 @@ describe('bytes on the wire, written out', () => {
     )
   })
 
+  test('[MSG-1] what is kept of a request is a copy, also where the request lies in a chunk of a socket', () => {
+    const chunk = Buffer.from([9, 9, 0, 0, 0, 2, 1, 2])
+    const reader = new Reader(chunk.subarray(2))
+    const kept = reader.bytes(reader.int32()).slice()
+    expect(kept).toEqual(Uint8Array.of(1, 2))
+    expect(kept.buffer.byteLength).toBe(2)
+  })
+
   test('[MSG-2] the ApiVersions response has header 0 in every version', () => {
     const body = { errorCode: 0, apiKeys: [{ apiKey: 18, minVersion: 0, maxVersion: 4 }] }
     expect(hex(encodeResponse(apiVersions, 0, 9, body))).toBe(

@@ -6,6 +6,7 @@ import { decodeResponse, encodeRequest } from '../../protocol/api.ts'
 import { Reader } from '../../protocol/bytes/reader.ts'
 import { FrameCutter } from '../../protocol/frame.ts'
 import { HandClock, systemClock } from '../../protocol/lib/clock.ts'
+import { randomBelow, seededRandom } from '../../protocol/lib/random.ts'
 import { fetch as fetch_ } from '../../protocol/messages/fetch.ts'
 import { metadata } from '../../protocol/messages/metadata.ts'
 import { FROM_START } from '../../protocol/messages/offset-protocol.ts'
@@ -237,6 +238,25 @@ test('[RPC-17] both doors count towards one limit', async () => {
   await expect(RelayClient.open(relay.websocket.url)).rejects.toThrow('503')
   second.socket.destroy()
   await eventually(() => RelayClient.open(relay.websocket.url))
+})
+
+test('[KAF-4] a stream cut anywhere gives the same frames', () => {
+  const random = seededRandom(7)
+  const frames = Array.from({ length: 200 }, () => random.bytes(randomBelow(random, 300)))
+  const stream = Buffer.concat(frames.flatMap((frame) => [Uint8Array.of(0, 0, frame.length >> 8, frame.length), frame]))
+  for (const longest of [1, 3, 40, 2_000, stream.length]) {
+    const cutter = new FrameCutter(1_000)
+    const cut: Uint8Array[] = []
+    for (let at = 0; at < stream.length; ) {
+      const chunk = stream.subarray(at, at + 1 + randomBelow(random, longest))
+      cut.push(...cutter.push(chunk))
+      at += chunk.length
+    }
+    expect(cut.map((frame) => Buffer.from(frame).toString('hex'))).toEqual(
+      frames.map((frame) => Buffer.from(frame).toString('hex')),
+    )
+    expect(cutter.heldBytes).toBe(0)
+  }
 })
 
 test('[KAF-4] a declared size takes no memory: only what has come is held', () => {
