@@ -1,5 +1,5 @@
 /**
- * What connect.ts hands to local-core.ts: the outbox and the replica open their store first, since the replica's id
+ * What connect.ts hands to open-local-core.ts: the outbox and the replica open their store first, since the replica's id
  * lives there, and then have a session opened under that id.
  */
 import type { Clock } from '../protocol/lib/clock.ts'

@@ -6,10 +6,9 @@
  * one ends.
  */
 import type { AnyApi } from '../protocol/api.ts'
-import type { Clock, Timer } from '../protocol/lib/clock.ts'
+import type { Clock } from '../protocol/lib/clock.ts'
 import { Emitter } from '../protocol/lib/events.ts'
 import type { Random } from '../protocol/lib/random.ts'
-import { randomUuid } from '../protocol/lib/uuid.ts'
 import type { ChannelAnswer, ChannelAsk } from './channels/ask.ts'
 import type { ChannelHub } from './channels/channel-hub.ts'
 import type {
@@ -32,70 +31,33 @@ import { coreStatus } from './core-status.ts'
 import { type DocumentAsk, type KeptDocument, KeptDocuments } from './documents/kept-documents.ts'
 import { type OpenDocument, type OpenedDocument, openDocumentAt } from './documents/open-document.ts'
 import { asOttlaError, OttlaError } from './errors.ts'
-import { loadApart } from './load-apart.ts'
 import type { LocalCore, LocalCoreOptions } from './local-core-options.ts'
 import { Gate, type LogoutOptions, type LogoutOutcome, mayLeave } from './logout.ts'
 import { needsRelay } from './needs-relay.ts'
+import { claimBy } from './open-store.ts'
 import { Outbox } from './outbox/outbox.ts'
 import type { GroupProgress, ProgressQuery } from './receipts/progress.ts'
 import { ProgressWatcher } from './receipts/progress-watcher.ts'
 import type { ApiName } from './relay-apis.ts'
-import { finishEnding, finishEndings, noteIntent } from './replica/ending.ts'
-import { IdbStore } from './replica/idb-store.ts'
-import { MemoryStore } from './replica/memory-store.ts'
+import { finishEnding, noteIntent } from './replica/ending.ts'
 import { Replica } from './replica/replica.ts'
 import type { ReplicaStore, StoreContents } from './replica/store.ts'
-import { CorruptChunks, loggedOutError, StoreError, storeErrorFrom } from './replica/store-error.ts'
+import { CorruptChunks, loggedOutError, StoreError } from './replica/store-error.ts'
 import { toStoredChunk } from './replica/stored-chunk.ts'
 import type { Session } from './session.ts'
 import { beside } from './session-beside.ts'
 import type { Credentials } from './sign-in/credentials.ts'
+import { StatusFeed } from './status-feed.ts'
+import { storageFailure } from './storage-failure.ts'
+import { StoreRecovery } from './store-recovery.ts'
+import { coreSource } from './table/core-source.ts'
 import { type LazyTables, lazyTables } from './table/lazy-tables.ts'
 import type { TableSource } from './table/source.ts'
 
-/** A status is made at most so often; a change of the connection is told at once. */
-const STATUS_EVERY_MS = 50
-const RECOVERY_DELAY_MS_MIN = 1_000
-const RECOVERY_DELAY_MS_MAX = 30_000
-/** A change of the clock's offset by this much is told. */
-const CLOCK_NEWS_MS = 25
 /** More connections than one core will ever make. */
 const CONNECTIONS_PER_CLAIM = 1_000_000
 
-/**
- * Rejects STORAGE_FAILED when the replica's database cannot be opened, REPLACED when a newer format has moved it, LOGGED_OUT
- * when it is to be opened in a life that has ended.
- */
-export async function openLocalCore(options: LocalCoreOptions): Promise<LocalCore> {
-  const { replica, clock, random, life = null } = options
-  if (!options.store && replica !== null) await finishEndings(replica, clock).catch(throwOttlaError)
-  const store = await storeFor(options).catch(throwOttlaError)
-  try {
-    const contents = await store.claim({ ...claimBy(random), life })
-    const core = new StoredCore(options, store, contents)
-    await core.open()
-    return core
-  } catch (failure) {
-    await store.close()
-    throw ottlaErrorFrom(failure)
-  }
-}
-
-async function storeFor({ store, replica, clock, encryption }: LocalCoreOptions): Promise<ReplicaStore> {
-  if (store) return store
-  if (replica === null) return new MemoryStore()
-  const plain = new IdbStore({ replica, clock })
-  if (!encryption) return plain
-  try {
-    const { openSealedStore } = await loadApart('encryption', () => import('./replica/sealed/apart.ts'))
-    return await openSealedStore(plain, encryption)
-  } catch (failure) {
-    await plain.close()
-    throw failure
-  }
-}
-
-class StoredCore implements LocalCore {
+export class StoredCore implements LocalCore {
   readonly session: Session
   readonly outbox: CoreOutbox
   readonly tables: LazyTables
@@ -107,7 +69,8 @@ class StoredCore implements LocalCore {
   readonly #own: Session
   readonly #replica: Replica
   readonly #documents: KeptDocuments
-  readonly #statuses = new Emitter<Status>()
+  readonly #statuses: StatusFeed
+  readonly #recovery: StoreRecovery
   readonly #settled = new Emitter<Settled[]>()
   readonly #unlisten: () => void
   #outbox: Outbox
@@ -115,15 +78,7 @@ class StoredCore implements LocalCore {
   #channels: ChannelHub | undefined
   #replicaId: string
   #generation: number
-  #toldOffsetMs = 0
   #trouble: OttlaError | undefined
-  #status: Status | undefined
-  #statusTimer: Timer | undefined
-  #recovering: Promise<void> | undefined
-  /** Why the cleared database could not be taken into use again, while that is so. */
-  #broken: OttlaError | undefined
-  #recoveryTimer: Timer | undefined
-  #recoveryDelayMs = RECOVERY_DELAY_MS_MIN
   #closing: Promise<void> | undefined
   #leaving: Promise<LogoutOutcome> | undefined
   readonly #gate = new Gate()
@@ -140,6 +95,16 @@ class StoredCore implements LocalCore {
     this.life = contents.life
     this.#database = options.store ? null : options.replica
     this.#generation = contents.claimNumber * CONNECTIONS_PER_CLAIM
+    const isEnding = () => this.#closing !== undefined
+    this.#statuses = new StatusFeed({ clock, isEnding, make: () => this.#makeStatus() })
+    this.#recovery = new StoreRecovery({
+      ...{ clock, isEnding },
+      beginAnew: () => this.#beginAnew(),
+      failed: (error) => {
+        this.#trouble = error
+        this.#statuses.tell()
+      },
+    })
     this.#own = options.openSession(this.#identity())
     this.session = options.replica === null ? this.#own : beside(this.#own)
     this.#outbox = this.#newOutbox(contents)
@@ -159,14 +124,14 @@ class StoredCore implements LocalCore {
     store.onInterrupted(() => void this.#replica.isIntact())
     this.tables = lazyTables(this.#tableSource(), options.encryption ? null : options.replica)
     this.#replica.onAdvanced(() => {
-      this.#changed()
+      this.#statuses.changed()
       this.tables.wake()
     })
     this.#unlisten = this.#own.onState(() => {
-      this.#emitStatus()
+      this.#statuses.tell()
       this.tables.wake()
     })
-    this.#own.onHeard(() => this.#lookAtClock())
+    this.#own.onHeard(() => this.#statuses.lookAtClock(this.#own.clockOffsetMs))
     this.#settled.on((settled) => this.tables.settled(settled))
     this.outbox = {
       list: async (topic) => this.#outbox.list(topic),
@@ -189,7 +154,11 @@ class StoredCore implements LocalCore {
   }
 
   status(): Status {
-    this.#status ??= coreStatus({
+    return this.#statuses.current
+  }
+
+  #makeStatus(): Status {
+    return coreStatus({
       connection: this.#own.state,
       isClosed: this.#closing !== undefined,
       ranges: this.#replica.ranges(),
@@ -202,7 +171,6 @@ class StoredCore implements LocalCore {
       clockOffsetMs: this.#own.clockOffsetMs,
       clockErrorMs: this.#own.clockErrorMs,
     })
-    return this.#status
   }
 
   onStatus(listener: (status: Status) => void): () => void {
@@ -214,7 +182,7 @@ class StoredCore implements LocalCore {
     if (known && this.#own.state.phase !== 'live') return known
     try {
       const info = await this.#own.metadata.lookUp(name)
-      this.#replica.learn(info).catch((failure: unknown) => this.#noteTrouble(ottlaErrorFrom(failure)))
+      this.#replica.learn(info).catch((failure: unknown) => this.#noteTrouble(storageFailure(failure)))
       return info
     } catch (failure) {
       if (known && asOttlaError(failure, 'RELAY').retriable) return known
@@ -247,7 +215,7 @@ class StoredCore implements LocalCore {
   }
 
   async outcomes(ids: string[]): Promise<Settled[]> {
-    await this.#recovering
+    await this.#recovery.settled()
     return this.#outbox.outcomes(ids)
   }
 
@@ -256,21 +224,21 @@ class StoredCore implements LocalCore {
     if (this.#own.isKafka) throw needsRelay(`replicating ${name}`)
     const info = this.#replica.known(name) ?? (await this.#own.metadata.lookUp(name))
     const ranges = await this.#replica.replicate(info, policy).catch((failure: unknown) => {
-      throw this.#noteTrouble(ottlaErrorFrom(failure))
+      throw this.#noteTrouble(storageFailure(failure))
     })
-    this.#changed()
+    this.#statuses.changed()
     return ranges
   }
 
   async stopReplicating(name: string): Promise<void> {
     await this.#replica.stopReplicating(name)
-    this.#changed()
+    this.#statuses.changed()
   }
 
   async pauseReplicas(reason: PauseReason, isPaused: boolean): Promise<void> {
     this.#checkOpen()
     this.#replica.pause(reason, isPaused)
-    this.#emitStatus()
+    this.#statuses.tell()
   }
 
   onAdvanced(listener: (advanced: Advanced[]) => void): () => void {
@@ -281,7 +249,7 @@ class StoredCore implements LocalCore {
     this.#checkOpen()
     const held = this.#replica.ranges().find((each) => each.topicId === topicId && each.partition === partition)
     const rows = await this.#store.readChunks(topicId, partition, offset, bytesMax).catch((failure: unknown) => {
-      const error = this.#noteTrouble(ottlaErrorFrom(failure))
+      const error = this.#noteTrouble(storageFailure(failure))
       if (!(failure instanceof CorruptChunks)) throw error
       // Fetched again: readers are told of the cut, and then of what came.
       this.#replica.dropDamaged(failure)
@@ -311,7 +279,7 @@ class StoredCore implements LocalCore {
   async keptDocument(ask: DocumentAsk): Promise<KeptDocument | null> {
     this.#checkOpen()
     return this.#documents.ask(ask).catch((failure: unknown) => {
-      throw this.#noteTrouble(ottlaErrorFrom(failure))
+      throw this.#noteTrouble(storageFailure(failure))
     })
   }
 
@@ -337,7 +305,7 @@ class StoredCore implements LocalCore {
 
   async #logout(options: LogoutOptions): Promise<LogoutOutcome> {
     this.#checkOpen()
-    await this.#recovering
+    await this.#recovery.settled()
     await mayLeave(options, { clock: this.#clock, gate: this.#gate, outbox: this.#outbox })
     const keepOutbox = options.pending === 'keep'
     try {
@@ -345,7 +313,7 @@ class StoredCore implements LocalCore {
       if (this.#database !== null) await noteIntent(this.#database, ending)
     } catch (failure) {
       this.#gate.release()
-      throw ottlaErrorFrom(failure)
+      throw storageFailure(failure)
     }
     return this.#leave(keepOutbox)
   }
@@ -365,7 +333,7 @@ class StoredCore implements LocalCore {
       await this.#store.end(keepOutbox)
       if (this.#database !== null) await finishEnding(this.#database, this.#clock)
     } catch (failure) {
-      throw ottlaErrorFrom(failure)
+      throw storageFailure(failure)
     } finally {
       await this.close()
     }
@@ -387,7 +355,7 @@ class StoredCore implements LocalCore {
   }
 
   async #close(): Promise<void> {
-    await this.#recovering
+    await this.#recovery.settled()
     this.#watcher?.close()
     this.#channels?.close()
     await this.tables.close()
@@ -396,31 +364,20 @@ class StoredCore implements LocalCore {
     await this.#own.close()
     await this.#options.brokers?.close()
     await this.#store.close()
-    this.#emitStatus()
+    this.#statuses.end()
     this.#unlisten()
-    this.#statusTimer?.cancel()
-    this.#recoveryTimer?.cancel()
+    this.#recovery.close()
   }
 
   #tableSource(): TableSource {
-    return {
-      clock: this.#clock,
-      follow: async (name, policy) => {
-        this.#checkOpen()
-        if (this.#own.isKafka) throw needsRelay(`the table of ${name}`)
-        const info = this.#replica.known(name) ?? (await this.#own.metadata.lookUp(name))
-        const ranges = await this.#replica.follow(info, this.#options.encryption ? wholeOf(policy) : policy)
-        this.#changed()
-        return ranges
-      },
-      ranges: (name) => this.#replica.ranges(name),
-      logStart: (topicId, partition) => this.#replica.logStart(topicId, partition),
+    return coreSource({
+      ...{ clock: this.#clock, session: this.#own, replica: this.#replica },
+      isEncrypted: Boolean(this.#options.encryption),
+      checkOpen: () => this.#checkOpen(),
+      changed: () => this.#statuses.changed(),
       readReplica: (topicId, partition, offset, bytesMax) => this.readReplica(topicId, partition, offset, bytesMax),
-      takenIn: (topicId, partition, offset) => this.#replica.takenIn(topicId, partition, offset),
-      beginAgain: (topicId, partition) => this.#replica.beginAgain(topicId, partition),
-      isLive: () => this.#own.state.phase === 'live',
       waiting: () => this.#outbox.export(),
-    }
+    })
   }
 
   #identity() {
@@ -445,7 +402,7 @@ class StoredCore implements LocalCore {
       onStoreFailure: (failure) => this.#noteTrouble(failure),
     })
     outbox.onSettled((settled) => this.#settled.emit(settled))
-    outbox.onChanged(() => this.#changed())
+    outbox.onChanged(() => this.#statuses.changed())
     return outbox
   }
 
@@ -455,20 +412,7 @@ class StoredCore implements LocalCore {
 
   /** Once more after the store was brought back from being cleared. */
   #outboxCall<T>(call: (outbox: Outbox) => Promise<T>): Promise<T> {
-    return this.#gate.through(() => this.#recoveredCall(call))
-  }
-
-  async #recoveredCall<T>(call: (outbox: Outbox) => Promise<T>): Promise<T> {
-    await this.#recovering
-    if (this.#broken) throw this.#broken
-    try {
-      return await call(this.#outbox)
-    } catch (failure) {
-      if (!(failure instanceof OttlaError) || failure.code !== 'STORAGE_LOST' || !this.#recovering) throw failure
-      await this.#recovering
-      if (this.#broken) throw this.#broken
-      return await call(this.#outbox)
-    }
+    return this.#gate.through(() => this.#recovery.through(() => call(this.#outbox)))
   }
 
   #noteTrouble(trouble: OttlaError | StoreError | undefined): OttlaError {
@@ -476,38 +420,10 @@ class StoredCore implements LocalCore {
     const isNews = error?.code !== this.#trouble?.code
     this.#trouble = error
     const kind = trouble instanceof StoreError ? trouble.kind : kindOf(error)
-    if (kind === 'evicted') this.#recover()
+    if (kind === 'evicted') this.#recovery.begin()
     if (kind === 'fenced' || kind === 'moved' || kind === 'logged-out') void this.close()
-    if (isNews) this.#emitStatus()
+    if (isNews) this.#statuses.tell()
     return error ?? new OttlaError('STORAGE_FAILED', { message: 'storage works again' })
-  }
-
-  #recover(): void {
-    if (this.#recovering || this.#closing || this.#recoveryTimer) return
-    this.#recovering = this.#beginAnew()
-      .then(() => {
-        this.#broken = undefined
-        this.#recoveryDelayMs = RECOVERY_DELAY_MS_MIN
-      })
-      .catch((failure: unknown) => {
-        this.#broken = ottlaErrorFrom(failure)
-        this.#trouble = this.#broken
-        this.#emitStatus()
-        this.#recoverLater()
-      })
-      .finally(() => {
-        this.#recovering = undefined
-      })
-  }
-
-  /** Until it has come back, nothing can be stored, and each write is told so. */
-  #recoverLater(): void {
-    if (this.#closing) return
-    this.#recoveryTimer = this.#clock.setTimer(this.#recoveryDelayMs, () => {
-      this.#recoveryTimer = undefined
-      this.#recover()
-    })
-    this.#recoveryDelayMs = Math.min(RECOVERY_DELAY_MS_MAX, this.#recoveryDelayMs * 2)
   }
 
   /** The database was cleared: what is in memory goes back into it, the rest is reported and fetched again. */
@@ -530,55 +446,16 @@ class StoredCore implements LocalCore {
       hint: 'write it again unless it is in the log',
     }).toInfo()
     if (lostIds.length > 0) this.#settled.emit(lostIds.map((id) => ({ id, outcome: 'unknown', error })))
-    this.#changed()
+    this.#statuses.changed()
   }
 
   #checkOpen(): void {
     if (this.#closing) throw new OttlaError('CLOSED', { message: 'this client is closed' })
   }
-
-  #changed(): void {
-    this.#status = undefined
-    if (this.#statusTimer || this.#closing) return
-    this.#statusTimer = this.#clock.setTimer(STATUS_EVERY_MS, () => {
-      this.#statusTimer = undefined
-      this.#emitStatus()
-    })
-  }
-
-  /** The offset wanders by a little with each look; what nobody would see is no news. */
-  #lookAtClock(): void {
-    const { clockOffsetMs } = this.#own
-    if (Math.abs((clockOffsetMs ?? 0) - this.#toldOffsetMs) < CLOCK_NEWS_MS) return
-    this.#toldOffsetMs = clockOffsetMs ?? 0
-    this.#changed()
-  }
-
-  #emitStatus(): void {
-    this.#status = undefined
-    if (this.#statuses.isUsed) this.#statuses.emit(this.status())
-  }
 }
 
 const isEmpty = (depth: OutboxDepth | undefined): boolean => !depth?.pendingEntries && !depth?.parkedEntries
 
-function claimBy(random: Random) {
-  return { token: randomUuid(random), newReplicaId: randomUuid(random) }
-}
-
 function kindOf(error: OttlaError | undefined): string | undefined {
   return error?.cause instanceof StoreError ? error.cause.kind : undefined
-}
-
-function ottlaErrorFrom(failure: unknown): OttlaError {
-  return failure instanceof OttlaError ? failure : storeErrorFrom(failure, 'the storage of this device').toOttlaError()
-}
-
-/** The rows of a table are not encrypted, so they are in memory then, and are made of the replica at each start. */
-function wholeOf({ onlyForTable: _, ...policy }: ReplicaPolicy): ReplicaPolicy {
-  return policy
-}
-
-function throwOttlaError(failure: unknown): never {
-  throw ottlaErrorFrom(failure)
 }

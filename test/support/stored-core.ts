@@ -1,7 +1,7 @@
 /** A client's core on fake-indexeddb in this process, against a real relay. */
 import { onTestFinished } from 'vitest'
-import { openLocalCore } from '../../client/local-core.ts'
 import type { LocalCore, LocalCoreOptions } from '../../client/local-core-options.ts'
+import { openLocalCore } from '../../client/open-local-core.ts'
 import { sessionOpener } from '../../client/own-connection.ts'
 import { systemClock } from '../../protocol/lib/clock.ts'
 import { systemRandom } from '../../protocol/lib/random.ts'

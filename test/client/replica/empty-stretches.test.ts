@@ -1,7 +1,7 @@
 /** Offsets without records: a compacted log has them, and a relay may deliver a position beyond its last batch. */
 import { expect, test } from 'vitest'
 import { openSession } from '../../../client/live-session.ts'
-import { openLocalCore } from '../../../client/local-core.ts'
+import { openLocalCore } from '../../../client/open-local-core.ts'
 import { Ottla } from '../../../client/ottla.ts'
 import { MemoryDatabase, MemoryStore } from '../../../client/replica/memory-store.ts'
 import { string } from '../../../client/serde.ts'
