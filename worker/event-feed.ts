@@ -3,8 +3,8 @@
  *
  * Invariants: at most one note is under way (a tab acks each), so a frozen tab holds one message and no more; what
  * waits is bounded: the newest status, the newest range of each partition, at most `settledMax` outcomes, 1 MiB of changes
- * of tables. When those overflow the oldest go and the tab is told that it must ask. A feed that was idle sends a few notes at once,
- * which is what one write makes; a busy one sends every few ms.
+ * of tables. When those overflow the oldest go and the tab is told that it must ask. A feed that was idle sends some notes at once, as one
+ * write makes several; a busy one sends every few ms.
  */
 import type { Advanced, Settled, Status } from '../client/core.ts'
 import type { TableNews } from '../client/table/seam.ts'
@@ -17,7 +17,7 @@ export interface EventFeedOptions {
   post(note: EventsNote): void
   /** Time between two notes in the long run; default 5 ms, about a third of a frame. */
   intervalMs?: number
-  /** Notes that may go one after the other once the feed was idle; default 4. */
+  /** Notes that may go one after the other once the feed was idle; default 8: two writes make so many. */
   burst?: number
   /** Default 4,096. */
   settledMax?: number
@@ -47,7 +47,7 @@ export class EventFeed {
     this.#clock = options.clock
     this.#post = options.post
     this.#intervalMs = options.intervalMs ?? 5
-    this.#burst = options.burst ?? 4
+    this.#burst = options.burst ?? 8
     this.#settledMax = options.settledMax ?? 4_096
   }
 

@@ -22,7 +22,7 @@ const outcome = (id: string): Settled => ({ id, outcome: 'committed', partitions
 function feedWith(options: { settledMax?: number } = {}) {
   const clock = new HandClock()
   const notes: EventsNote[] = []
-  const feed = new EventFeed({ clock, post: (note) => notes.push(note), intervalMs: 5, ...options })
+  const feed = new EventFeed({ clock, post: (note) => notes.push(note), intervalMs: 5, burst: 4, ...options })
   return { clock, feed, notes }
 }
 
