@@ -130,11 +130,15 @@ export function encodeBatch(records: readonly RecordInput[], crc32c: Crc32c = cr
 }
 
 function unplacedHeader(fields: Pick<BatchHeader, 'recordCount' | 'baseTimestamp' | 'maxTimestamp' | 'attributes'>) {
+  const { recordCount, baseTimestamp, maxTimestamp, attributes } = fields
   return {
-    ...fields,
+    recordCount,
+    baseTimestamp,
+    maxTimestamp,
+    attributes,
     baseOffset: 0,
     leaderEpoch: -1,
-    lastOffsetDelta: fields.recordCount - 1,
+    lastOffsetDelta: recordCount - 1,
     producerId: NO_PRODUCER_ID,
     producerEpoch: -1,
     baseSequence: NO_SEQUENCE,

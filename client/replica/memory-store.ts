@@ -231,7 +231,7 @@ export class MemoryStore implements ReplicaStore {
     for (const key of change.deleteRows ?? []) database.rows.delete(key)
     for (const row of change.putRows ?? []) database.rows.put({ ...row, batch: ownBytes(row.batch) })
     for (const key of change.deleteSealed ?? []) database.sealed.delete(key)
-    for (const batch of change.putSealed ?? []) database.sealed.put(structuredClone(batch))
+    for (const batch of change.putSealed ?? []) database.sealed.put({ ...batch, rowKeys: [...batch.rowKeys] })
     for (const { topicId, partition } of change.deleteIdentities ?? []) {
       database.identities.delete(partitionKey(topicId, partition))
     }
@@ -239,7 +239,9 @@ export class MemoryStore implements ReplicaStore {
       database.identities.set(partitionKey(identity.topicId, identity.partition), { ...identity })
     }
     for (const id of change.deleteSettled ?? []) database.settled.delete(id)
-    for (const write of change.putSettled ?? []) database.settled.set(write.id, structuredClone(write))
+    for (const write of change.putSettled ?? []) {
+      database.settled.set(write.id, { ...write, partitions: [...write.partitions], offsets: [...write.offsets] })
+    }
   }
 
   async readOutbox(afterKey: number, countMax: number): Promise<OutboxRow[]> {

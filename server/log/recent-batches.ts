@@ -6,6 +6,8 @@
  * the whole buffer that a socket filled.
  */
 const SLAB_BYTES = 256 * 1024
+/** A log that hears little keeps little; it holds any batch that goes into a slab. */
+const FIRST_SLAB_BYTES = 64 * 1024
 const COPY_BELOW_BYTES = 4096
 
 export class RecentBudget {
@@ -75,7 +77,7 @@ export class RecentBatches {
     if (batch.length >= COPY_BELOW_BYTES && batch.buffer.byteLength <= batch.length * 2) return batch
     if (batch.length > SLAB_BYTES / 4) return new Uint8Array(batch)
     if (this.#slabUsed + batch.length > this.#slab.length) {
-      this.#slab = new Uint8Array(SLAB_BYTES)
+      this.#slab = new Uint8Array(Math.min(SLAB_BYTES, Math.max(FIRST_SLAB_BYTES, this.#slab.length * 4)))
       this.#slabUsed = 0
     }
     const copy = this.#slab.subarray(this.#slabUsed, this.#slabUsed + batch.length)

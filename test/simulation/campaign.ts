@@ -20,6 +20,8 @@ export interface CampaignResult {
 }
 
 const PROGRESS_EVERY = 500
+/** Little of what a world makes lives long. In a larger young heap it is dead before it is looked at. */
+const YOUNG_HEAP_MB = 192
 
 export class Campaign {
   readonly #options: CampaignOptions
@@ -45,7 +47,7 @@ export class Campaign {
   }
 
   #work(print: (line: string) => void): Promise<void> {
-    const worker = new Worker(new URL(import.meta.url))
+    const worker = new Worker(new URL(import.meta.url), { resourceLimits: { maxYoungGenerationSizeMb: YOUNG_HEAP_MB } })
     return new Promise((resolve, reject) => {
       worker.on('error', reject)
       const go = () => {

@@ -28,5 +28,7 @@ export async function runSeed({ seed, isTwice }: SeedTask): Promise<SeedReport> 
 
 export function serveSeeds(): void {
   const port = parentPort!
+  // Errors are part of most worlds; where one came from is seen when its seed is run alone.
+  Error.stackTraceLimit = 0
   port.on('message', async (task: SeedTask) => port.postMessage(await runSeed(task)))
 }

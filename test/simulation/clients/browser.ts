@@ -309,12 +309,12 @@ export class Browser {
           if (gap) world.probes.reached(`reader's gap: ${gap.reason}`)
           const known = positions.get(partition)
           const jump = this.#jumpOf(gap) ?? (known === undefined ? 'start' : undefined)
-          const topicId = this.core?.status().topics.find((topic) => topic.name === name)?.replica[0]?.topicId
+          const topicId = policy && this.core?.status().topics.find((topic) => topic.name === name)?.replica[0]?.topicId
           recorder.note<Read>({
             ...{ op: 'read', process: process.name, reader, isolation: isolation === 'committed' ? 1 : 0 },
             ...{ topic: name, partition, from: gap?.to ?? known ?? batch[0]!.offset, next: batch.at(-1)!.offset + 1 },
             ...{ records: batch.map(({ offset, value }): [number, string] => [offset, unpadded(value ?? '')]) },
-            ...(policy && topicId && { topicId }),
+            ...(topicId && { topicId }),
             ...(jump && { jump }),
           })
           positions.set(partition, batch.at(-1)!.offset + 1)

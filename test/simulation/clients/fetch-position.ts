@@ -69,7 +69,7 @@ async function ask(client: KafkaClient, wire: KafkaWire, positions: FetchPositio
   const { responses } = await wire.call(fetch, body, { version, extraMs: maxWaitMs })
   // Without ids it is not known which topic of that name answered.
   const knownId = usesId ? topicId : undefined
-  return responses.flatMap((response) => response.partitions.map((each) => ({ ...each, topicId: knownId })))
+  return responses.flatMap(({ partitions }) => partitions.map((each) => Object.assign(each, { topicId: knownId })))
 }
 
 function take(client: KafkaClient, position: FetchPosition, answer: FetchedPartition, options: FetchOptions): void {

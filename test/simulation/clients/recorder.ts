@@ -16,7 +16,7 @@ export class Recorder {
 
   /** In the history from now on; the caller fills in what comes of it. */
   open<O extends Operation & Span>(operation: Omit<O, 'at' | 'until'>): O {
-    const opened = { ...operation, at: this.now, until: null } as unknown as O
+    const opened = Object.assign(operation, { at: this.now, until: null }) as unknown as O
     this.operations.push(opened)
     return opened
   }

@@ -42,7 +42,6 @@ export interface NetworkOptions {
   trace: Trace
   probes: Probes
   dice: Dice
-  fail(what: string): void
 }
 
 export class Network {
@@ -166,9 +165,9 @@ export class Network {
   }
 
   #pipe(name: string, from: Host, to: Host, { latencyMs, bytesPerMs }: Host): Pipe {
-    const { scheduler, trace, dice, fail } = this.#options
+    const { scheduler, trace, dice } = this.#options
     const pipe: Pipe = new Pipe({
-      ...{ scheduler, trace, dice, name, fail },
+      ...{ scheduler, trace, dice, name },
       ...{ latencyMs, bytesPerMs },
       windowBytes: dice.pick([4_096, 16_384, 65_536, 262_144]),
       isBlocked: () => this.#isBlocked(from, to) || !to.isUp,

@@ -5,6 +5,7 @@
 import type { Scheduler } from './scheduler.ts'
 
 const LINES_MAX = 1_000_000
+const PRIME = 0x01000193
 
 export class Trace {
   readonly lines: string[] = []
@@ -19,21 +20,25 @@ export class Trace {
   }
 
   add(who: string, what: string): void {
-    const line = `${this.#scheduler.now.toFixed(3).padStart(12)}  ${who.padEnd(12)} ${what}`
-    this.#mix(line)
-    if (this.#keepsLines && this.lines.length < LINES_MAX) this.lines.push(line)
+    const { now } = this.#scheduler
+    // To the microsecond, as it is printed.
+    this.#hash = Math.imul(this.#hash ^ Math.round(now * 1_000), PRIME)
+    this.#mix(who)
+    this.#mix(what)
+    if (!this.#keepsLines || this.lines.length >= LINES_MAX) return
+    this.lines.push(`${now.toFixed(3).padStart(12)}  ${who.padEnd(12)} ${what}`)
   }
 
   get hash(): string {
     return hex(this.#hash) + hex(this.#hash2)
   }
 
-  #mix(line: string): void {
+  #mix(text: string): void {
     let first = this.#hash
     let second = this.#hash2
-    for (let index = 0; index < line.length; index++) {
-      const code = line.charCodeAt(index)
-      first = Math.imul(first ^ code, 0x01000193)
+    for (let index = 0; index < text.length; index++) {
+      const code = text.charCodeAt(index)
+      first = Math.imul(first ^ code, PRIME)
       second = Math.imul(second ^ code, 0x85ebca6b) ^ (second >>> 13)
     }
     this.#hash = first

@@ -32,7 +32,6 @@ export class World {
     this.network = new Network({
       ...{ scheduler, trace, probes },
       dice: this.dice.fork('network'),
-      fail: (what) => this.fail(what),
     })
   }
 
