@@ -201,6 +201,17 @@ export class GroupStore {
     }
   }
 
+  /** The same for what memory has gone on with already: what cannot be written takes it back to what is on disk. */
+  async changeAhead(records: readonly GroupRecord[]): Promise<void> {
+    const epoch = this.#epoch
+    try {
+      await this.change(records)
+    } catch (error) {
+      this.failOver(epoch, error)
+      throw error
+    }
+  }
+
   /** A change that nobody waits for. Where it can't be written now, it is found necessary again later. */
   changeUnasked(records: readonly GroupRecord[]): void {
     this.change(records).catch((error: unknown) => {

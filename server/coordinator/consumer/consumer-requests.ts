@@ -7,9 +7,9 @@ import { JOIN_EPOCH } from '../../../protocol/messages/consumer-groups.ts'
 import type { ClassicGroup } from '../classic-group.ts'
 import type { GroupRecord } from '../group-records.ts'
 import { type Instant, type JoinReply, joinRefusal, type Reply, type SyncReply, syncRefusal } from '../group-state.ts'
-import type { GroupStore } from '../group-store.ts'
 import type { HeldGroup } from '../held-group.ts'
 import type { Leaver } from '../membership.ts'
+import { type Settling, settle, unknownMember } from '../settle.ts'
 import type { MemberClaim } from '../sync.ts'
 import type { ClassicJoin, ClassicSync } from './classic-members.ts'
 import type { ChangeOutcome, ConsumerGroup, HeartbeatReply } from './consumer-group.ts'
@@ -18,8 +18,7 @@ import type { HeartbeatCommand } from './membership.ts'
 import { upgraded } from './migration.ts'
 import type { TopicCatalog } from './topics.ts'
 
-export interface ConsumerRequestsOptions {
-  store: GroupStore
+export interface ConsumerRequestsOptions extends Settling {
   topics: TopicCatalog
   now: () => Instant
   /** Whether a group with members of the classic protocol takes members of the next, if there are no more of them. */
@@ -28,8 +27,6 @@ export interface ConsumerRequestsOptions {
   checkRoom: (group: HeldGroup | undefined, command: HeartbeatCommand) => void
   /** Matches all topics that the member may know of. Rejects with KafkaError INVALID_REGULAR_EXPRESSION. */
   resolve: (regex: string, isVisible: (topic: string) => boolean) => Promise<ResolvedPattern>
-  /** The group has changed: what it takes, and when it must be looked at. */
-  onChanged: (group: HeldGroup) => void
   /** To those who wait in a classic group that is none any more. */
   answer: (reply: Reply) => void
 }
@@ -150,28 +147,15 @@ export class ConsumerRequests {
   }
 
   /** Resolves when it is on disk. */
-  async #settle(
+  #settle(
     machine: ConsumerGroup,
     { records, downgrade }: Omit<ChangeOutcome, 'records'> & { records: GroupRecord[] },
-  ) {
-    const { store, onChanged } = this.#options
-    const { epoch } = store
+  ): Promise<void> {
     const { groupId } = machine
-    const group = store.put(downgrade ? store.newDowngradedGroup(groupId, downgrade) : machine)
-    const written = store.change(downgrade ? [{ kind: 'group', groupId, value: downgrade }] : records)
-    onChanged(group)
-    try {
-      await written
-    } catch (error) {
-      // The machine has gone on already.
-      store.failOver(epoch, error)
-      throw error
-    }
+    if (!downgrade) return settle(this.#options, machine, records)
+    const classic = this.#options.store.newDowngradedGroup(groupId, downgrade)
+    return settle(this.#options, classic, [{ kind: 'group', groupId, value: downgrade }])
   }
-}
-
-function unknownMember(groupId: string, memberId: string): KafkaError {
-  return new KafkaError('UNKNOWN_MEMBER_ID', `group ${groupId} has no member ${memberId}`)
 }
 
 function codeOf(error: unknown): number {

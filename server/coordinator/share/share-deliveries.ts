@@ -157,17 +157,11 @@ export class ShareDeliveries {
 
   async #settle(groupId: string, at: TopicPartition, held: HeldShare): Promise<void> {
     const { store } = this.#options
-    const { epoch } = store
     const value = held.partition.takeUpdate()
-    const written = value ? store.change([{ kind: 'share-update', groupId, at, value }]) : store.settled()
+    const written = store.changeAhead(value ? [{ kind: 'share-update', groupId, at, value }] : [])
     this.#arm(groupId, at, held)
     if (value) held.released.emit()
-    try {
-      await written
-    } catch (error) {
-      store.failOver(epoch, error)
-      throw error
-    }
+    await written
   }
 
   /** Locks are only added and renewed with later ends, so a timer may fire early and is set again then. */

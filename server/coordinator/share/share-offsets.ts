@@ -70,7 +70,7 @@ export class ShareOffsets {
       shares.set(at, share)
       return { kind: 'share-state', groupId, at, value: share.snapshot() }
     })
-    await this.#change(records)
+    await this.#options.store.changeAhead(records)
   }
 
   /**
@@ -80,20 +80,8 @@ export class ShareOffsets {
   async forget(groupId: string, topicIds: readonly string[]): Promise<number[]> {
     const { shares } = this.#empty(groupId)
     const doomed = topicIds.map((topicId) => shares.partitionsOf(topicId))
-    await this.#change(doomed.flat().map((at) => noShare(groupId, at)))
+    await this.#options.store.changeAhead(doomed.flat().map((at) => noShare(groupId, at)))
     return doomed.map((partitions) => (partitions.length > 0 ? ErrorCode.NONE : ErrorCode.UNKNOWN_TOPIC_OR_PARTITION))
-  }
-
-  async #change(records: readonly GroupRecord[]): Promise<void> {
-    const { store } = this.#options
-    const { epoch } = store
-    try {
-      await store.change(records)
-    } catch (error) {
-      // Memory has gone on already.
-      store.failOver(epoch, error)
-      throw error
-    }
   }
 
   #empty(groupId: string): HeldGroup {

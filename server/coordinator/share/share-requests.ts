@@ -4,23 +4,20 @@
  */
 import { KafkaError } from '../../../protocol/errors.ts'
 import { JOIN_EPOCH } from '../../../protocol/messages/consumer-groups.ts'
-import type { ChangeOutcome, HeartbeatReply } from '../consumer/consumer-group.ts'
+import type { HeartbeatReply } from '../consumer/consumer-group.ts'
 import { eachOf } from '../consumer/partitions.ts'
 import type { Instant } from '../group-state.ts'
-import type { GroupStore } from '../group-store.ts'
 import { type HeldGroup, isNothing } from '../held-group.ts'
 import type { TopicPartition } from '../offsets.ts'
+import { type Settling, settle, unknownMember } from '../settle.ts'
 import type { ShareGroup, ShareHeartbeat } from './share-group.ts'
 
-export interface ShareRequestsOptions {
-  store: GroupStore
+export interface ShareRequestsOptions extends Settling {
   now: () => Instant
   /** Throws KafkaError when there is no room for one more group, or for more that members say of themselves. */
   checkRoom: (group: HeldGroup | undefined, command: ShareHeartbeat & { subscribedRegex: null }) => void
   /** Resolves when it is on disk from where the group reads these. Rejects with KafkaError. */
   begin: (groupId: string, partitions: readonly TopicPartition[]) => Promise<void>
-  /** The group has changed: what it takes, and when it must be looked at. */
-  onChanged: (group: HeldGroup) => void
 }
 
 export class ShareRequests {
@@ -35,7 +32,7 @@ export class ShareRequests {
     store.checkReady()
     const machine = this.#find(groupId, command)
     const { reply, records } = machine.heartbeat(command, now())
-    await this.#settle(machine, { records })
+    await settle(this.#options, machine, records)
     // A record that is written from here on is read by the group, whenever the member comes to fetch it.
     const assigned = reply.assignment ? [...eachOf(reply.assignment)] : []
     await begin(
@@ -49,40 +46,23 @@ export class ShareRequests {
     const { store, now } = this.#options
     store.checkReady()
     const machine = store.groups.get(groupId)?.machine
-    if (machine?.type !== 'share') throw new KafkaError('UNKNOWN_MEMBER_ID', `${groupId} has no member ${memberId}`)
-    await this.#settle(machine, machine.leave(memberId, now()))
+    if (machine?.type !== 'share') throw unknownMember(groupId, memberId)
+    await settle(this.#options, machine, machine.leave(memberId, now()).records)
   }
 
   expire(machine: ShareGroup): void {
     // What cannot be written now is found necessary again when the state has been read anew.
-    this.#settle(machine, machine.expire(this.#options.now())).catch(() => {})
+    settle(this.#options, machine, machine.expire(this.#options.now()).records).catch(() => {})
   }
 
   /** A group comes to be when its first member joins. Groups of other kinds never become share groups. */
   #find(groupId: string, command: ShareHeartbeat): ShareGroup {
     const { store, checkRoom } = this.#options
     const known = store.groups.get(groupId)
-    if (command.memberEpoch !== JOIN_EPOCH && !known)
-      throw new KafkaError('UNKNOWN_MEMBER_ID', `group ${groupId} has no member ${command.memberId}`)
+    if (command.memberEpoch !== JOIN_EPOCH && !known) throw unknownMember(groupId, command.memberId)
     checkRoom(known, { ...command, subscribedRegex: null })
     if (known?.machine.type === 'share') return known.machine
     if (known && !isNothing(known)) throw new KafkaError('GROUP_ID_NOT_FOUND', `${groupId} is not a share group`)
     return store.newShareGroup(groupId)
-  }
-
-  /** Resolves when it is on disk. */
-  async #settle(machine: ShareGroup, { records }: Pick<ChangeOutcome, 'records'>): Promise<void> {
-    const { store, onChanged } = this.#options
-    const { epoch } = store
-    const group = store.put(machine)
-    const written = store.change(records)
-    onChanged(group)
-    try {
-      await written
-    } catch (error) {
-      // The machine has gone on already.
-      store.failOver(epoch, error)
-      throw error
-    }
   }
 }

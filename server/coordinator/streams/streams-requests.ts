@@ -5,12 +5,11 @@
 import { KafkaError } from '../../../protocol/errors.ts'
 import { JOIN_EPOCH } from '../../../protocol/messages/consumer-groups.ts'
 import { StreamsStatus } from '../../../protocol/messages/streams-groups.ts'
-import type { ConsumerRecord } from '../consumer/consumer-records.ts'
 import type { HeartbeatCommand } from '../consumer/membership.ts'
 import type { TopicCatalog } from '../consumer/topics.ts'
 import type { Instant } from '../group-state.ts'
-import type { GroupStore } from '../group-store.ts'
 import { type HeldGroup, isNothing } from '../held-group.ts'
+import { type Settling, settle, unknownMember } from '../settle.ts'
 import { type ConfiguredTopology, configure } from './configured.ts'
 import type { StreamsGroup, StreamsHeartbeat, StreamsReply } from './streams-group.ts'
 import { checkTopology, type InternalTopic } from './topology.ts'
@@ -18,8 +17,7 @@ import { checkTopology, type InternalTopic } from './topology.ts'
 /** Rejects with KafkaError when the client may not, or it cannot be made. */
 export type MakeTopic = (topic: InternalTopic) => Promise<void>
 
-export interface StreamsRequestsOptions {
-  store: GroupStore
+export interface StreamsRequestsOptions extends Settling {
   topics: TopicCatalog
   now: () => Instant
   /** Throws KafkaError when there is no room for one more group, or for more that members say of themselves. */
@@ -27,8 +25,6 @@ export interface StreamsRequestsOptions {
     group: HeldGroup | undefined,
     command: { memberId: string; subscribedNames: readonly string[] | null; subscribedRegex: null },
   ) => void
-  /** The group has changed: what it takes, and when it must be looked at. */
-  onChanged: (group: HeldGroup) => void
 }
 
 export class StreamsRequests {
@@ -47,7 +43,7 @@ export class StreamsRequests {
     store.checkReady()
     const machine = this.#find(groupId, command)
     const { reply, records } = machine.heartbeat(command, configured, now())
-    await this.#settle(machine, records)
+    await settle(this.#options, machine, records)
     return reply
   }
 
@@ -82,22 +78,20 @@ export class StreamsRequests {
     const { store, now } = this.#options
     store.checkReady()
     const machine = store.groups.get(groupId)?.machine
-    if (machine?.type !== 'streams')
-      throw new KafkaError('UNKNOWN_MEMBER_ID', `group ${groupId} has no member ${command.memberId}`)
-    await this.#settle(machine, machine.leave(command, now()))
+    if (machine?.type !== 'streams') throw unknownMember(groupId, command.memberId)
+    await settle(this.#options, machine, machine.leave(command, now()))
   }
 
   expire(machine: StreamsGroup): void {
     // What cannot be written now is found necessary again when the state has been read anew.
-    this.#settle(machine, machine.expire(this.#options.now())).catch(() => {})
+    settle(this.#options, machine, machine.expire(this.#options.now())).catch(() => {})
   }
 
   /** A group comes to be when its first member joins; one of another kind becomes it only while it is a name alone. */
   #find(groupId: string, command: StreamsHeartbeat): StreamsGroup {
     const { store, checkRoom } = this.#options
     const known = store.groups.get(groupId)
-    if (command.memberEpoch !== JOIN_EPOCH && !known)
-      throw new KafkaError('UNKNOWN_MEMBER_ID', `group ${groupId} has no member ${command.memberId}`)
+    if (command.memberEpoch !== JOIN_EPOCH && !known) throw unknownMember(groupId, command.memberId)
     const { memberId, topology } = command
     // What it says of itself, as one text.
     checkRoom(known, { memberId, subscribedNames: topology && [JSON.stringify(topology)], subscribedRegex: null })
@@ -106,22 +100,6 @@ export class StreamsRequests {
     if (known && !isNothing(known) && !canBecome)
       throw new KafkaError('GROUP_ID_NOT_FOUND', `${groupId} is not a streams group`)
     return store.newStreamsGroup(groupId)
-  }
-
-  /** Resolves when it is on disk. */
-  async #settle(machine: StreamsGroup, records: ConsumerRecord[]): Promise<void> {
-    const { store, onChanged } = this.#options
-    const { epoch } = store
-    const group = store.put(machine)
-    const written = store.change(records)
-    onChanged(group)
-    try {
-      await written
-    } catch (error) {
-      // The machine has gone on already.
-      store.failOver(epoch, error)
-      throw error
-    }
   }
 }
 
