@@ -129,7 +129,7 @@ function memory(engine: Engine): Scenario {
     name: `browser-memory-${engine.name}`,
     engine: engine.name,
     title: `Added memory while a replica fills, ${engine.title}`,
-    method: `${method(engine)} Peak proportional set size of all the browser's processes, sampled every 200 ms, beyond the idle page. Growth: the peak of the second half of the time beyond that of the first.`,
+    method: `${method(engine)} Peak proportional set size of all the browser's processes, sampled every 200 ms, beyond the idle page. Growth: the median of the second half of the time beyond that of the first.`,
     columns: [
       { metric: 'addedMib', title: 'added MiB', digits: 0 },
       { metric: 'grownMib', title: 'growth MiB', digits: 0 },
