@@ -12,6 +12,7 @@ export interface StatusParts {
   outbox: OutboxDepth
   outboxByTopic: ReadonlyMap<string, OutboxDepth>
   replicasPaused: PauseReason | null
+  writesPaused: PauseReason | null
   replica: string | null
   trouble: OttlaError | undefined
   clockOffsetMs: number | undefined
@@ -30,6 +31,7 @@ export function coreStatus(parts: StatusParts): Status {
     outbox,
     topics: topicStatuses(parts),
     replicasPaused: parts.replicasPaused,
+    writesPaused: parts.writesPaused,
     replica,
     storageError: hasLeft ? null : (trouble?.toInfo() ?? null),
     // A worker cannot know: the page adds it.

@@ -14,6 +14,7 @@ import type { ErrorInfo } from './errors.ts'
 import type { LogoutOptions, LogoutOutcome } from './logout.ts'
 import type { GroupProgress, ProgressQuery } from './receipts/progress.ts'
 import type { ApiName } from './relay-apis.ts'
+import type { SecretChange } from './replica/sealed/encryption.ts'
 import type { ConnectionState } from './session.ts'
 import type { Credentials } from './sign-in/credentials.ts'
 import type { TableCalls } from './table/seam.ts'
@@ -165,8 +166,10 @@ export interface Status {
   behindRecords: number
   outbox: OutboxDepth
   topics: TopicStatus[]
-  /** Why replicas stand still though there may be a connection; null: they do not. Writes go out all the same. */
+  /** Why replicas stand still though there may be a connection; null: they do not. Writes go out all the same, unless: */
   replicasPaused: PauseReason | null
+  /** Why nothing is sent out of the outbox though there may be a connection; null: it is. */
+  writesPaused: PauseReason | null
   /** The name of the replica's database; null when everything is in memory only. */
   replica: string | null
   /** The last trouble with this device's storage, null when it works. */
@@ -184,6 +187,9 @@ export interface Status {
 
 /** 'asked' by the application; 'metered': the connection costs by the byte, and the application asked for a pause then. */
 export type PauseReason = 'asked' | 'metered'
+
+/** What is to stand still, and why. */
+export type Pause = `${'replicas' | 'writes'}-${PauseReason}`
 
 export interface RequestOptions {
   /** Default: the session's requestTimeoutMs. */
@@ -232,8 +238,11 @@ export interface Core {
   replicate(topic: string, policy: ReplicaPolicy): Promise<ReplicaRange[]>
   /** Ends replication; what is stored stays until the database is removed or space is needed. */
   stopReplicating(topic: string): Promise<void>
-  /** All replicas stand still while there is a reason; nothing is fetched for them, and what is held is read. */
-  pauseReplicas(reason: PauseReason, isPaused: boolean): Promise<void>
+  /**
+   * All replicas stand still while there is a reason: nothing is fetched for them, and what is held is read. Or all writes: they
+   * are stored, and sent later; what is on its way gets there.
+   */
+  pause(pause: Pause, isPaused: boolean): Promise<void>
   onAdvanced(listener: (advanced: Advanced[]) => void): () => void
   /**
    * Chunks from the one that holds `offset` on: at least one if there is any, about `bytesMax` in all. One without batches
@@ -265,6 +274,11 @@ export interface Core {
   wake(): void
   /** Leaves needs-auth and connects again, or signs in again on the live connection. Default: as before. */
   reauthenticate(credentials?: Credentials): Promise<void>
+  /**
+   * From now on the replica opens with another secret. One step: whatever fails or dies in it, one of the two opens it. Rejects
+   * LOCKED when `from` is not its secret, INVALID_ARGUMENT when it has none, STORAGE_FAILED.
+   */
+  changeSecret(change: SecretChange): Promise<void>
   /**
    * Ends the user's time on this device, for all tabs: see LogoutOptions. Rejects UNSENT_WRITES (then nothing has changed),
    * STORAGE_FAILED. Afterwards the core is closed.

@@ -17,6 +17,7 @@ import type {
   EnqueuedTransaction,
   EnqueuedWrite,
   OutboxDepth,
+  Pause,
   PauseReason,
   ReplicaPolicy,
   ReplicaRange,
@@ -36,11 +37,13 @@ import { Gate, type LogoutOptions, type LogoutOutcome, mayLeave } from './logout
 import { needsRelay } from './needs-relay.ts'
 import { claimBy } from './open-store.ts'
 import { Outbox } from './outbox/outbox.ts'
+import { Pauses } from './pauses.ts'
 import type { GroupProgress, ProgressQuery } from './receipts/progress.ts'
 import { ProgressWatcher } from './receipts/progress-watcher.ts'
 import type { ApiName } from './relay-apis.ts'
 import { finishEnding, noteIntent } from './replica/ending.ts'
 import { Replica } from './replica/replica.ts'
+import type { SecretChange } from './replica/sealed/encryption.ts'
 import type { ReplicaStore, StoreContents } from './replica/store.ts'
 import { CorruptChunks, loggedOutError, StoreError } from './replica/store-error.ts'
 import { toStoredChunk } from './replica/stored-chunk.ts'
@@ -82,6 +85,7 @@ export class StoredCore implements LocalCore {
   #closing: Promise<void> | undefined
   #leaving: Promise<LogoutOutcome> | undefined
   readonly #gate = new Gate()
+  readonly #writePauses = new Pauses()
   /** The replica's name where it lies in IndexedDB. */
   readonly #database: string | null
 
@@ -166,6 +170,7 @@ export class StoredCore implements LocalCore {
       outbox: this.#outbox.depth(),
       outboxByTopic: this.#outbox.depthByTopic(),
       replicasPaused: this.#replica.pausedBy,
+      writesPaused: this.#writePauses.by,
       replica: this.#options.replica,
       trouble: this.#trouble,
       clockOffsetMs: this.#own.clockOffsetMs,
@@ -235,10 +240,17 @@ export class StoredCore implements LocalCore {
     this.#statuses.changed()
   }
 
-  async pauseReplicas(reason: PauseReason, isPaused: boolean): Promise<void> {
+  async pause(pause: Pause, isPaused: boolean): Promise<void> {
     this.#checkOpen()
-    this.#replica.pause(reason, isPaused)
+    const [what, reason] = pause.split('-') as ['replicas' | 'writes', PauseReason]
+    if (what === 'replicas') this.#replica.pause(reason, isPaused)
+    else this.#pauseWrites(reason, isPaused)
     this.#statuses.tell()
+  }
+
+  #pauseWrites(reason: PauseReason, isPaused: boolean): void {
+    this.#writePauses.set(reason, isPaused)
+    this.#outbox.pause(this.#writePauses.by !== null)
   }
 
   onAdvanced(listener: (advanced: Advanced[]) => void): () => void {
@@ -296,6 +308,18 @@ export class StoredCore implements LocalCore {
     return session.call<unknown, never>(RELAY_APIS[name] as AnyApi, body as never, { timeoutMs })
   }
 
+  async changeSecret(change: SecretChange): Promise<void> {
+    this.#checkOpen()
+    if (!this.#store.changeSecret) {
+      throw new OttlaError('INVALID_ARGUMENT', {
+        message: 'this replica is not encrypted: there is no secret to change',
+      })
+    }
+    await this.#store.changeSecret(change).catch((failure: unknown) => {
+      throw storageFailure(failure)
+    })
+  }
+
   logout(options: LogoutOptions = {}): Promise<LogoutOutcome> {
     this.#leaving ??= this.#logout(options).finally(() => {
       this.#leaving = undefined
@@ -306,7 +330,13 @@ export class StoredCore implements LocalCore {
   async #logout(options: LogoutOptions): Promise<LogoutOutcome> {
     this.#checkOpen()
     await this.#recovery.settled()
-    await mayLeave(options, { clock: this.#clock, gate: this.#gate, outbox: this.#outbox })
+    // Whoever leaves and wants all to be sent has said what it may cost.
+    if (options.pending === 'send') this.#outbox.pause(false)
+    try {
+      await mayLeave(options, { clock: this.#clock, gate: this.#gate, outbox: this.#outbox })
+    } finally {
+      this.#outbox.pause(this.#writePauses.by !== null)
+    }
     const keepOutbox = options.pending === 'keep'
     try {
       const ending = { life: this.life, keepOutbox, caches: options.caches ?? [] }
@@ -401,6 +431,7 @@ export class StoredCore implements LocalCore {
       makeRoom: (sizeBytes) => this.#makeRoom(sizeBytes),
       onStoreFailure: (failure) => this.#noteTrouble(failure),
     })
+    outbox.pause(this.#writePauses.by !== null)
     outbox.onSettled((settled) => this.#settled.emit(settled))
     outbox.onChanged(() => this.#statuses.changed())
     return outbox

@@ -2,7 +2,7 @@
  * Whether this device's connection is one that its user pays for by the byte: the browser says so (`saveData`), or it is a
  * phone's network. Only Chromium tells; elsewhere nothing is known, and nothing is paused.
  */
-import type { Core } from './core.ts'
+import type { Core, Pause } from './core.ts'
 
 interface NetworkInformation extends EventTarget {
   readonly saveData?: boolean
@@ -13,11 +13,23 @@ interface Scope {
   navigator?: { connection?: NetworkInformation }
 }
 
+export interface MeteredOptions {
+  /** Hold back writes too. Default false. */
+  writes?: boolean
+}
+
 /** Returns the function that ends it, and what it has paused. */
-export function pauseWhenMetered(core: Pick<Core, 'pauseReplicas'>): () => void {
-  // A core that is closed has nothing to pause.
-  const pause = (isPaused: boolean) => void core.pauseReplicas('metered', isPaused).catch(() => {})
-  const stop = watchMetered(pause)
+export function pauseWhenMetered(
+  core: Pick<Core, 'pause'>,
+  { writes = false }: MeteredOptions = {},
+  scope?: Scope,
+): () => void {
+  const pauses: Pause[] = writes ? ['replicas-metered', 'writes-metered'] : ['replicas-metered']
+  const pause = (isPaused: boolean) => {
+    // A core that is closed has nothing to pause.
+    for (const each of pauses) core.pause(each, isPaused).catch(() => {})
+  }
+  const stop = watchMetered(pause, scope)
   return () => {
     stop()
     pause(false)

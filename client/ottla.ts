@@ -17,11 +17,13 @@ import { Group } from './group/group.ts'
 import type { GroupOptions } from './group/options.ts'
 import { loadApart } from './load-apart.ts'
 import type { LogoutOptions, LogoutOutcome } from './logout.ts'
+import type { MeteredOptions } from './metered.ts'
 import type { ExportOptions, ImportOptions, ImportOutcome } from './outbox/outbox-file.ts'
 import type { ProcessedReceipt, Receipt } from './producer/receipt.ts'
 import { SendBuffer } from './producer/send-buffer.ts'
 import { Settlements } from './producer/settlements.ts'
 import type { ReceiptHub } from './receipts/receipt-hub.ts'
+import type { SecretChange } from './replica/sealed/encryption.ts'
 import { bytes, type Serde, string } from './serde.ts'
 import type { Credentials } from './sign-in/credentials.ts'
 import type { Wallet } from './sign-in/wallet.ts'
@@ -222,12 +224,20 @@ export class Ottla {
 
   /** Replicas stand still until `pauseReplicas(false)`, on all tabs: nothing is fetched for them. Writes go out, what is held is read. */
   pauseReplicas(isPaused = true): Promise<void> {
-    return this.#parts.core.pauseReplicas('asked', isPaused)
+    return this.#parts.core.pause('replicas-asked', isPaused)
   }
 
-  /** The same for as long as the connection costs by the byte, where the browser tells. Returns the function that ends it. */
-  async pauseReplicasWhenMetered(): Promise<() => void> {
-    return (await import('./metered.ts')).pauseWhenMetered(this.#parts.core)
+  /** Writes are stored, and held back until `pauseWrites(false)`, on all tabs. What is on its way gets there. */
+  pauseWrites(isPaused = true): Promise<void> {
+    return this.#parts.core.pause('writes-asked', isPaused)
+  }
+
+  /**
+   * Replicas, and writes if they are named, stand still for as long as the connection costs by the byte, where the browser tells.
+   * Returns the function that ends it.
+   */
+  async pauseWhenMetered(options?: MeteredOptions): Promise<() => void> {
+    return (await import('./metered.ts')).pauseWhenMetered(this.#parts.core, options)
   }
 
   /** Connects (or looks at the connection) now rather than when the back-off says. */
@@ -251,6 +261,14 @@ export class Ottla {
    */
   async importOutbox(file: Blob, options?: ImportOptions): Promise<ImportOutcome> {
     return (await outboxFiles()).importOutbox(this.#parts.core, file, options)
+  }
+
+  /**
+   * An encrypted replica opens with another secret from now on, and with the old one no more; tabs that are open go on. Should
+   * it end without an answer, one of the two opens it. Rejects LOCKED when `from` is not its secret, INVALID_ARGUMENT.
+   */
+  changeSecret(change: SecretChange): Promise<void> {
+    return this.#parts.core.changeSecret(change)
   }
 
   /** Asks the browser to keep what lies on this device; null: it cannot be asked. `status.persisted` has the answer. */

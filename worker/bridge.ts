@@ -12,7 +12,7 @@ import type {
   EnqueuedTransaction,
   EnqueuedWrite,
   Outbox,
-  PauseReason,
+  Pause,
   ReplicaPolicy,
   ReplicaRange,
   RequestOptions,
@@ -25,7 +25,6 @@ import type {
 import { OttlaError } from '../client/errors.ts'
 import type { LogoutOptions, LogoutOutcome } from '../client/logout.ts'
 import type { ApiName } from '../client/relay-apis.ts'
-import type { Credentials } from '../client/sign-in/credentials.ts'
 import type { TableCalls, TableDefinition, TableNews } from '../client/table/seam.ts'
 import type { Clock } from '../protocol/lib/clock.ts'
 import { Emitter } from '../protocol/lib/events.ts'
@@ -56,7 +55,7 @@ export class Bridge implements Core {
   readonly #reach: LazyReach
   readonly #reads: LocalReads
   readonly #policies = new Map<string, ReplicaPolicy>()
-  readonly #pauses = new Set<PauseReason>()
+  readonly #pauses = new Set<Pause>()
   readonly #tables = new Map<string, TableDefinition>()
   readonly #tableNews = new Emitter<TableNews>()
   readonly #statusChanged = new Emitter<Status>()
@@ -93,10 +92,10 @@ export class Bridge implements Core {
     void this.#reach.load().catch(() => {})
     clock.setTimer(HEAD_START_MS, () => this.#attach())
     this.outbox = {
-      list: (topic) => this.#call('outboxList', topic),
-      retry: (id) => this.#call('outboxRetry', id),
-      discard: (id) => this.#call('outboxDiscard', id),
-      export: (ids) => this.#call('outboxExport', ids),
+      list: this.#passedOn('outboxList'),
+      retry: this.#passedOn('outboxRetry'),
+      discard: this.#passedOn('outboxDiscard'),
+      export: this.#passedOn('outboxExport'),
     }
     this.tables = {
       open: async (definition) => {
@@ -145,7 +144,7 @@ export class Bridge implements Core {
     return (await this.#reached()).withdraw(id)
   }
 
-  progress: Core['progress'] = (query, waitMs) => this.#call('progress', query, waitMs)
+  progress = this.#passedOn('progress')
 
   /** What was said may have been heard: it is not said twice. */
   async channel(ask: ChannelAsk): Promise<ChannelAnswer> {
@@ -153,13 +152,11 @@ export class Bridge implements Core {
     return (await this.#reached()).callOnce('channel', ask)
   }
 
-  keptDocument: Core['keptDocument'] = (ask) => this.#call('keptDocument', ask)
+  keptDocument = this.#passedOn('keptDocument')
+  openDocument = this.#passedOn('openDocument')
+  changeSecret = this.#passedOn('changeSecret')
 
-  openDocument: Core['openDocument'] = (ask) => this.#call('openDocument', ask)
-
-  outcomes(ids: string[]): Promise<Settled[]> {
-    return this.#call('outcomes', ids)
-  }
+  outcomes = this.#passedOn('outcomes')
 
   /** Answers from the replica at once when it is there. */
   async replicate(topic: string, policy: ReplicaPolicy): Promise<ReplicaRange[]> {
@@ -176,9 +173,9 @@ export class Bridge implements Core {
     await this.#call('stopReplicating', topic)
   }
 
-  pauseReplicas(reason: PauseReason, isPaused: boolean): Promise<void> {
-    this.#pauses[isPaused ? 'add' : 'delete'](reason)
-    return this.#call('pauseReplicas', reason, isPaused)
+  pause(pause: Pause, isPaused: boolean): Promise<void> {
+    this.#pauses[isPaused ? 'add' : 'delete'](pause)
+    return this.#call('pause', pause, isPaused)
   }
 
   async readReplica(topicId: string, partition: number, offset: number, bytesMax: number): Promise<StoredChunk[]> {
@@ -209,9 +206,7 @@ export class Bridge implements Core {
     return (await this.#reached()).logout(options)
   }
 
-  async reauthenticate(credentials?: Credentials): Promise<void> {
-    await this.#call('reauthenticate', credentials)
-  }
+  reauthenticate = this.#passedOn('reauthenticate')
 
   async close(): Promise<void> {
     this.#end(null)
@@ -230,7 +225,7 @@ export class Bridge implements Core {
   }
 
   /** The page is about to freeze (back/forward cache): holds nothing that another tab may need. */
-  pause(): void {
+  letGo(): void {
     if (this.#isClosed) return
     this.#isPaused = true
     this.#reach.stop()
@@ -242,6 +237,10 @@ export class Bridge implements Core {
     this.#isPaused = false
     this.#reads.reopen()
     this.#attach()
+  }
+
+  #passedOn<M extends HostMethod>(method: M) {
+    return (...args: HostArgs<M>): Promise<HostResult<M>> => this.#call(method, ...args)
   }
 
   async #call<M extends HostMethod>(method: M, ...args: HostArgs<M>): Promise<HostResult<M>> {

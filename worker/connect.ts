@@ -51,13 +51,15 @@ export async function connect(url: string, options: PageConnectOptions = {}): Pr
   const { auth, encryption, persist = 'when-writes-wait' } = options
   const wallet = openWallet(auth)
   const plain = plainOptions(options)
+  const config = { url, replica, options: { ...plain, encryption, ...(typeof auth !== 'function' && { auth }) } }
   const core = openBridge({
-    config: { url, replica, options: { ...plain, encryption, ...(typeof auth !== 'function' && { auth }) } },
+    config,
     worker,
     workerUrl: workerUrlOf(options.workerUrl),
     loadInPage: async () => (await import('./page-seat.ts')).seatInPage(),
   })
   if (auth) void import('./page-credentials.ts').then((page) => page.keepSignedIn(core, wallet, systemClock))
+  if (encryption) void import('./page-secret.ts').then((page) => page.followSecret(core, config), ignored)
   const persistence = () => import('./persistence.ts')
   setTimeout(() => void persistence().then((each) => each.watchPersistence(core, persist), ignored), PAGE_STANDS_MS)
   return new Ottla({

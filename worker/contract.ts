@@ -102,10 +102,11 @@ type RemoteMethods = Pick<
   | 'openDocument'
   | 'replicate'
   | 'stopReplicating'
-  | 'pauseReplicas'
+  | 'pause'
   | 'readReplica'
   | 'request'
   | 'reauthenticate'
+  | 'changeSecret'
   | 'logout'
   | 'wake'
 > & {

@@ -18,7 +18,7 @@ async function reply<T>(act: () => T | Promise<T>): Promise<Reply<T>> {
 }
 
 /** `channel`: as of a tab whose channels somebody keeps an eye on. */
-export function hostCalls(core: Core, channel: Core['channel']): HostCalls {
+export function hostCalls(core: Core, { channel, changeSecret }: Pick<Core, 'channel' | 'changeSecret'>): HostCalls {
   return {
     ping: () => reply(() => {}),
     topic: (name) => reply(() => core.topic(name)),
@@ -32,7 +32,7 @@ export function hostCalls(core: Core, channel: Core['channel']): HostCalls {
     openDocument: (ask) => reply(() => core.openDocument(ask)),
     replicate: (topic, policy) => reply(() => core.replicate(topic, policy)),
     stopReplicating: (topic) => reply(() => core.stopReplicating(topic)),
-    pauseReplicas: (reason, isPaused) => reply(() => core.pauseReplicas(reason, isPaused)),
+    pause: (pause, isPaused) => reply(() => core.pause(pause, isPaused)),
     readReplica: async (topicId, partition, offset, bytesMax) => {
       const answer = await reply(async () => {
         const chunks = await core.readReplica(topicId, partition, offset, bytesMax)
@@ -47,6 +47,7 @@ export function hostCalls(core: Core, channel: Core['channel']): HostCalls {
     },
     request: (name, body, options) => reply(() => core.request(name, body, options)),
     reauthenticate: (credentials) => reply(() => core.reauthenticate(credentials)),
+    changeSecret: (change) => reply(() => changeSecret(change)),
     logout: (options) => reply(() => core.logout(options)),
     wake: () => reply(() => core.wake()),
     outboxList: (topic) => reply(() => core.outbox.list(topic)),

@@ -8,6 +8,7 @@
 import { expose } from 'comlink'
 import type { Core } from '../client/core.ts'
 import { OttlaError } from '../client/errors.ts'
+import type { SecretChange } from '../client/replica/sealed/encryption.ts'
 import type { Clock, Timer } from '../protocol/lib/clock.ts'
 import { asNote, type HostNote, type LeaderInfo, lockNames, type PageNote } from './contract.ts'
 import { EventFeed } from './event-feed.ts'
@@ -25,6 +26,8 @@ export interface HostOptions {
   locks: Locks | undefined
   /** Told whenever the number of tabs has changed. */
   onTabs(count: number): void
+  /** Told when a tab has changed the secret: all tabs need it, should their leader die. */
+  onSecret?(change: SecretChange): void
   /** Default 256. */
   tabsMax?: number
   /** Default 3 minutes: a hidden tab's timers may fire once a minute only. */
@@ -45,11 +48,13 @@ export class Host {
   readonly #options: HostOptions
   readonly #tabs = new Map<string, Tab>()
   readonly #unsubscribe: ReadonlyArray<() => void>
+  #encryption: unknown
   #isClosed = false
 
   constructor(options: HostOptions) {
     this.#options = options
     this.leader = options.leader
+    this.#encryption = options.encryption
     const { core } = options
     this.#unsubscribe = [
       core.onStatus((status) => this.#tell((feed) => feed.offerStatus(status))),
@@ -64,7 +69,7 @@ export class Host {
   }
 
   isEncryptedAs(encryption: unknown): boolean {
-    return shown(this.#options.encryption) === shown(encryption)
+    return shown(this.#encryption) === shown(encryption)
   }
 
   get tabCount(): number {
@@ -93,7 +98,10 @@ export class Host {
     this.#tabs.set(tabId, tab)
     line.listen((data) => this.#heard(tab, data))
     expose(
-      hostCalls(core, (ask) => channels.answer(ask)),
+      hostCalls(core, {
+        channel: (ask) => channels.answer(ask),
+        changeSecret: (change) => this.#changeSecret(change),
+      }),
       line,
     )
     this.#watch(tab)
@@ -118,6 +126,12 @@ export class Host {
       send(tab.line, { ottla: 'bye' })
       this.#cut(tab)
     }
+  }
+
+  async #changeSecret(change: SecretChange): Promise<void> {
+    await this.#options.core.changeSecret(change)
+    this.#encryption = { secret: change.to }
+    this.#options.onSecret?.(change)
   }
 
   #tell(offer: (feed: EventFeed) => void): void {

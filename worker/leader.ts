@@ -26,6 +26,7 @@ import {
 import { Host } from './host.ts'
 import { channelLine, type Line } from './line.ts'
 import { type HeldLock, holderOf, type Locks, takeLock } from './locks.ts'
+import { secretChannelName } from './page-secret.ts'
 
 /** What a seat needs of the world. */
 export interface SeatEnvironment {
@@ -84,6 +85,11 @@ export async function lead(
       clock: env.clock,
       locks,
       onTabs: seat.onTabs,
+      onSecret: (change) => {
+        const channel = env.openChannel(secretChannelName(seat.config.replica))
+        channel.postMessage(change)
+        channel.close()
+      },
     })
     return begin(env, { core, host, held, giveBack, replica: seat.config.replica })
   } catch (error) {

@@ -32,7 +32,7 @@ export function openBridge(options: OpenBridgeOptions): Bridge {
   const unwatch = watchPage({
     onWake: () => bridge.wake(),
     // A page that will not return is ended by the browser, and its locks with it; until then it may still send.
-    onLeave: (mayReturn) => (mayReturn ? bridge.pause() : undefined),
+    onLeave: (mayReturn) => (mayReturn ? bridge.letGo() : undefined),
     onReturn: () => bridge.resume(),
   })
   return bridge

@@ -9,6 +9,7 @@ export function initialStatus(replica: string): Status {
     outbox: { pendingEntries: 0, pendingRecords: 0, pendingBytes: 0, parkedEntries: 0 },
     topics: [],
     replicasPaused: null,
+    writesPaused: null,
     replica,
     storageError: null,
     persisted: null,

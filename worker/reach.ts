@@ -6,7 +6,7 @@
  * Invariant: each host hears of every policy and table of the page, and is asked for the outcome of every write that was
  * stored and not heard of since.
  */
-import type { Advanced, PauseReason, ReplicaPolicy, Settled, Status } from '../client/core.ts'
+import type { Advanced, Pause, ReplicaPolicy, Settled, Status } from '../client/core.ts'
 import { loggedOut } from '../client/core-status.ts'
 import { OttlaError } from '../client/errors.ts'
 import type { LogoutOptions, LogoutOutcome } from '../client/logout.ts'
@@ -32,7 +32,7 @@ export interface ReachOptions {
 /** The page that reaches: what it wants of every host, and what it is told. */
 export interface ReachingPage {
   readonly policies: ReadonlyMap<string, ReplicaPolicy>
-  readonly pauses: ReadonlySet<PauseReason>
+  readonly pauses: ReadonlySet<Pause>
   readonly tables: ReadonlyMap<string, TableDefinition>
   onStatus(status: Status): void
   onAdvanced(advanced: Advanced[]): void
@@ -153,7 +153,7 @@ export class Reach {
       )
     }
     // As with policies.
-    for (const reason of this.#page.pauses) this.call('pauseReplicas', reason, true).catch(() => {})
+    for (const pause of this.#page.pauses) this.call('pause', pause, true).catch(() => {})
     for (const definition of this.#page.tables.values()) this.#openAgain(definition)
     this.#askOutcomes()
   }

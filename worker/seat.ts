@@ -6,11 +6,13 @@
  * `lingerMs` after the last has left, so that a reload doesn't cost a new connection.
  */
 import { asOttlaError, OttlaError } from '../client/errors.ts'
+import type { SecretChange } from '../client/replica/sealed/encryption.ts'
 import type { Timer } from '../protocol/lib/clock.ts'
 import { randomUuid } from '../protocol/lib/uuid.ts'
 import { asNote, type CoreConfig, type HostNote, type JoinNote, type PageNote } from './contract.ts'
 import { type Lead, lead, type SeatEnvironment, welcome } from './leader.ts'
 import { type Line, portLine } from './line.ts'
+import { secretChannelName, takeOn } from './page-secret.ts'
 
 const LINGER_MS = 3_000
 
@@ -24,6 +26,7 @@ export class Seat {
   #contending: AbortController | undefined
   #contended: Promise<void> = Promise.resolve()
   #linger: Timer | undefined
+  #secrets: BroadcastChannel | undefined
 
   constructor(env: SeatEnvironment) {
     this.#env = env
@@ -43,6 +46,7 @@ export class Seat {
   /** Gives the lead back, whoever is attached: they find the next seat. For a context that is about to end. */
   async close(): Promise<void> {
     this.#linger?.cancel()
+    this.#secrets?.close()
     this.#waiting.clear()
     this.#contending?.abort(new OttlaError('CLOSED', { message: 'this context is about to end' }))
     this.#lead?.stop()
@@ -68,7 +72,17 @@ export class Seat {
       return
     }
     this.#waiting.set(join.tabId, { join, line })
+    if (join.config.options.encryption) this.#followSecrets(join.config.replica)
     if (!this.#contending) this.#contended = this.#contend()
+  }
+
+  /** Tabs that wait have shown the secret of then, and are let in with that of now. */
+  #followSecrets(replica: string): void {
+    if (this.#secrets) return
+    this.#secrets = this.#env.openChannel(secretChannelName(replica))
+    this.#secrets.onmessage = ({ data }: MessageEvent<SecretChange>) => {
+      for (const { join } of this.#waiting.values()) takeOn(join.config, data)
+    }
   }
 
   #leave(line: Line): void {
@@ -117,6 +131,8 @@ export class Seat {
       this.#contending?.abort(new OttlaError('CLOSED', { message: 'the last tab has left' }))
       // Another replica's relay may be asked for by whoever comes next.
       this.#config = undefined
+      this.#secrets?.close()
+      this.#secrets = undefined
     })
   }
 }

@@ -16,6 +16,7 @@ export { exportOutbox, importOutbox } from '../client/outbox/outbox-file.ts'
 export { keepSignedIn } from './page-credentials.ts'
 export { openPageLanes } from './page-lanes.ts'
 export { seatInPage } from './page-seat.ts'
+export { followSecret } from './page-secret.ts'
 export { askToPersist, watchPersistence } from './persistence.ts'
 
 if (typeof document === 'undefined') serveWorker(openCoreOf)

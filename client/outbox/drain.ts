@@ -42,6 +42,7 @@ export class Drain {
   #isAwake = false
   #isTelling = false
   #isClosed = false
+  #isPaused = false
   #nextSealedKey = 1
   #timer: { at: number; cancel(): void } | undefined
 
@@ -129,8 +130,13 @@ export class Drain {
     this.#isAwake = true
     queueMicrotask(() => {
       this.#isAwake = false
-      if (!this.#isClosed && this.#isLive) this.#look()
+      if (!this.#isClosed && this.#isLive && !this.#isPaused) this.#look()
     })
+  }
+
+  pause(isPaused: boolean): void {
+    this.#isPaused = isPaused
+    this.wake()
   }
 
   close(): void {

@@ -162,6 +162,11 @@ export class Outbox {
     return stored
   }
 
+  /** Nothing more is sent until it is told to go on; what is stored waits, what is on its way gets there. */
+  pause(isPaused: boolean): void {
+    this.#drain.pause(isPaused)
+  }
+
   /** Takes back a write that is not sealed yet. */
   async withdraw(id: string): Promise<boolean> {
     const rows = this.#ledger.rowsOf(id)

@@ -82,6 +82,13 @@ export class IdbStore implements ReplicaStore {
     })
   }
 
+  /** The same rows from now on under another record. */
+  putSealing(record: SealingRecord): Promise<void> {
+    return this.#unit('changing the secret', ['positions', 'meta'], 'strict', (storeOf) => {
+      storeOf('meta').put(record, 'sealing')
+    })
+  }
+
   /** The end of the last row below that of `offset`. */
   intactBelow(topicId: string, partition: number, offset: number): Promise<number> {
     return this.#connection.run('reading chunks', (database) =>

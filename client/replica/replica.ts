@@ -10,6 +10,7 @@ import type { Advanced, PauseReason, ReplicaPolicy, ReplicaRange, TopicInfo } fr
 import { asOttlaError, OttlaError } from '../errors.ts'
 import { kafkaFailure } from '../kafka-failure.ts'
 import { widened } from '../key-filter.ts'
+import { Pauses } from '../pauses.ts'
 import type { Session } from '../session.ts'
 import { ChunkWriter } from './chunk-writer.ts'
 import { Follower } from './follower.ts'
@@ -43,7 +44,7 @@ export class Replica {
   #news = new Map<Follower, number | undefined>()
   /** By name: the generation of the next beginning, which may take several attempts. */
   readonly #beginsWith = new Map<string, number>()
-  readonly #pauses = new Set<PauseReason>()
+  readonly #pauses = new Pauses()
   #isClosed = false
 
   constructor(options: ReplicaOptions) {
@@ -218,13 +219,12 @@ export class Replica {
 
   /** Why nothing is fetched. */
   get pausedBy(): PauseReason | null {
-    return this.#pauses.has('asked') ? 'asked' : this.#pauses.has('metered') ? 'metered' : null
+    return this.#pauses.by
   }
 
   pause(reason: PauseReason, isPaused: boolean): void {
     const wasPaused = this.pausedBy !== null
-    if (isPaused) this.#pauses.add(reason)
-    else this.#pauses.delete(reason)
+    this.#pauses.set(reason, isPaused)
     if (wasPaused === (this.pausedBy !== null)) return
     for (const follower of this.#topics.followers) {
       if (isPaused) follower.pause()

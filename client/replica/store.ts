@@ -12,7 +12,7 @@
  */
 import type { AbortedTransaction } from '../../protocol/messages/offset-protocol.ts'
 import type { ReplicaPolicy } from '../core.ts'
-import type { SealingRecord } from './sealed/encryption.ts'
+import type { SealingRecord, SecretChange } from './sealed/encryption.ts'
 import type { OutboxChange, OutboxRow, ProducerIdentity, SealedBatch, SettledWrite } from './store-outbox.ts'
 
 export interface StoredTopic {
@@ -141,6 +141,9 @@ export interface ReplicaStore {
   readOutbox(afterKey: number, countMax: number): Promise<OutboxRow[]>
   /** In the order of `keys`; undefined where there is no such row. */
   readOutboxRows(keys: readonly number[]): Promise<Array<OutboxRow | undefined>>
+
+  /** Of a store that is encrypted under a secret: from now on another opens it, and the old one does not. Strict. */
+  changeSecret?(change: SecretChange): Promise<void>
 
   /**
    * Ends this life of the replica: everything goes, in one strict unit, with or without the outbox (and what makes it

@@ -67,6 +67,7 @@ export class CoreDouble implements Core {
     clockOffsetMs: null,
     clockErrorMs: null,
     replicasPaused: null,
+    writesPaused: null,
   }
 
   async channel(ask: ChannelAsk): Promise<ChannelAnswer> {
@@ -101,11 +102,12 @@ export class CoreDouble implements Core {
   onAdvanced = (listener: (advanced: Advanced[]) => void) => this.advanced.on(listener)
   outcomes = async () => []
   keptDocument = async () => null
+  changeSecret = async () => {}
   openDocument = async () => Promise.reject(new Error('no relay'))
   progress = async () => ({ committed: -1, knownFrom: -1, givenUp: [] })
   replicate = async () => this.ranges
   stopReplicating = async () => {}
-  pauseReplicas = async () => {}
+  pause = async () => {}
   withdraw = async () => false
   wake = () => {}
   reauthenticate = async () => {}

@@ -61,6 +61,51 @@ test('[ENC-7] tabs share an encrypted replica, a restart opens it again, another
   }
 }, 120_000)
 
+test('[ENC-9] the secret is changed for all tabs: they go on when the one that leads dies, and later ones need the new one', async () => {
+  const pages = await startPageServer(clientFiles())
+  onTestFinished(() => pages.close())
+  pages.serve('/real.html', REAL_PAGE)
+  const relay = await startRelay({ config: { allowOrigins: [pages.origin] } })
+  await (await RelayClient.open(relay.websocket.url)).createTopic('notes')
+  const chromium = await startChromium()
+  onTestFinished(() => chromium.close())
+  const open = (secret: string) => {
+    const encryption = JSON.stringify({ secret })
+    const query = new URLSearchParams({
+      worker: 'dedicated',
+      replica: 'changed',
+      relay: relay.websocket.url,
+      encryption,
+    })
+    return chromium.open(`${pages.origin}/real.html?${query}`)
+  }
+  const values = (page: Page) => page.evaluate(() => window.readState().values)
+  const locked = (page: Page) => page.evaluate(() => window.ottla.status.storageError?.code === 'LOCKED')
+  const leader = await open('old')
+  await leader.evaluate(() => window.send('marzipan', 1))
+  await eventually(async () => (await values(leader)).length === 1, LONG)
+  const other = await open('old')
+  await eventually(async () => (await values(other)).length === 1, LONG)
+  const change = (page: Page, from: string, to: string) =>
+    page.evaluate(
+      (secrets) =>
+        window.ottla.changeSecret(secrets).then(
+          () => 'changed',
+          ({ code }) => code,
+        ),
+      { from, to },
+    )
+  expect(await change(other, 'wrong', 'new')).toBe('LOCKED')
+  expect(await change(other, 'old', 'new')).toBe('changed')
+  await leader.close()
+  await other.evaluate(() => window.send('nougat', 1))
+  await eventually(async () => (await values(other)).length === 2, LONG)
+  const late = await open('old')
+  await eventually(() => locked(late), LONG)
+  const right = await open('new')
+  await eventually(async () => (await values(right)).length === 2, LONG)
+}, 120_000)
+
 async function filesWith(folder: string, text: string): Promise<string[]> {
   const all = await readdir(join(folder, 'Default'), { recursive: true, withFileTypes: true })
   const files = all.filter((entry) => entry.isFile() && entry.parentPath.includes('IndexedDB'))

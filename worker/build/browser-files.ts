@@ -92,6 +92,7 @@ const LAZY_PARTS = [
   'page-credentials',
   'page-lanes',
   'page-seat',
+  'page-secret',
   'persistence',
 ]
 

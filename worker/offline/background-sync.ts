@@ -17,10 +17,11 @@ export function askForBackgroundSync(ottla: Pick<Ottla, 'status' | 'onStatus'>):
   if (!navigator.serviceWorker) return () => {}
   let isAsked = false
   const look = () => {
-    const { outbox, state, replica } = ottla.status
+    const { outbox, state, replica, writesPaused } = ottla.status
     if (outbox.pendingEntries === 0) isAsked = false
     const isAttended = state === 'live' && document.visibilityState === 'visible'
-    if (outbox.pendingEntries === 0 || isAttended || isAsked || replica === null) return
+    const isWanted = outbox.pendingEntries > 0 && writesPaused === null
+    if (!isWanted || isAttended || isAsked || replica === null) return
     isAsked = true
     ask(syncTagOf(replica)).catch(() => {
       // Refused, by a person or in a private window: asked again at the next change, and told by nobody's screen.

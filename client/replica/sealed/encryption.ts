@@ -10,6 +10,12 @@ export type Encryption = 'device' | { secret: Secret }
 
 export type Secret = string | Uint8Array<ArrayBuffer>
 
+export interface SecretChange {
+  /** The one that opens the replica now. */
+  from: Secret
+  to: Secret
+}
+
 /** What lies in the database, in plain: how to come to the key. */
 export interface SealingRecord {
   version: 1
@@ -20,10 +26,12 @@ export interface SealingRecord {
   /** The same as bytes, where a context cannot store keys: the SharedWorkers of WebKit. */
   rawKey?: Uint8Array<ArrayBuffer>
   /** Of a secret: the key of the rows, encrypted under the key that comes of the secret. */
-  wrapped?: {
-    salt: Uint8Array<ArrayBuffer>
-    iterations: number
-    nonce: Uint8Array<ArrayBuffer>
-    key: Uint8Array<ArrayBuffer>
-  }
+  wrapped?: WrappedKey
+}
+
+export interface WrappedKey {
+  salt: Uint8Array<ArrayBuffer>
+  iterations: number
+  nonce: Uint8Array<ArrayBuffer>
+  key: Uint8Array<ArrayBuffer>
 }

@@ -4,7 +4,7 @@
  */
 import { OttlaError } from '../../errors.ts'
 import { StoreError } from '../store-error.ts'
-import type { Encryption, SealingRecord, Secret } from './encryption.ts'
+import type { Encryption, SealingRecord, Secret, SecretChange, WrappedKey } from './encryption.ts'
 
 const ITERATIONS = 600_000
 const SECRET_BYTES_MIN = 16
@@ -22,13 +22,40 @@ export async function newRowKey(encryption: Encryption): Promise<RowKey> {
   checkEncryption(encryption)
   const record: SealingRecord = { version: 1, id: crypto.randomUUID() }
   if (encryption === 'device') return newDeviceKey(record)
-  const iterations = typeof encryption.secret === 'string' ? ITERATIONS : 0
+  const fresh = await crypto.subtle.generateKey(AES, true, ROWS)
+  return openRowKey({ ...record, wrapped: await wrap(fresh, encryption.secret) }, encryption)
+}
+
+/**
+ * The same key under another secret. Rejects `locked` when `from` does not open it; if `to` does it has been changed already,
+ * by a worker that died before it could say so.
+ */
+export async function rewrapRowKey(record: SealingRecord, { from, to }: SecretChange): Promise<SealingRecord> {
+  for (const secret of [from, to]) checkEncryption({ secret })
+  const { wrapped } = record
+  if (!wrapped) {
+    throw new OttlaError('INVALID_ARGUMENT', {
+      message: 'the replica is encrypted under a key of the device: there is no secret',
+    })
+  }
+  const key = await unwrap(wrapped, from, true).catch(() => undefined)
+  if (key) return { version: 1, id: crypto.randomUUID(), wrapped: await wrap(key, to) }
+  await openRowKey(record, { secret: to }).catch((failure) => Promise.reject(locked('this is not its secret', failure)))
+  return record
+}
+
+async function wrap(key: CryptoKey, secret: Secret): Promise<WrappedKey> {
+  const iterations = typeof secret === 'string' ? ITERATIONS : 0
   const salt = crypto.getRandomValues(new Uint8Array(16))
   const nonce = crypto.getRandomValues(new Uint8Array(12))
-  const wrapping = await wrappingKey(encryption.secret, salt, iterations)
-  const fresh = await crypto.subtle.generateKey(AES, true, ROWS)
-  const key = new Uint8Array(await crypto.subtle.wrapKey('raw', fresh, wrapping, { name: 'AES-GCM', iv: nonce }))
-  return openRowKey({ ...record, wrapped: { salt, iterations, nonce, key } }, encryption)
+  const wrapping = await wrappingKey(secret, salt, iterations)
+  const wrapped = await crypto.subtle.wrapKey('raw', key, wrapping, { name: 'AES-GCM', iv: nonce })
+  return { salt, iterations, nonce, key: new Uint8Array(wrapped) }
+}
+
+async function unwrap({ salt, iterations, nonce, key }: WrappedKey, secret: Secret, isToLeave = false) {
+  const wrapping = await wrappingKey(secret, salt, iterations)
+  return crypto.subtle.unwrapKey('raw', key, wrapping, { name: 'AES-GCM', iv: nonce }, AES, isToLeave, ROWS)
 }
 
 async function newDeviceKey(record: SealingRecord): Promise<RowKey> {
@@ -59,11 +86,8 @@ export async function openRowKey(record: SealingRecord, encryption: Encryption):
     return { record, key }
   }
   if (!record.wrapped) throw locked('it is encrypted under a key of the device, not under a secret')
-  const { salt, iterations, nonce, key } = record.wrapped
-  const wrapping = await wrappingKey(encryption.secret, salt, iterations)
   try {
-    const opened = await crypto.subtle.unwrapKey('raw', key, wrapping, { name: 'AES-GCM', iv: nonce }, AES, false, ROWS)
-    return { record, key: opened }
+    return { record, key: await unwrap(record.wrapped, encryption.secret) }
   } catch (cause) {
     throw locked('the secret is not the one that it was encrypted under', cause)
   }

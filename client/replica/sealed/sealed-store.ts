@@ -21,7 +21,8 @@ import type {
 } from '../store.ts'
 import { CorruptChunks } from '../store-error.ts'
 import type { OutboxChange, OutboxRow, SealedBatch } from '../store-outbox.ts'
-import type { SealingRecord } from './encryption.ts'
+import type { SealingRecord, SecretChange } from './encryption.ts'
+import { rewrapRowKey } from './row-key.ts'
 import { OVERHEAD_BYTES, type RowSealer } from './row-sealer.ts'
 
 type Place = Pick<StoredPosition, 'topicId' | 'partition'>
@@ -30,9 +31,10 @@ export class SealedStore implements ReplicaStore {
   readonly durability = 'device'
   readonly #inner: IdbStore
   readonly #sealer: RowSealer
-  readonly #record: SealingRecord
+  #record: SealingRecord
   /** Puts of topics in the order in which they were asked for, however long each takes to encrypt. */
   #topicsPut: Promise<unknown> = Promise.resolve()
+  #changing: Promise<unknown> = Promise.resolve()
 
   constructor(inner: IdbStore, sealer: RowSealer, record: SealingRecord) {
     this.#inner = inner
@@ -123,6 +125,17 @@ export class SealedStore implements ReplicaStore {
   async readOutboxRows(keys: readonly number[]): Promise<Array<OutboxRow | undefined>> {
     const rows = await this.#inner.readOutboxRows(keys)
     return Promise.all(rows.map((row) => row && this.#openRow(row).catch(() => undefined)))
+  }
+
+  /** One put: before it the old secret opens the replica, after it the new one does. A change waits for the one before. */
+  changeSecret(change: SecretChange): Promise<void> {
+    const changed = this.#changing.then(async () => {
+      const record = await rewrapRowKey(this.#record, change)
+      await this.#inner.putSealing(record)
+      this.#record = record
+    })
+    this.#changing = changed.catch(() => {})
+    return changed
   }
 
   end(keepOutbox: boolean): Promise<void> {

@@ -12,6 +12,7 @@ import type { ChunkRow } from '../../../client/replica/store.ts'
 import type { OutboxRow } from '../../../client/replica/store-outbox.ts'
 import { describeReplicaStore } from '../../contract/replica-store.ts'
 import { eventually } from '../../support/eventually.ts'
+import { failCommits } from '../../support/idb-faults.ts'
 import { onTheDevice } from '../../support/on-the-device.ts'
 import { startRelay } from '../../support/relay.ts'
 import { createTopic, heldIn, isUpTo, openStoredCore, writeOf } from '../../support/stored-core.ts'
@@ -133,6 +134,49 @@ test('[ENC-5] a logout takes the key with it, unless writes are kept; the next u
   await again.logout({ pending: 'discard' })
   const next = await openStoredCore({ replica, encryption: { secret: bytesOf(2) } })
   expect(await next.outbox.list()).toEqual([])
+})
+
+test('[ENC-8] the secret is changed in one step: then the new one opens the replica, the old one does not, and all is there', async () => {
+  const replica = newReplica()
+  const core = await openStoredCore({ replica, encryption: RIGHT })
+  await core.enqueue(writeOf('diary', ['before']))
+  const [from, to, later] = [bytesOf(1), bytesOf(2), bytesOf(3)]
+  await expect(core.changeSecret({ from: to, to: later })).rejects.toMatchObject({ code: 'LOCKED' })
+  await expect(core.changeSecret({ from, to: new Uint8Array(3) })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+  await core.changeSecret({ from, to })
+  // Asked for once more, by a page whose worker died before it could answer.
+  await core.changeSecret({ from, to })
+  await core.enqueue(writeOf('diary', ['after']))
+  await core.close()
+  await expect(openStoredCore({ replica, encryption: RIGHT })).rejects.toMatchObject({ code: 'LOCKED' })
+  const again = await openStoredCore({ replica, encryption: { secret: to } })
+  expect(again.status().outbox.pendingEntries).toBe(2)
+  // What is cleared under it comes back under the new one.
+  await deleteDB(databaseName(replica))
+  await eventually(() => again.status().storageError === null || again.status().outbox.pendingEntries === 2)
+  await again.enqueue(writeOf('diary', ['once more']))
+  await again.close()
+  await expect(openStoredCore({ replica, encryption: RIGHT })).rejects.toMatchObject({ code: 'LOCKED' })
+  await (await openStoredCore({ replica, encryption: { secret: to } })).close()
+
+  for (const encryption of [undefined, 'device'] as const) {
+    const other = await openStoredCore({ replica: newReplica(), encryption })
+    await expect(other.changeSecret({ from, to })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+  }
+})
+
+test('[ENC-8] a change that the device does not store has not happened', async () => {
+  const replica = newReplica()
+  const core = await openStoredCore({ replica, encryption: RIGHT })
+  const mend = failCommits(new DOMException('no room', 'QuotaExceededError'))
+  const change = core.changeSecret({ from: bytesOf(1), to: bytesOf(2) })
+  await expect(change).rejects.toMatchObject({ code: 'QUOTA_EXCEEDED' })
+  mend()
+  await core.close()
+  await expect(openStoredCore({ replica, encryption: { secret: bytesOf(2) } })).rejects.toMatchObject({
+    code: 'LOCKED',
+  })
+  await (await openStoredCore({ replica, encryption: RIGHT })).close()
 })
 
 test('[ENC-6] no two rows share a nonce, whatever they hold', async () => {

@@ -2,7 +2,7 @@
 import 'fake-indexeddb/auto'
 import { expect, onTestFinished, test } from 'vitest'
 import { connect, string } from '../../../client/index.ts'
-import { watchMetered } from '../../../client/metered.ts'
+import { pauseWhenMetered, watchMetered } from '../../../client/metered.ts'
 import { MemoryStore } from '../../../client/replica/memory-store.ts'
 import { Replica } from '../../../client/replica/replica.ts'
 import { HandClock } from '../../../protocol/lib/clock.ts'
@@ -75,6 +75,62 @@ test('[REP-41] paused, nothing is fetched and the status says why; writes go out
   expect(ottla.status.replicasPaused).toBeNull()
   await eventually(() => seen.length === 2)
   expect(seen).toEqual(['before', 'meanwhile'])
+})
+
+test('[REP-43] writes held back are stored, in their order, and go out when they may; who leaves may send all the same', async () => {
+  const relay = await createRelay({ files: new MemoryFiles(), config: { dataDir: 'data', httpPort: 0 } })
+  onTestFinished(() => relay.close())
+  const open = async () => {
+    const ottla = await connect(relay.websocket.url, { replica: 'held-back' })
+    onTestFinished(() => ottla.close())
+    await eventually(() => ottla.status.connection.phase === 'live')
+    return ottla
+  }
+  const ottla = await open()
+  await ottla.admin.createTopics([{ name: 'drafts', partitions: 1 }])
+  const drafts = ottla.topic('drafts', { value: string })
+  await drafts.send({ value: 'before' }).committed
+  await ottla.pauseWrites()
+  expect(ottla.status).toMatchObject({ writesPaused: 'asked', replicasPaused: null, state: 'live' })
+  const log = relay.engine.topicByName('drafts')!.partitions[0]!
+  const held = drafts.send({ value: 'one' })
+  expect(await held.stored).toBe('device')
+  const transfer = await ottla.transaction(async (tx) => void tx.send(drafts, { value: 'two' }))
+  const late = drafts.send({ value: 'three' })
+  await late.stored
+  // The relay answers what is asked after a look that would have sent them.
+  for (let asked = 0; asked < 3; asked++) await ottla.admin.listTopics()
+  expect(log.highWatermark).toBe(1)
+  expect(ottla.status.outbox.pendingEntries).toBe(3)
+  await ottla.pauseWrites(false)
+  await Promise.all([held.committed, transfer.committed, late.committed])
+  const values: string[] = []
+  for await (const { value } of drafts.read({ from: 'beginning', follow: false })) values.push(value!)
+  expect(values).toEqual(['before', 'one', 'two', 'three'])
+
+  await ottla.pauseWrites()
+  await drafts.send({ value: 'four' }).stored
+  await expect(ottla.logout()).rejects.toMatchObject({ code: 'UNSENT_WRITES' })
+  expect(ottla.status.writesPaused).toBe('asked')
+  await ottla.logout({ pending: 'send' })
+  expect(log.highWatermark).toBeGreaterThan(4)
+})
+
+test('[REP-44] what costs by the byte holds back what the application names', async () => {
+  const connection = Object.assign(new EventTarget(), { saveData: true })
+  const scope = { navigator: { connection } }
+  const told: string[] = []
+  const core = { pause: async (pause: string, isPaused: boolean) => void told.push(`${pause} ${isPaused}`) }
+  pauseWhenMetered(core, {}, scope)()
+  expect(told).toEqual(['replicas-metered true', 'replicas-metered false'])
+  const stop = pauseWhenMetered(core, { writes: true }, scope)
+  connection.saveData = false
+  connection.dispatchEvent(new Event('change'))
+  stop()
+  expect(told.slice(2, 6)).toEqual([
+    ...['replicas-metered true', 'writes-metered true'],
+    ...['replicas-metered false', 'writes-metered false'],
+  ])
 })
 
 test('[REP-42] a connection that costs by the byte is known where the browser tells, and followed when it changes', () => {
