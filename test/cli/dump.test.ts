@@ -1,23 +1,29 @@
 /** `ottla dump`: what is in segment files, for a person and for a program, damage included. */
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, describe, expect, test } from 'vitest'
-import { endAll, type RelayProcess, runOttla, startRelay, temporaryFolder } from '../support/ottla-process.ts'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { endAll, runOttla, startRelay, temporaryFolder } from '../support/ottla-process.ts'
 
 afterEach(endAll)
 
-async function relayWithRecords() {
-  const data = temporaryFolder()
-  const relay = await startRelay(['--data', data])
+let made: string
+beforeAll(async () => {
+  made = mkdtempSync(join(tmpdir(), 'ottla-test-'))
+  const relay = await startRelay(['--data', made])
   await runOttla(['topic', 'create', 't', '--url', relay.url])
   for (const input of ['k1:one\nk2:two\n', 'k3:three\n', 'k4:four\n'])
     await runOttla(['produce', 't', '--key-separator', ':', '--url', relay.url], { input })
-  return { data, relay }
-}
-
-async function stop(relay: RelayProcess): Promise<void> {
   relay.process.kill('SIGTERM')
   await relay.exited
+})
+afterAll(() => rmSync(made, { recursive: true }))
+
+/** What a relay has left that was given four records in three batches, each time another copy. */
+function folderWithRecords(): string {
+  const data = temporaryFolder()
+  cpSync(made, data, { recursive: true })
+  return data
 }
 
 const jsonLines = (text: string) =>
@@ -28,7 +34,8 @@ const jsonLines = (text: string) =>
 
 describe('[OPS-7] dump shows every batch and its records, and goes on behind damage', () => {
   test('beside a running relay, for a person', async () => {
-    const { data } = await relayWithRecords()
+    const data = folderWithRecords()
+    await startRelay(['--data', data])
     const { code, stdout } = await runOttla(['dump', data, '--topic', 't', '--records'])
     expect(code).toBe(0)
     expect(stdout).toMatch(
@@ -38,7 +45,7 @@ describe('[OPS-7] dump shows every batch and its records, and goes on behind dam
   })
 
   test('a range of offsets, for a program', async () => {
-    const { data } = await relayWithRecords()
+    const data = folderWithRecords()
     const { stdout } = await runOttla(['dump', data, '-t', 't', '--from', '1', '--to', '2', '-r', '--json'])
     expect(jsonLines(stdout)).toMatchObject([
       { kind: 'batch', baseOffset: 0, lastOffset: 1, records: [{ key: 'k1' }, { key: 'k2', value: 'two' }] },
@@ -48,14 +55,13 @@ describe('[OPS-7] dump shows every batch and its records, and goes on behind dam
   })
 
   test("the relay's own logs", async () => {
-    const { data } = await relayWithRecords()
+    const data = folderWithRecords()
     const { stdout } = await runOttla(['dump', `${data}/metadata`, '--records'])
     expect(stdout).toMatch(/key "topic\/.*value "\{\\"name\\":\\"t\\"/)
   })
 
   test('a flipped bit: the batch is named, those behind it are shown, code 1', async () => {
-    const { data, relay } = await relayWithRecords()
-    await stop(relay)
+    const data = folderWithRecords()
     const [topic = ''] = readdirSync(join(data, 'topics'))
     const path = join(data, 'topics', topic, '0', `${'0'.repeat(20)}.log`)
     const bytes = readFileSync(path)

@@ -1,15 +1,16 @@
 /** `ottla verify`: sound data, damaged data, missing folders, a relay that runs. */
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { endAll, runOttla, startRelay, temporaryFolder } from '../support/ottla-process.ts'
 
 afterEach(endAll)
 
-/** A stopped relay's folder with two partitions of records, and where these lie. */
-async function stoppedRelay() {
-  const data = temporaryFolder()
-  const relay = await startRelay(['--data', data])
+let made: string
+beforeAll(async () => {
+  made = mkdtempSync(join(tmpdir(), 'ottla-test-'))
+  const relay = await startRelay(['--data', made])
   await runOttla(['topic', 'create', 't', '-p', '2', '--url', relay.url])
   for (const partition of ['0', '1']) {
     const input = Array.from({ length: 1000 }, (_, n) => `record ${n}\n`).join('')
@@ -17,6 +18,13 @@ async function stoppedRelay() {
   }
   relay.process.kill('SIGTERM')
   expect(await relay.exited).toBe(0)
+})
+afterAll(() => rmSync(made, { recursive: true }))
+
+/** A copy of what a stopped relay has left, with two partitions of records, and where these lie. */
+function stoppedRelay() {
+  const data = temporaryFolder()
+  cpSync(made, data, { recursive: true })
   const [topic = ''] = readdirSync(join(data, 'topics'))
   return { data, log: `topics/${topic}/1` }
 }
@@ -25,7 +33,7 @@ const verify = (data: string) => runOttla(['verify', data, '--json'])
 
 describe('[OPS-5] verify reads everything, changes nothing, and finds what is wrong', () => {
   test('sound data: code 0 and the counts', async () => {
-    const { data } = await stoppedRelay()
+    const { data } = stoppedRelay()
     const { code, stdout } = await verify(data)
     expect(code).toBe(0)
     expect(JSON.parse(stdout)).toMatchObject({ sound: true, topics: 1, logs: 5, errors: 0, warnings: 0, findings: [] })
@@ -34,7 +42,7 @@ describe('[OPS-5] verify reads everything, changes nothing, and finds what is wr
   })
 
   test('one flipped bit in the middle of a log: code 1, the file, the place', async () => {
-    const { data, log } = await stoppedRelay()
+    const { data, log } = stoppedRelay()
     const name = readdirSync(join(data, log)).find((each) => each.endsWith('.log'))!
     const path = join(data, log, name)
     const bytes = readFileSync(path)
@@ -50,7 +58,7 @@ describe('[OPS-5] verify reads everything, changes nothing, and finds what is wr
   })
 
   test('a partition whose folder is gone, and a folder of no topic', async () => {
-    const { data, log } = await stoppedRelay()
+    const { data, log } = stoppedRelay()
     rmSync(join(data, log), { recursive: true })
     const { code, stdout } = await verify(data)
     expect(code).toBe(1)
@@ -76,7 +84,7 @@ describe('[OPS-5] verify reads everything, changes nothing, and finds what is wr
 
 describe('[RPR-10] verify --repair says each step before it takes it', () => {
   async function damagedFolder() {
-    const { data, log } = await stoppedRelay()
+    const { data, log } = stoppedRelay()
     const name = readdirSync(join(data, log)).find((each) => each.endsWith('.log'))!
     const path = join(data, log, name)
     const bytes = readFileSync(path)
@@ -105,7 +113,7 @@ describe('[RPR-10] verify --repair says each step before it takes it', () => {
   })
 
   test('a sound folder needs nothing; without a terminal nobody is asked', async () => {
-    const { data } = await stoppedRelay()
+    const { data } = stoppedRelay()
     const { code, stdout } = await runOttla(['verify', data, '--repair', '--yes'])
     expect(code).toBe(0)
     expect(stdout).toMatch(/^Nothing to repair\.\nSound: /)
