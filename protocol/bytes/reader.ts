@@ -22,7 +22,7 @@ export class Reader {
   elementsLeft = Number.POSITIVE_INFINITY
 
   constructor(source: Uint8Array, from = 0, to = source.length) {
-    this.source = plain(source)
+    this.source = source
     this.#view = new DataView(source.buffer, source.byteOffset, source.byteLength)
     this.position = from
     this.end = to
@@ -110,7 +110,9 @@ export class Reader {
   bytes(count: number): Uint8Array {
     if (count < 0) throw new MalformedError(`a length of ${count} at ${this.position}`)
     const at = this.#take(count)
-    return this.source.subarray(at, at + count)
+    // Plain bytes: a part of Node's Buffer has a `slice` that copies nothing, and whoever keeps one of a request would keep the
+    // whole chunk that a socket has filled.
+    return new Uint8Array(this.#view.buffer, this.#view.byteOffset + at, count)
   }
 
   utf8(count: number): string {
@@ -138,12 +140,4 @@ export class Reader {
     if (count < 0) throw new MalformedError(`a length of ${count} at ${this.position}`)
     this.#take(count)
   }
-}
-
-/**
- * Node's Buffer is a Uint8Array whose `slice` copies nothing: whoever keeps a slice of a request would keep the whole
- * chunk that a socket has filled.
- */
-function plain(bytes: Uint8Array): Uint8Array {
-  return bytes.constructor === Uint8Array ? bytes : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
