@@ -14,15 +14,16 @@ import type {
   SubscriptionPosition,
   SubscriptionStarted,
 } from '../session.ts'
-import { type ChunkWriter, LARGE_ROW_BYTES, type WrittenPartition } from './chunk-writer.ts'
+import type { ChunkWriter, WrittenPartition } from './chunk-writer.ts'
+import { Credit } from './credit.ts'
 import { NO_END, planCut } from './cut.ts'
 import { checkFrame } from './frame-check.ts'
 import { findUntold } from './left-out.ts'
 import type { ChunkRow, ReplicaStore, StoredPosition } from './store.ts'
 import type { StoreError } from './store-error.ts'
 import { initialSync, isUpToDate, type SyncEffect, type SyncEvent, type SyncState, step } from './sync-state.ts'
+import { Tidying } from './tidying.ts'
 import { firstInTransaction } from './undecided.ts'
-import { isTrimDue, planMerge, planTrim, SLICE_BYTES, SMALL_ROWS_MAX } from './upkeep.ts'
 
 export interface FollowerContext {
   readonly session: Session
@@ -49,9 +50,6 @@ export interface FollowerOptions {
   generation: number
 }
 
-/** Credit goes back in pieces of at least a part of the window, not for every small frame. */
-const GRANT_SHARE = 8
-
 export class Follower implements WrittenPartition {
   readonly topic: string
   readonly topicId: string
@@ -59,17 +57,11 @@ export class Follower implements WrittenPartition {
   readonly #context: FollowerContext
   #state: SyncState
   #subscription: Subscription | undefined
-  /** The credit that the relay was given at the start of this subscription, as changed by grants. */
-  #window = 0
-  #owed = 0
-  #smallRows = SMALL_ROWS_MAX
-  #isMerging = false
-  #isTrimming = false
+  readonly #credit = new Credit()
+  readonly #tidying: Tidying
   #isClosed = false
   /** The relay has said something to the subscription since there was a connection. */
   #isAnswered = false
-  /** How far the topic's table has come, if it has one. */
-  #takenIn: number
 
   constructor(options: FollowerOptions, context: FollowerContext) {
     const { topic, topicId, partition, policy, position, generation } = options
@@ -77,10 +69,16 @@ export class Follower implements WrittenPartition {
     this.topicId = topicId
     this.partition = partition
     this.#context = context
-    // Until the table has said how far it is, nothing of what is kept for it goes.
-    this.#takenIn = policy.onlyForTable ? 0 : Number.POSITIVE_INFINITY
     const empty = { ...emptyPosition(topicId, partition), generation, ...keptBy(policy) }
     this.#state = initialSync(position, empty, policy)
+    const { store, writer, nowMs } = context
+    this.#tidying = new Tidying({
+      ...{ store, writer, nowMs },
+      position: () => this.position,
+      policy: () => this.policy,
+      isClosed: () => this.#isClosed,
+      tidied: (tidied) => this.#apply({ type: 'tidied', position: tidied }),
+    })
     if (!this.position.knowsAborted) this.#change(() => this.#dropUndecided())
     this.#adoptFilter()
   }
@@ -156,7 +154,7 @@ export class Follower implements WrittenPartition {
   }
 
   setPolicy(policy: ReplicaPolicy): void {
-    if (this.policy.onlyForTable && !policy.onlyForTable) this.#takenIn = Number.POSITIVE_INFINITY
+    if (this.policy.onlyForTable && !policy.onlyForTable) this.#tidying.takenIn(Number.POSITIVE_INFINITY)
     this.#state = { ...this.#state, policy }
     this.#adoptFilter()
     this.upkeep()
@@ -207,7 +205,7 @@ export class Follower implements WrittenPartition {
   }
 
   stored(position: StoredPosition, creditBytes: number, rows: readonly ChunkRow[]): void {
-    for (const row of rows) if (row.bytes.length < LARGE_ROW_BYTES) this.#smallRows++
+    this.#tidying.wrote(rows)
     this.#apply({ type: 'stored', position, sizeBytes: creditBytes })
     this.upkeep()
   }
@@ -218,33 +216,16 @@ export class Follower implements WrittenPartition {
 
   /** Begins a merge or a trim when one is due. `checkAge`: also look at the age of what is oldest. */
   upkeep(checkAge = false): void {
-    const { writer } = this.#context
-    if (this.#smallRows >= SMALL_ROWS_MAX && !this.#isMerging && this.position.nextOffset > this.position.mergedUpTo) {
-      this.#isMerging = true
-      this.#smallRows = 0
-      writer.run(() => this.#mergeSlice(this.position.mergedUpTo))
-    }
-    const isAgeDue = checkAge && this.policy.ageMsMax !== undefined
-    if ((isAgeDue || isTrimDue(this.position, this.policy, this.#takenIn)) && !this.#isTrimming) {
-      this.#isTrimming = true
-      writer.run(() => this.#trimSlice())
-    }
+    this.#tidying.look(checkAge)
   }
 
   /** Drops what the policy no longer keeps, and `dropBytes` beyond it. Only from within the writer. Resolves with the bytes freed. */
-  async dropOldest(dropBytes: number): Promise<number> {
-    const { store, nowMs } = this.#context
-    const before = this.position
-    const oldest = await store.readChunks(this.topicId, this.partition, before.start, SLICE_BYTES)
-    const plan = planTrim(before, oldest, { policy: this.policy, nowMs: nowMs(), dropBytes, takenIn: this.#takenIn })
-    if (!plan) return 0
-    await store.replaceChunks(plan)
-    this.#apply({ type: 'tidied', position: plan.position })
-    return before.sizeBytes - plan.position.sizeBytes
+  dropOldest(dropBytes: number): Promise<number> {
+    return this.#tidying.dropOldest(dropBytes)
   }
 
   takenIn(offset: number): void {
-    this.#takenIn = offset
+    this.#tidying.takenIn(offset)
     this.upkeep()
   }
 
@@ -267,9 +248,7 @@ export class Follower implements WrittenPartition {
   }
 
   #openWindow(): number {
-    this.#window = this.#context.windowBytes(this)
-    this.#owed = 0
-    return Math.max(0, this.#window - this.#context.writer.waitingBytes(this))
+    return this.#credit.open(this.#context.windowBytes(this), this.#context.writer.waitingBytes(this))
   }
 
   #answered(): void {
@@ -344,15 +323,9 @@ export class Follower implements WrittenPartition {
     }
   }
 
-  /** Grants are collected, and the window follows the number of partitions that share the whole. */
   #grant(sizeBytes: number): void {
-    this.#owed += sizeBytes
-    const wanted = this.#context.windowBytes(this)
-    const grant = this.#owed + wanted - this.#window
-    if (grant <= 0 || grant < wanted / GRANT_SHARE) return
-    this.#owed = 0
-    this.#window = wanted
-    this.#subscription?.grant(grant)
+    const grant = this.#credit.giveBack(sizeBytes, this.#context.windowBytes(this))
+    if (grant > 0) this.#subscription?.grant(grant)
   }
 
   #change(work: () => Promise<void>): void {
@@ -424,28 +397,6 @@ export class Follower implements WrittenPartition {
     await this.#context.store.replaceChunks({ position: fresh, fromOffset: 0, toOffset: NO_END, chunks: [] })
     this.#context.writer.forget(this)
     this.#apply({ type: 'changed', position: fresh })
-  }
-
-  async #mergeSlice(from: number): Promise<void> {
-    const { store, writer } = this.#context
-    this.#isMerging = false
-    const rows = this.#isClosed ? [] : await store.readChunks(this.topicId, this.partition, from, SLICE_BYTES)
-    const plan = planMerge(this.position, rows)
-    if (!plan) return
-    await store.replaceChunks(plan)
-    this.#apply({ type: 'tidied', position: plan.position })
-    const { mergedUpTo, nextOffset } = plan.position
-    if (mergedUpTo <= from || mergedUpTo >= nextOffset) return
-    this.#isMerging = true
-    writer.run(() => this.#mergeSlice(mergedUpTo))
-  }
-
-  async #trimSlice(): Promise<void> {
-    this.#isTrimming = false
-    const freed = this.#isClosed ? 0 : await this.dropOldest(0)
-    if (freed === 0) return
-    this.#isTrimming = true
-    this.#context.writer.run(() => this.#trimSlice())
   }
 }
 
