@@ -5,6 +5,7 @@ import { errorState } from './components/empty-state.ts'
 import { helpDialog } from './components/help-dialog.ts'
 import { catchInstallOffer } from './components/install-button.ts'
 import { createShell, SCREENS, type Shell } from './components/shell.ts'
+import { signInDialog } from './components/sign-in-dialog.ts'
 import { createToasts } from './components/toast.ts'
 import { errorInfo } from './errors.ts'
 import { Keyboard } from './keyboard.ts'
@@ -50,8 +51,11 @@ void start()
 async function start(): Promise<void> {
   try {
     const source = await openSource()
-    const app = createApp(source, keyboard, toasts.notify, life)
-    const shell = createShell(root, connectionBadge(app.status, life), help.open, toasts.element, help.element)
+    const signIn = signInDialog(source)
+    const app = createApp(source, { keyboard, notify: toasts.notify, openSignIn: signIn.open }, life)
+    const overlays = [toasts.element, help.element, signIn.element]
+    const shell = createShell(root, connectionBadge(app.status, life), help.open, ...overlays)
+    askWhoIsThere(app)
     startRouter('live', (route, left) => showScreen(shell, app, route, left), life)
   } catch (error) {
     root.replaceChildren(
@@ -59,6 +63,15 @@ async function start(): Promise<void> {
       toasts.element,
     )
   }
+}
+
+/** Each time that the relay wants to know; whoever says "not now" works offline, and finds it on the screen Connection. */
+function askWhoIsThere({ status, openSignIn }: App): void {
+  let isAsked = false
+  status.watch(({ state }) => {
+    if (state === 'needs-auth' && !isAsked) openSignIn()
+    if (state === 'needs-auth' || state === 'live') isAsked = state === 'needs-auth'
+  }, life)
 }
 
 function showScreen(shell: Shell, app: App, { screen, path, query }: Route, left: AbortSignal): void {

@@ -4,9 +4,18 @@
  * Which topics are kept on this device: the flights (the last of them), the notes (all), and what the replica holds
  * already. Others are read from the relay and leave nothing behind.
  */
-import { bytes, connect, type Ottla, type ReplicaPolicy, type Topic, type TopicRecord } from '../worker/index.ts'
+import {
+  bytes,
+  type Credentials,
+  connect,
+  type Ottla,
+  type ReplicaPolicy,
+  type Topic,
+  type TopicRecord,
+} from '../worker/index.ts'
 import { askForBackgroundSync } from '../worker/offline/background-sync.ts'
 import { REPLICA, relayUrl } from './relay-address.ts'
+import { owner, signIn, signOut } from './signing-in.ts'
 import type { GroupSummary, LogRecord, ReadFrom, ReadOptions, Source, WriteInput, WriteReceipt } from './source.ts'
 import { openTopicMaker, type TopicMaker } from './topic-maker.ts'
 import { openTopicSurvey, type TopicSurvey } from './topic-survey.ts'
@@ -70,6 +79,10 @@ class OttlaSource implements Source {
     listener(this.#ottla.status)
     return stop
   }
+
+  owner = owner
+  signIn = (credentials: Credentials) => signIn(this.#ottla, credentials)
+  signOut = (pending: 'refuse' | 'discard') => signOut(this.#ottla, pending)
 
   host(): string {
     return typeof SharedWorker === 'undefined' ? WORKER_NAMES.dedicated : WORKER_NAMES.shared

@@ -9,6 +9,7 @@ import type { GroupDescription, GroupMember } from '../client/admin/groups.ts'
 import type { OutboxEntry, Status, StoredDurability } from '../client/core.ts'
 import type { ErrorInfo } from '../client/errors.ts'
 import type { ImportOutcome } from '../client/outbox/outbox-file.ts'
+import type { Credentials } from '../client/sign-in/credentials.ts'
 
 export interface LogRecord {
   topic: string
@@ -76,6 +77,12 @@ export interface WriteReceipt {
 
 export interface Source {
   status(): Status
+  /** Whose records this device keeps; null: nobody has signed in. */
+  owner(): string | null
+  /** Resolves when the relay has let this page in; rejects with why it did not. */
+  signIn(credentials: Credentials): Promise<void>
+  /** Empties what this device keeps of them. Rejects UNSENT_WRITES when there are some and they are not to be discarded. */
+  signOut(pending: 'refuse' | 'discard'): Promise<void>
   /** Calls at once and after every change. */
   onStatus(listener: (status: Status) => void): () => void
   /** Which context holds connection and replica. */

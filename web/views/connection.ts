@@ -1,7 +1,10 @@
 /** The true state of everything: connection, replica, storage, clock, the worker that leads, this page's version. */
+
+import { confirmDialog } from '../components/confirm-dialog.ts'
 import { stateText } from '../components/connection-badge.ts'
 import { installButton } from '../components/install-button.ts'
-import { fill, h } from '../dom.ts'
+import { fill, h, setText } from '../dom.ts'
+import { errorInfo } from '../errors.ts'
 import { bytes, count, dateTime, plural, share, span, time } from '../format.ts'
 import type { ErrorInfo, Status } from '../source.ts'
 import type { App } from '../state.ts'
@@ -52,7 +55,7 @@ export function connectionView(app: App, until: AbortSignal): HTMLElement {
     h(
       'div',
       { class: 'fact-columns' },
-      section('Relay', facts),
+      section('Relay', facts, whoIsThere(app, until)),
       section('Replica', replicas),
       section(
         'Storage',
@@ -61,6 +64,41 @@ export function connectionView(app: App, until: AbortSignal): HTMLElement {
       ),
     ),
   )
+}
+
+/** Whose device this is, and the way in or out. */
+function whoIsThere(app: App, until: AbortSignal): HTMLElement {
+  const name = h('p', { class: 'soft' })
+  const signIn = h('button', { type: 'button', class: 'primary', onclick: () => app.openSignIn() }, 'Sign in')
+  const signOut = h('button', { type: 'button', onclick: () => void leave(app) }, 'Sign out')
+  const draw = () => {
+    const { state } = app.status.get()
+    const owner = app.source.owner()
+    setText(name, owner === null ? '' : `This device keeps what ${owner} has read and written.`)
+    signIn.hidden = state !== 'needs-auth'
+    signOut.hidden = owner === null || state === 'closed'
+  }
+  app.status.watch(draw, until)
+  // The name is known a moment after the status is.
+  const timer = setInterval(draw, REFRESH_MS)
+  until.addEventListener('abort', () => clearInterval(timer))
+  return h('div', { class: 'field-stack' }, name, h('div', { class: 'button-row' }, signIn, signOut))
+}
+
+async function leave(app: App): Promise<void> {
+  try {
+    const what = 'What this device keeps of the log is deleted. Signing in again fetches it anew.'
+    if (!(await confirmDialog('Sign out?', what, 'Sign out'))) return
+    await app.source.signOut('refuse').catch(async (error: unknown) => {
+      if (errorInfo(error).code !== 'UNSENT_WRITES') throw error
+      const lost = `${errorInfo(error).message}. They are not in the log, and afterwards they are nowhere.`
+      if (await confirmDialog('Discard what was not sent?', lost, 'Discard and sign out'))
+        await app.source.signOut('discard')
+    })
+    if (app.source.owner() === null) location.reload()
+  } catch (error) {
+    app.notify(errorInfo(error).message, 'error')
+  }
 }
 
 function section(title: string, ...children: HTMLElement[]): HTMLElement {
