@@ -135,7 +135,9 @@ export async function startChromium(options: ChromiumOptions = {}): Promise<Chro
       stdio: ['ignore', 'ignore', 'pipe'],
     },
   )
-  process.once('exit', () => killGroup(child))
+  const killWithUs = () => killGroup(child)
+  process.once('exit', killWithUs)
+  child.once('exit', () => process.off('exit', killWithUs))
   try {
     const port = await debuggingPort(child, executable)
     const browser = await chromium.connectOverCDP(`http://127.0.0.1:${port}`, { timeout: START_MS_MAX })
