@@ -12,6 +12,7 @@ import type { Encryption } from './replica/sealed/encryption.ts'
 import type { ReplicaStore } from './replica/store.ts'
 import type { Session } from './session.ts'
 import type { Wallet } from './sign-in/wallet.ts'
+import type { TableStore } from './table/store.ts'
 
 export interface LocalCoreOptions {
   /** Name of the replica's database; null keeps everything in memory. */
@@ -25,6 +26,8 @@ export interface LocalCoreOptions {
   wallet?: Wallet
   /** Default: IndexedDB for a replica, else memory. The core closes it. */
   store?: ReplicaStore
+  /** Default: beside the replica in IndexedDB, else memory. The core closes it. */
+  tableStore?: TableStore
   /** Only in this life of the replica, else LOGGED_OUT; default: whichever it is in. */
   life?: number | null
   /** How the replica's database is encrypted; default: not at all. */

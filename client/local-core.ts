@@ -126,7 +126,7 @@ export class StoredCore implements LocalCore {
     })
     // Looked at once: a database that somebody has cleared would else be noticed only by the next write.
     store.onInterrupted(() => void this.#replica.isIntact())
-    this.tables = lazyTables(this.#tableSource(), options.encryption ? null : options.replica)
+    this.tables = lazyTables(this.#tableSource(), options.tableStore ?? (options.encryption ? null : options.replica))
     this.#replica.onAdvanced(() => {
       this.#statuses.changed()
       this.tables.wake()

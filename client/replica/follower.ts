@@ -258,7 +258,7 @@ export class Follower implements WrittenPartition {
   }
 
   #started({ startOffset, logStart, lastStableOffset: relayEnd }: SubscriptionStarted): void {
-    this.#apply({ type: 'started', startOffset, logStart, relayEnd })
+    this.#apply({ type: 'started', startOffset, logStart, relayEnd, takenIn: this.#tidying.takenInUpTo })
     this.#answered()
   }
 

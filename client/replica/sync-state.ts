@@ -30,7 +30,8 @@ export interface SyncState {
 }
 
 export type SyncEvent =
-  | { type: 'started'; startOffset: number; logStart: number; relayEnd: number }
+  /** `takenIn`: how far the topic's table has come; default: it has none. */
+  | { type: 'started'; startOffset: number; logStart: number; relayEnd: number; takenIn?: number }
   | {
       type: 'delivered'
       nextOffset: number
@@ -119,7 +120,10 @@ export function step(state: SyncState, event: SyncEvent): SyncStep {
 
 type Started = Extract<SyncEvent, { type: 'started' }>
 
-function started(state: SyncState, { startOffset, logStart, relayEnd }: Started): SyncStep {
+function started(
+  state: SyncState,
+  { startOffset, logStart, relayEnd, takenIn = Number.POSITIVE_INFINITY }: Started,
+): SyncStep {
   if (state.phase === 'changing' || state.phase === 'gone') return go(state)
   const wanted = wantedStart(state, logStart, relayEnd)
   const next: SyncState = { ...state, phase: 'following', relayEnd }
@@ -131,8 +135,9 @@ function started(state: SyncState, { startOffset, logStart, relayEnd }: Started)
   }
   // Asked for before storing failed, from where that would have led: what lies between would never come.
   if (startOffset !== state.nextOffset) return go({ ...next, phase: 'waiting' }, 'restart')
-  // Far behind, and the policy would throw away at once what is missing: go straight to what it keeps.
-  if (wanted !== null && wanted > state.nextOffset) return reset(next, wanted, false)
+  // Far behind, and the policy would throw away at once what is missing: go straight to what it keeps. Unless a table has to
+  // take it in first; it would begin again from the log's start, and be thrown back again.
+  if (wanted !== null && wanted > state.nextOffset && wanted <= takenIn) return reset(next, wanted, false)
   return go(next, 'tell')
 }
 

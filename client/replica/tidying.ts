@@ -23,13 +23,17 @@ export class Tidying {
   #smallRows = SMALL_ROWS_MAX
   #isMerging = false
   #isTrimming = false
-  /** How far the topic's table has come, if it has one. */
   #takenIn: number
 
   constructor(options: TidyingOptions) {
     this.#options = options
     // Until the table has said how far it is, nothing of what is kept for it goes.
     this.#takenIn = options.policy().onlyForTable ? 0 : Number.POSITIVE_INFINITY
+  }
+
+  /** How far the topic's table has come; Infinity: as far as is known it has none. */
+  get takenInUpTo(): number {
+    return this.#takenIn
   }
 
   /** The table does not need what lies below `offset`. */

@@ -2,12 +2,14 @@
 import { IdbTableStore } from './idb-store.ts'
 import { MemoryTableStore } from './memory-store.ts'
 import type { TableSource } from './source.ts'
+import type { TableStore } from './store.ts'
 import { Tables } from './tables.ts'
 
 export { PageTables } from './page-tables.ts'
 export { Table } from './table.ts'
 
 /** Beside the replica of that name; null: in memory. */
-export function openTables(source: TableSource, replica: string | null): Tables {
-  return new Tables(source, replica === null ? new MemoryTableStore() : new IdbTableStore(replica, source.clock))
+export function openTables(source: TableSource, place: string | null | TableStore): Tables {
+  if (place === null) return new Tables(source, new MemoryTableStore())
+  return new Tables(source, typeof place === 'string' ? new IdbTableStore(place, source.clock) : place)
 }

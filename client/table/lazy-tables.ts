@@ -8,6 +8,7 @@ import { OttlaError } from '../errors.ts'
 import { loadApart } from '../load-apart.ts'
 import type { TableCalls, TableNews } from './seam.ts'
 import type { TableSource } from './source.ts'
+import type { TableStore } from './store.ts'
 import type { StoredWrite, Tables } from './tables.ts'
 
 export interface LazyTables extends TableCalls {
@@ -19,8 +20,8 @@ export interface LazyTables extends TableCalls {
   close(): Promise<void>
 }
 
-/** `replica`: the name of the replica beside which they are stored; null: in memory. */
-export function lazyTables(source: TableSource, replica: string | null): LazyTables {
+/** `place`: the name of the replica beside which they are stored; null: in memory; or a store that is there already. */
+export function lazyTables(source: TableSource, place: string | null | TableStore): LazyTables {
   const news = new Emitter<TableNews>()
   let tables: Tables | undefined
   let loading: Promise<Tables> | undefined
@@ -28,7 +29,7 @@ export function lazyTables(source: TableSource, replica: string | null): LazyTab
   const load = async (): Promise<Tables> => {
     if (isClosed) throw new OttlaError('CLOSED', { message: 'this client is closed' })
     loading ??= loadTables().then(({ openTables }) => {
-      tables = openTables(source, replica)
+      tables = openTables(source, place)
       tables.onNews((each) => news.emit(each))
       return tables
     })

@@ -23,11 +23,26 @@ class Contents {
   constructor(table: StoredTable) {
     this.table = table
   }
+
+  copy(): Contents {
+    const copied = new Contents(this.table)
+    for (const [partition, position] of this.positions) copied.positions.set(partition, position)
+    for (const [key, row] of this.rows) copied.rows.set(key, row)
+    for (const [index, entries] of this.orders) copied.orders.set(index, [...entries])
+    return copied
+  }
 }
 
 export class MemoryTableStore implements TableStore {
   readonly isReadByPages = false
   readonly #tables = new Map<string, Contents>()
+
+  /** As it is now; rows are never changed in place, so they are shared. */
+  copy(): MemoryTableStore {
+    const copied = new MemoryTableStore()
+    for (const [topicId, contents] of this.#tables) copied.#tables.set(topicId, contents.copy())
+    return copied
+  }
 
   async load(topic: string): Promise<{ table: StoredTable; positions: TablePosition[] } | undefined> {
     const found = [...this.#tables.values()].find(({ table }) => table.topic === topic)

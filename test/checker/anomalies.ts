@@ -19,6 +19,7 @@ export const ANOMALIES = {
   'commit-lost': 'a committed offset was forgotten, or an older one came back',
   'group-skip': 'a group committed past a record that none of its members was given',
   'double-assignment': 'two members were given one partition in the same generation',
+  'table-differs': 'a table at rest is not what its log comes to',
   'end-went-back': 'the end of a log lies before a record that is in it',
   'start-moved': 'the start of a log moved without a reason, or back',
 } as const

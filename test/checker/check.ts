@@ -6,6 +6,7 @@ import { checkGroups } from './groups.ts'
 import type { Operation } from './history.ts'
 import { checkReads } from './reads.ts'
 import { checkSends } from './sends.ts'
+import { checkTables } from './tables.ts'
 import { checkTransactions } from './transactions.ts'
 
 export interface Report {
@@ -25,5 +26,6 @@ export function check(operations: readonly Operation[]): Report {
   checkTransactions(evidence, findings)
   checkGroups(evidence, findings)
   checkEnds(evidence, findings)
+  checkTables(evidence, findings)
   return { anomalies: findings.anomalies, notes: findings.notes, isComplete: evidence.isComplete }
 }

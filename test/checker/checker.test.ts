@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { ANOMALIES, type AnomalyKind } from './anomalies.ts'
 import { check } from './check.ts'
 import { CleanHistory } from './clean-history.ts'
-import type { Commit, Committed, Ends, Operation, Read, Send, Transaction } from './history.ts'
+import type { Commit, Committed, Ends, Operation, Read, Rows, Send, Transaction } from './history.ts'
 
 const clean = (seed = 7): Operation[] => structuredClone(new CleanHistory({ operations: 600, seed }).operations)
 
@@ -13,6 +13,7 @@ const acknowledged = (all: Operation[]) =>
   sends(all).find((send) => send.outcome === 'ok' && !send.transaction && send.values.length > 1)!
 const filledRead = (all: Operation[], isolation: 0 | 1 = 0) =>
   reads(all).find((read) => read.isolation === isolation && read.records.length > 3 && !read.jump)!
+const rowsOf = (all: Operation[]) => all.find((each): each is Rows => each.op === 'rows')!.rows
 const transactionOf = (all: Operation[], outcome: Transaction['outcome']) =>
   all.find((each): each is Transaction => each.op === 'transaction' && each.outcome === outcome)!
 
@@ -189,6 +190,18 @@ const PLANTED: Record<AnomalyKind, Array<(all: Operation[]) => void>> = {
       all.push({ ...assigned, member: 'another', process: 'another' })
     },
   ],
+  'table-differs': [
+    (all) => {
+      rowsOf(all).pop()
+    },
+    (all) => {
+      const [key, , partition, offset] = rowsOf(all)[0]!
+      rowsOf(all)[0] = [key, 'older', partition, offset - 1]
+    },
+    (all) => {
+      rowsOf(all).push(['key nobody wrote', 'value0', 0, 0])
+    },
+  ],
   'end-went-back': [
     (all) => {
       const ends = all.find((each): each is Ends => each.op === 'ends')!
@@ -225,7 +238,7 @@ for (const [kind, plants] of Object.entries(PLANTED) as Array<[AnomalyKind, Arra
 
 /** Every value has one of a few keys, and readers were given only what compaction leaves. */
 function compactedHistory(): { all: Operation[]; newest: string[] } {
-  const all = clean().filter((each) => each.op !== 'commit' && each.op !== 'committed')
+  const all = clean().filter(({ op }) => !['commit', 'committed', 'rows'].includes(op))
   for (const each of all) if (each.op === 'topic') each.compacts = true
   const keyOf = new Map(sends(all).flatMap(({ values }) => values.map((value, index) => [value, `key${index % 2}`])))
   for (const send of sends(all)) send.keys = send.values.map((value) => keyOf.get(value)!)

@@ -3,7 +3,7 @@
  * transactions and a group, moved by chance. Tests spoil one thing in them.
  */
 import { type Random, randomBelow, seededRandom } from '../../protocol/lib/random.ts'
-import type { Commit, Operation, Read, Send } from './history.ts'
+import type { Commit, Operation, Read, Rows, Send } from './history.ts'
 
 interface ModelRecord {
   value: string
@@ -22,6 +22,9 @@ const TOPIC = 'ledger'
 const TOPIC_ID = 'ledgerledgerledgerledge'.slice(0, 22)
 const GROUP = 'clerks'
 const READERS = 4
+
+/** A few for each partition. */
+const keyOf = (partition: number, value: string): string => `key${partition}${value.at(-1)}`
 
 export class CleanHistory {
   readonly operations: Operation[] = []
@@ -122,13 +125,26 @@ export class CleanHistory {
       const span = this.#span('auditor')
       this.#add({ op: 'ends', ...span, topic: TOPIC, topicId: TOPIC_ID, partition, start: 0, end })
     }
+    this.#add({ op: 'rows', ...this.#span('table'), topic: TOPIC, topicId: TOPIC_ID, rows: this.#rows() })
     this.#add({ op: 'end', at: this.#tick() })
   }
 
   #newSend(producer: string, partition: number, count: number): Send {
     const values = Array.from({ length: count }, () => `value${this.#values++}`)
-    const about = { topic: TOPIC, topicId: TOPIC_ID, partition, values }
+    const keys = values.map((value) => keyOf(partition, value))
+    const about = { topic: TOPIC, topicId: TOPIC_ID, partition, values, keys }
     return { op: 'send', ...this.#span(producer), producer, ...about, acks: -1, outcome: 'unknown' }
+  }
+
+  #rows(): Rows['rows'] {
+    return this.#logs.flatMap((log, partition) => {
+      const newest = new Map<string, Rows['rows'][number]>()
+      log.forEach(({ value, isCommitted }, offset) => {
+        const key = keyOf(partition, value)
+        if (isCommitted) newest.set(key, [key, value, partition, offset])
+      })
+      return [...newest.values()]
+    })
   }
 
   #append(partition: number, values: readonly string[], isCommitted: boolean) {

@@ -133,6 +133,10 @@ export class Evidence {
     return key !== undefined && (log.newestOfKey((each) => this.#countingKeyOf(each)).get(key) ?? -1) > offset
   }
 
+  keyOf(value: string): string | undefined {
+    return this.#keyOf.get(value)
+  }
+
   #countingKeyOf(value: string): string | undefined {
     const send = this.sendOf.get(value)
     return send && this.outcomeOf(send) === 'aborted' ? undefined : this.#keyOf.get(value)

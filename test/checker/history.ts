@@ -134,13 +134,32 @@ export interface Ends extends Span, LogName {
   end: number
 }
 
+/** A table as it is in the end, when the log has come to rest and nothing waits over it. */
+export interface Rows extends Span {
+  op: 'rows'
+  topic: string
+  topicId?: string
+  rows: Array<[key: string, value: string, partition: number, offset: number]>
+}
+
 /** All is healed, every client is done, and readers have been given everything there is. */
 export interface TheEnd {
   op: 'end'
   at: number
 }
 
-export type Operation = Send | Read | Commit | Committed | Assigned | Transaction | Trim | TopicChange | Ends | TheEnd
+export type Operation =
+  | Send
+  | Read
+  | Commit
+  | Committed
+  | Assigned
+  | Transaction
+  | Trim
+  | TopicChange
+  | Ends
+  | Rows
+  | TheEnd
 
 export function* parseHistory(lines: Iterable<string>): Generator<Operation> {
   for (const line of lines) if (line.trim() !== '') yield JSON.parse(line) as Operation

@@ -46,6 +46,7 @@ const REQUIRED = [
   'member of the next protocol heard: UNKNOWN_MEMBER_ID',
   'transaction of a browser committed',
   'topic made anew',
+  'table at rest',
   'transaction committed',
   'transaction aborted',
   'transaction given up',

@@ -137,6 +137,9 @@ class Simulation {
     }
     for (let index = 0; index < dice.whole(1, 2); index++) {
       const policy = dice.pick([{}, {}, { lastRecords: 20 }, undefined])
+      // Producers spread a key over partitions, and a table has one row for it.
+      const mayHaveTable = this.#topics.find(({ name }) => name === COMPACTED_TOPIC)!.partitions === 1
+      const hasTable = mayHaveTable && world.dice.fork(`table of browser${index}`).chance(0.6)
       this.#browsers.push(
         new Browser({
           world,
@@ -145,6 +148,7 @@ class Simulation {
           relay: this.#relay.host,
           topics: names,
           policy,
+          hasTable,
         }),
       )
     }
@@ -195,8 +199,10 @@ class Simulation {
       if (!this.#isTroubled) return
       const browser = dice.pick(this.#browsers)
       if (dice.chance(0.1)) browser.transact()
-      else if (dice.chance(0.5)) browser.write()
-      else {
+      else if (dice.chance(0.5)) {
+        browser.write()
+        browser.put()
+      } else {
         const producer = dice.pick(this.#producers)
         if (producer.waiting < 50) this.#go(() => producer.send())
       }
@@ -290,8 +296,20 @@ class Simulation {
         reader.stop()
       }
     }
+    await this.#noteTables()
     if (this.#world.faults.length === 0)
       this.recorder.operations.push({ op: 'end', at: this.recorder.now } satisfies TheEnd)
+  }
+
+  async #noteTables(): Promise<void> {
+    let noted = 0
+    for (const browser of this.#browsers) {
+      this.#go(async () => {
+        await browser.noteRows()
+        noted++
+      })
+    }
+    await this.#until('tables are at rest', () => noted === this.#browsers.length, CATCH_UP_MS)
   }
 
   async #until(what: string, isDone: () => boolean, withinMs: number): Promise<void> {

@@ -31,3 +31,11 @@ test('[REP-16] a subscription from behind records that then were not stored does
   expect(after(answered.state, upTo(13)).effects).toEqual([])
   expect(after(answered.state, started(8)).state).toMatchObject({ phase: 'following', nextOffset: 8 })
 })
+
+test('[TAB-14] what a policy would throw away at once is fetched all the same while a table has to take it in', () => {
+  const behind = initialSync(held(2), held(0), { lastRecords: 3 })
+  expect(after(behind, started(2)).effects).toEqual(['forget-queued', 'reset'])
+  const forTable = after(behind, { ...started(2), takenIn: 2 } as SyncEvent)
+  expect(forTable.effects).toEqual(['tell'])
+  expect(forTable.state).toMatchObject({ phase: 'following', nextOffset: 2 })
+})

@@ -14,11 +14,12 @@ import type { Receipt } from '../../../client/producer/receipt.ts'
 import type { Gap } from '../../../client/record.ts'
 import { string } from '../../../client/serde.ts'
 import { openWallet } from '../../../client/sign-in/wallet.ts'
+import type { Table } from '../../../client/table/table.ts'
 import type { Topic } from '../../../client/topic.ts'
 import type { StoredTransaction } from '../../../client/transactions/store-transaction.ts'
 import { webSocketTransport } from '../../../client/transport/websocket.ts'
 import { standardCodecs } from '../../../protocol/codecs/standard.ts'
-import type { Read, Send, Transaction } from '../../checker/history.ts'
+import type { Read, Rows, Send, Transaction } from '../../checker/history.ts'
 import { DeviceStorage } from '../world/device-storage.ts'
 import type { Host } from '../world/network.ts'
 import type { Process } from '../world/process.ts'
@@ -35,6 +36,8 @@ export interface BrowserOptions {
   topics: readonly string[]
   /** undefined: no replica of the topic, read live. */
   policy: ReplicaPolicy | undefined
+  /** The compacted topic is a table here. */
+  hasTable: boolean
 }
 
 interface Tab {
@@ -42,6 +45,7 @@ interface Tab {
   core: LocalCore | undefined
   ottla: Ottla | undefined
   topics: Map<string, Topic<string, string>>
+  table: Table<string, string> | undefined
 }
 
 const RELAY_URL = 'ws://relay/'
@@ -91,7 +95,7 @@ export class Browser {
   openTab(): void {
     const { world } = this.#options
     const process = world.process(`${this.name}.${++this.#tabsMade}`, this.host)
-    const tab: Tab = { process, core: undefined, ottla: undefined, topics: new Map() }
+    const tab: Tab = { process, core: undefined, ottla: undefined, topics: new Map(), table: undefined }
     this.#tabs.push(tab)
     world.trace.add(process.name, 'opens')
     this.#open(tab).catch((error) => {
@@ -151,6 +155,54 @@ export class Browser {
     } catch (error) {
       this.#options.world.trace.add(tab.process.name, `send: ${error}`)
       this.#options.recorder.close(send, { outcome: 'failed' })
+    }
+  }
+
+  /** One row of the table. */
+  put(): void {
+    const tab = this.#tabs.at(-1)
+    if (!tab?.table) return
+    const { dice, name } = tab.process
+    const [key, value] = [`key-${dice.below(5)}`, `${this.name}.${this.#made++}`]
+    const send = this.#options.recorder.open<Send>({
+      ...{ op: 'send', process: name, producer: `${this.name}/rows`, topic: COMPACTED_TOPIC, partition: null },
+      ...{ values: [value], keys: [key], acks: -1, outcome: 'unknown' },
+    })
+    const receipt = tab.table.put(key, padded(value, dice.skewed(1, 3_000)))
+    this.#sends.push({ send, ids: () => [receipt.id] })
+    this.#follow(tab, send, [receipt])
+  }
+
+  /** Writes down what the table holds once it is up to date, with nothing waiting over it. */
+  async noteRows(): Promise<void> {
+    if (!this.#options.hasTable) return
+    for (;;) {
+      const tab = this.#tabs.at(-1)
+      const entries = tab?.table?.state.isUpToDate ? await tab.table.range() : undefined
+      if (entries?.every(({ state }) => state === 'committed')) {
+        this.#options.world.probes.reached('table at rest')
+        return this.#options.recorder.note<Rows>({
+          ...{ op: 'rows', process: tab!.process.name, topic: COMPACTED_TOPIC },
+          rows: entries.map(({ key, value, partition, offset }) => [key, unpadded(value), partition!, offset!]),
+        })
+      }
+      await new Promise<void>((resolve) => this.#options.world.scheduler.after(500, resolve))
+    }
+  }
+
+  async #openTable(tab: Tab): Promise<void> {
+    const { world, policy } = this.#options
+    const { process } = tab
+    while (process.isAlive && !tab.table) {
+      try {
+        tab.table = await tab.ottla!.table(COMPACTED_TOPIC, { key: string, value: string, log: policy ?? false })
+        world.trace.add(process.name, 'has its table')
+      } catch (error) {
+        world.trace.add(process.name, `table: ${error}`)
+        if (!(error instanceof OttlaError)) return world.fail(`a table failed: ${(error as Error)?.stack ?? error}`)
+        if (error.code === 'CLOSED') return
+        await process.sleep(process.dice.skewed(50, 2_000))
+      }
     }
   }
 
@@ -238,6 +290,7 @@ export class Browser {
     const core = await openLocalCore({
       ...{ replica: this.name, clock, random, openSession: open },
       store: this.storage.store(process),
+      tableStore: this.storage.tables.store(process, this.storage),
     })
     tab.core = core
     const codecs = standardCodecs()
@@ -248,6 +301,7 @@ export class Browser {
       if (status.state === 'closed') this.#forget(tab)
     })
     for (const name of this.#options.topics) void this.#read(tab, name)
+    if (this.#options.hasTable) void this.#openTable(tab)
   }
 
   #forget(tab: Tab): void {

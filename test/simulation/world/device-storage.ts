@@ -15,6 +15,7 @@ import type {
 } from '../../../client/replica/store.ts'
 import { StoreError } from '../../../client/replica/store-error.ts'
 import type { OutboxChange, OutboxRow } from '../../../client/replica/store-outbox.ts'
+import { DeviceTables } from './device-tables.ts'
 import type { Dice } from './dice.ts'
 import type { Probes } from './probes.ts'
 import type { Process } from './process.ts'
@@ -26,6 +27,7 @@ export class DeviceStorage {
   readonly trace: Trace
   readonly probes: Probes
   database = new MemoryDatabase()
+  readonly tables = new DeviceTables()
   /** Nothing more may be stored. */
   isFull = false
   /** Has refused to store something. */
@@ -100,6 +102,7 @@ export class DeviceStorage {
     // Relaxed units are written in the background, so they may well be there.
     if (this.dice.chance(0.3)) this.flushed()
     this.database = this.#durable ?? this.database.copy()
+    this.tables.cutPower(this.dice.chance(0.5))
     this.flushed()
   }
 
