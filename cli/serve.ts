@@ -9,9 +9,9 @@ import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { systemClock } from '../protocol/lib/clock.ts'
 import { type IgnoredKey, type RelayConfig, resolveRelayConfig } from '../server/config.ts'
-import { paceHeap } from '../server/heap-pace.ts'
 import { createLogger, type Logger } from '../server/logger.ts'
 import { createRelay, type Relay } from '../server/relay.ts'
+import { tuneV8 } from '../server/v8-tuning.ts'
 import { EXIT_FAILURE, EXIT_OK, type Invocation, textFlag, UsageError } from './command.ts'
 
 export async function serve(invocation: Invocation): Promise<number> {
@@ -40,9 +40,11 @@ export function configureRelay(invocation: Invocation): { config: RelayConfig; l
 }
 
 /** With the relay's own page, or another folder of pages. */
-export function startRelay(config: RelayConfig, logger: Logger, webDir = builtPageDir()): Promise<Relay> {
-  paceHeap()
-  return createRelay({ config, logger, webDir })
+export async function startRelay(config: RelayConfig, logger: Logger, webDir = builtPageDir()): Promise<Relay> {
+  const relay = await createRelay({ config, logger, webDir })
+  // Not before: what runs once, at the start, is not worth compiling.
+  tuneV8()
+  return relay
 }
 
 /** Resolves to the exit code: a stop that hangs is forced after `shutdownTimeoutMs`, and says so. */

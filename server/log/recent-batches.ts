@@ -66,8 +66,8 @@ export class RecentBatches {
   #slab = new Uint8Array(0)
   #slabUsed = 0
 
-  /** Default 4 MiB per log. */
-  constructor(budget: RecentBudget, limitBytes = 4 * 1024 * 1024) {
+  /** Default 2 MiB per log. */
+  constructor(budget: RecentBudget, limitBytes = 2 * 1024 * 1024) {
     this.#budget = budget
     this.#limitBytes = limitBytes
   }
