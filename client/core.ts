@@ -65,7 +65,7 @@ export interface ReplicaRange {
   generation: number
   /** What of the log is held in there, as a text (key-filter.ts); absent: all of it. */
   filter?: string | undefined
-  /** With a new generation: what lies below is as it was. Absent: nothing is, `start` is where to begin again. */
+  /** With a new generation: what lies below is as it was; Infinity: all of it. Absent: nothing is, begin again at `start`. */
   cutAt?: number
 }
 

@@ -229,9 +229,12 @@ export class Follower implements WrittenPartition {
     this.upkeep()
   }
 
-  /** Drops what is held and fetches the log from its start, under another generation. */
+  /**
+   * Drops what is held and fetches the log from its start, under another generation. It is the same log: readers go on
+   * where they are.
+   */
   beginAgain(): void {
-    this.#change(() => this.#reset(0, true))
+    this.#change(() => this.#reset(0, true, NO_END))
   }
 
   /** Rows from `offset` on cannot be read: they go, and are fetched again. What lies below stays readable. */
@@ -388,7 +391,7 @@ export class Follower implements WrittenPartition {
     this.#apply({ type: 'changed', position: plan.position })
   }
 
-  async #reset(offset: number, isOtherLog: boolean): Promise<void> {
+  async #reset(offset: number, isOtherLog: boolean, cutAt?: number): Promise<void> {
     const { position } = this
     const empty = emptyPosition(this.topicId, this.partition)
     const generation = position.generation + (isOtherLog ? 1 : 0)
@@ -396,6 +399,7 @@ export class Follower implements WrittenPartition {
     const fresh = { ...empty, ...at, generation, ...keptBy(this.policy) }
     await this.#context.store.replaceChunks({ position: fresh, fromOffset: 0, toOffset: NO_END, chunks: [] })
     this.#context.writer.forget(this)
+    if (cutAt !== undefined) this.#context.tell(this, cutAt)
     this.#apply({ type: 'changed', position: fresh })
   }
 }

@@ -266,7 +266,8 @@ export class Replica {
 
   #tell(follower: Follower, cutAt: number | undefined): void {
     if (this.#news.size === 0) queueMicrotask(() => this.#tellAll())
-    this.#news.set(follower, cutAt ?? this.#news.get(follower))
+    const untold = this.#news.get(follower) ?? cutAt
+    this.#news.set(follower, cutAt === undefined || untold === undefined ? untold : Math.min(cutAt, untold))
   }
 
   #tellAll(): void {

@@ -210,3 +210,25 @@ test('[TAB-14] without a replica of the log, only what the table has not taken i
   await eventually(() => table.state.isUpToDate, { withinMs: 20_000 })
   expect(await table.count()).toBe(300)
 })
+
+test('[TAB-20] a table that needs the log from its start takes nothing back from readers, and tells them of no gap', async () => {
+  const admin = await makeTopic({ 'segment.bytes': '104857600' })
+  const others = admin.topic('notes', { value: string })
+  for (let count = 0; count < 20; count++) await others.send({ key: `k${count}`, value: `${count}` }).committed
+  const ottla = await client({ replica: newReplica() })
+  const reader = ottla.topic('notes', { value: string, replica: { lastRecords: 5 } }).read({ from: 'beginning' })
+  const gaps: unknown[] = []
+  const offsets: number[] = []
+  reader.onGap((gap) => gaps.push(gap))
+  void (async () => {
+    for await (const { offset } of reader) offsets.push(offset)
+  })()
+  await eventually(() => offsets.length === 5)
+  const table = await open(ottla, { log: { lastRecords: 5 } })
+  await eventually(async () => (await table.count()) === 20)
+  await others.send({ key: 'k20', value: '20' }).committed
+  await eventually(() => offsets.at(-1) === 20)
+  expect(offsets).toEqual([15, 16, 17, 18, 19, 20])
+  expect(gaps).toEqual([])
+  await reader.close()
+})
