@@ -40,6 +40,8 @@ const FIREFOX_PREFERENCES = {
   'app.update.enabled': false,
   'browser.aboutwelcome.enabled': false,
   'browser.newtabpage.enabled': false,
+  // It loads the most visited pages once more, hidden and in a sandbox, to picture them: a second desk, that opens no tabs.
+  'browser.pagethumbnails.capturing_disabled': true,
   'browser.safebrowsing.downloads.enabled': false,
   'browser.safebrowsing.malware.enabled': false,
   'browser.safebrowsing.phishing.enabled': false,
