@@ -8,12 +8,12 @@ export function checkEnds(evidence: Evidence, findings: Findings): void {
   for (const operation of evidence.operations) {
     if (operation.op !== 'ends') continue
     const log = evidence.log(operation)
-    if (log) told.set(log, [...(told.get(log) ?? []), operation])
+    const all = log && told.get(log)
+    if (all) all.push(operation)
+    else if (log) told.set(log, [operation])
   }
-  for (const [log, all] of told) {
-    checkStarts(evidence, log, all, findings)
-    checkTheEnds(evidence, log, all, findings)
-  }
+  for (const [log, all] of told) checkStarts(evidence, log, all, findings)
+  checkTheEnds(evidence, told, findings)
 }
 
 function checkStarts(evidence: Evidence, log: Log, all: readonly Ends[], findings: Findings): void {
@@ -33,25 +33,51 @@ function checkStarts(evidence: Evidence, log: Log, all: readonly Ends[], finding
   }
 }
 
-function checkTheEnds(evidence: Evidence, log: Log, all: readonly Ends[], findings: Findings): void {
-  const acknowledged: Array<{ until: number; end: number }> = []
-  for (const send of evidence.sends) {
-    const { outcome, until, acks, relaxed, places, topic, topicId } = send
-    if (topic !== log.topic || outcome !== 'ok' || until === null || acks === 0 || relaxed || !places) continue
+function checkTheEnds(evidence: Evidence, told: ReadonlyMap<Log, readonly Ends[]>, findings: Findings): void {
+  const answers = new Map([...told].map(([log, all]) => [log, new Answers(all)]))
+  for (const { outcome, until, acks, relaxed, places, topic, topicId } of evidence.sends) {
+    if (outcome !== 'ok' || acks === 0 || relaxed || !places) continue
     for (const { partition, offset } of places) {
-      if (partition !== log.partition || evidence.log({ topic, topicId, partition }) !== log) continue
-      acknowledged.push({ until, end: offset + 1 })
+      const log = evidence.log({ topic, topicId, partition })
+      if (log) answers.get(log)?.reached(offset + 1, until)
     }
   }
-  const known = [
-    ...acknowledged,
-    ...log.reads.flatMap(({ until, next }) => (until === null ? [] : [{ until, end: next }])),
-    ...all.flatMap(({ until, end }) => (until === null ? [] : [{ until, end }])),
-  ].sort((a, b) => a.until - b.until)
-  let index = 0
-  let least = 0
-  for (const { at, end } of [...all].sort((a, b) => a.at - b.at)) {
-    for (; index < known.length && known[index]!.until < at; index++) least = Math.max(least, known[index]!.end)
-    if (end < least) findings.found('end-went-back', `${log.name} ends at ${end}, and it had been at ${least}`)
+  for (const [log, ofLog] of answers) {
+    for (const { until, next } of log.reads) ofLog.reached(next, until)
+    for (const { until, end } of told.get(log)!) ofLog.reached(end, until)
+    ofLog.check(log, findings)
+  }
+}
+
+/** What clients were told of one log's end, in the order in which they asked. */
+class Answers {
+  readonly #all: readonly Ends[]
+  /** How far the log was known to reach when each was asked for, by what had become known since the one before. */
+  readonly #least: number[]
+
+  constructor(all: readonly Ends[]) {
+    this.#all = [...all].sort((a, b) => a.at - b.at)
+    this.#least = this.#all.map(() => 0)
+  }
+
+  /** Whoever asks after `until` must be told at least `end`. */
+  reached(end: number, until: number | null): void {
+    if (until === null) return
+    let low = 0
+    let high = this.#all.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (this.#all[middle]!.at > until) high = middle
+      else low = middle + 1
+    }
+    if (low < this.#all.length && this.#least[low]! < end) this.#least[low] = end
+  }
+
+  check(log: Log, findings: Findings): void {
+    let least = 0
+    this.#all.forEach(({ end }, index) => {
+      least = Math.max(least, this.#least[index]!)
+      if (end < least) findings.found('end-went-back', `${log.name} ends at ${end}, and it had been at ${least}`)
+    })
   }
 }

@@ -7,20 +7,31 @@
 import type { LogName, Operation, Read, Send, TopicChange, Transaction } from './history.ts'
 
 export interface Located {
-  log: Log
-  offset: number
+  readonly log: Log
+  readonly offset: number
 }
+
+/** A record by the first word about its offset. */
+export interface Known extends Located {
+  readonly value: string
+  /** undefined: nobody sent it. */
+  readonly send: Send | undefined
+  /** Whether `readAt` and `seenCommitted` have it, so that they are not asked again for each of its readers. */
+  isRead: boolean
+  isSeenCommitted: boolean
+}
+
+type OnConflict = (log: Log, offset: number, values: [string, string]) => void
 
 export class Log {
   readonly id: string
   readonly topic: string
   readonly partition: number
-  /** The first word about each offset. */
-  readonly valueAt = new Map<number, string>()
+  readonly knownAt = new Map<number, Known>()
   readonly reads: Read[] = []
   /** What lies below may have been deleted: somebody asked for it, or the topic lets old records go. */
   mayBeginAt = 0
-  #sortedOffsets: number[] | undefined
+  #records: Known[] | undefined
   #newestOfKey: ReadonlyMap<string, number> | undefined
 
   constructor(id: string, topic: string, partition: number) {
@@ -33,31 +44,32 @@ export class Log {
     return `${this.topic}-${this.partition}${this.id.startsWith(`${this.topic}/`) ? '' : ` (${this.id.slice(0, 6)})`}`
   }
 
-  /** Ascending. Not before all evidence is in. */
-  get offsets(): readonly number[] {
-    this.#sortedOffsets ??= [...this.valueAt.keys()].sort((a, b) => a - b)
-    return this.#sortedOffsets
+  /** By their offsets. Not before all evidence is in. */
+  get records(): readonly Known[] {
+    this.#records ??= [...this.knownAt.values()].sort((a, b) => a.offset - b.offset)
+    return this.#records
   }
 
   /** Where the newest record of each key is. Not before all evidence is in. */
-  newestOfKey(keyOf: (value: string) => string | undefined): ReadonlyMap<string, number> {
+  newestOfKey(keyOf: (known: Known) => string | undefined): ReadonlyMap<string, number> {
     this.#newestOfKey ??= new Map(
-      this.offsets.flatMap((offset): Array<[string, number]> => {
-        const key = keyOf(this.valueAt.get(offset)!)
-        return key === undefined ? [] : [[key, offset]]
+      this.records.flatMap((known): Array<[string, number]> => {
+        const key = keyOf(known)
+        return key === undefined ? [] : [[key, known.offset]]
       }),
     )
     return this.#newestOfKey
   }
 
   /** Each known record in a reader's range, and whether the reader was given it. */
-  forEachIn({ from, next, records }: Read, look: (offset: number, isGiven: boolean) => void): void {
-    const { offsets } = this
+  forEachIn({ from, next, records: given }: Read, look: (known: Known, isGiven: boolean) => void): void {
+    const { records } = this
     let at = 0
-    for (let index = firstFrom(offsets, from); index < offsets.length && offsets[index]! < next; index++) {
-      const offset = offsets[index]!
-      while (at < records.length && records[at]![0] < offset) at++
-      look(offset, records[at]?.[0] === offset)
+    for (let index = firstFrom(records, from); index < records.length; index++) {
+      const known = records[index]!
+      if (known.offset >= next) break
+      while (at < given.length && given[at]![0] < known.offset) at++
+      look(known, at < given.length && given[at]![0] === known.offset)
     }
   }
 }
@@ -69,25 +81,24 @@ export class Evidence {
   readonly transactions = new Map<string, Transaction>()
   /** By value: everywhere that a reader was given it. */
   readonly readAt = new Map<string, Located[]>()
+  /** Values that readers of committed records were given. */
+  readonly seenCommitted = new Set<string>()
   readonly operations: readonly Operation[]
   readonly isComplete: boolean
-  readonly #keyOf = new Map<string, string>()
   /** Values that may lie in aborted transactions before the one that brings them. */
   readonly #attempted = new Set<string>()
   readonly #idsOfName = new Map<string, Set<string>>()
+  readonly #logsOfId = new Map<string, Map<number, Log>>()
   readonly #deleted = new Set<string>()
-  readonly #properties = new Set<string>()
+  readonly #properties = { trimmed: new Set<string>(), retains: new Set<string>(), compacts: new Set<string>() }
 
-  constructor(
-    operations: readonly Operation[],
-    onConflict: (log: Log, offset: number, values: [string, string]) => void,
-  ) {
+  constructor(operations: readonly Operation[], onConflict: OnConflict) {
     this.operations = operations
     this.isComplete = operations.some(({ op }) => op === 'end')
     for (const operation of operations) {
       if ('topic' in operation && operation.topicId) this.#idsOf(operation.topic).add(operation.topicId)
       if (operation.op === 'topic') this.#addTopic(operation)
-      if (operation.op === 'trim') this.#properties.add(`${operation.topic} trimmed`)
+      if (operation.op === 'trim') this.#properties.trimmed.add(operation.topic)
     }
     for (const operation of operations) {
       if (operation.op === 'send') this.#addSend(operation)
@@ -104,13 +115,8 @@ export class Evidence {
   log(name: LogName): Log | undefined {
     const id = this.#idOf(name)
     if (!id) return undefined
-    const key = `${id}/${name.partition}`
-    let log = this.logs.get(key)
-    if (!log) {
-      log = new Log(key, name.topic, name.partition)
-      this.logs.set(key, log)
-    }
-    return log
+    const ofId = this.#logsOfId.get(id) ?? new Map<number, Log>()
+    return ofId.get(name.partition) ?? this.#newLog(ofId, id, name)
   }
 
   /** True when the topic has been deleted, or may have been. */
@@ -119,27 +125,22 @@ export class Evidence {
   }
 
   wasTrimmed(topic: string): boolean {
-    return this.#properties.has(`${topic} trimmed`)
+    return this.#properties.trimmed.has(topic)
   }
 
   has(topic: string, property: 'retains' | 'compacts'): boolean {
-    return this.#properties.has(`${topic} ${property}`)
+    return this.#properties[property].has(topic)
   }
 
   /** Compaction may have taken it: the log has a newer record of its key that counts, or may count. */
   isSuperseded(log: Log, value: string, offset: number): boolean {
     if (!this.has(log.topic, 'compacts')) return false
-    const key = this.#keyOf.get(value)
-    return key !== undefined && (log.newestOfKey((each) => this.#countingKeyOf(each)).get(key) ?? -1) > offset
+    const key = keyOf(this.sendOf.get(value), value)
+    return key !== undefined && (log.newestOfKey((known) => this.#countingKeyOf(known)).get(key) ?? -1) > offset
   }
 
-  keyOf(value: string): string | undefined {
-    return this.#keyOf.get(value)
-  }
-
-  #countingKeyOf(value: string): string | undefined {
-    const send = this.sendOf.get(value)
-    return send && this.outcomeOf(send) === 'aborted' ? undefined : this.#keyOf.get(value)
+  #countingKeyOf({ value, send }: Known): string | undefined {
+    return send && this.outcomeOf(send) === 'aborted' ? undefined : keyOf(send, value)
   }
 
   /** No reader of committed records was given the value here: its transaction was aborted, and another one brought it. */
@@ -156,14 +157,16 @@ export class Evidence {
 
   #addTopic({ topic, change, outcome, retains, compacts }: TopicChange): void {
     if (change === 'deleted' && outcome !== 'failed') this.#deleted.add(topic)
-    if (retains) this.#properties.add(`${topic} retains`)
-    if (compacts) this.#properties.add(`${topic} compacts`)
+    if (retains) this.#properties.retains.add(topic)
+    if (compacts) this.#properties.compacts.add(topic)
   }
 
   #idsOf(topic: string): Set<string> {
-    const ids = this.#idsOfName.get(topic) ?? new Set()
-    this.#idsOfName.set(topic, ids)
-    return ids
+    const ids = this.#idsOfName.get(topic)
+    if (ids) return ids
+    const none = new Set<string>()
+    this.#idsOfName.set(topic, none)
+    return none
   }
 
   #idOf({ topic, topicId }: LogName): string | undefined {
@@ -173,6 +176,14 @@ export class Evidence {
     return ids.size === 0 ? topic : ids.size === 1 ? [...ids][0] : undefined
   }
 
+  #newLog(ofId: Map<number, Log>, id: string, { topic, partition }: LogName): Log {
+    const key = `${id}/${partition}`
+    const log = new Log(key, topic, partition)
+    this.#logsOfId.set(id, ofId.set(partition, log))
+    this.logs.set(key, log)
+    return log
+  }
+
   #noteStart(name: LogName, offset: number): void {
     const log = this.log(name)
     if (log) log.mayBeginAt = Math.max(log.mayBeginAt, offset)
@@ -180,31 +191,39 @@ export class Evidence {
 
   #addSend(send: Send): void {
     this.sends.push(send)
-    send.values.forEach((value, index) => {
+    for (const value of send.values) {
       this.sendOf.set(value, send)
-      const key = send.keys?.[index]
-      if (key !== undefined) this.#keyOf.set(value, key)
       if (send.hasAttempts) this.#attempted.add(value)
-    })
+    }
   }
 
-  #addRead(read: Read, onConflict: (log: Log, offset: number, values: [string, string]) => void): void {
+  #addRead(read: Read, onConflict: OnConflict): void {
     const log = this.log(read)
     if (!log) return
     log.reads.push(read)
     if (read.jump === 'log-start' && this.has(log.topic, 'retains'))
       log.mayBeginAt = Math.max(log.mayBeginAt, read.from)
-    for (const [offset, value] of read.records) {
-      this.#see(log, offset, value, onConflict)
+    for (const record of read.records) {
+      const [offset, value] = [record[0], record[1]]
+      const known = this.#see(log, offset, value, onConflict)
+      if (read.isolation === 1 && !known?.isSeenCommitted) {
+        this.seenCommitted.add(value)
+        if (known) known.isSeenCommitted = true
+      }
       // What an aborted attempt left is not the record.
-      if (read.isolation === 0 && this.#attempted.has(value)) continue
-      const places = this.readAt.get(value)
-      if (!places) this.readAt.set(value, [{ log, offset }])
-      else if (!places.some((place) => place.log === log && place.offset === offset)) places.push({ log, offset })
+      if (known?.isRead || (read.isolation === 0 && this.#attempted.has(value))) continue
+      this.#addReadAt(value, known ?? { log, offset })
+      if (known) known.isRead = true
     }
   }
 
-  #addPlaces(send: Send, onConflict: (log: Log, offset: number, values: [string, string]) => void): void {
+  #addReadAt(value: string, place: Located): void {
+    const places = this.readAt.get(value)
+    if (!places) this.readAt.set(value, [place])
+    else if (!places.some(({ log, offset }) => log === place.log && offset === place.offset)) places.push(place)
+  }
+
+  #addPlaces(send: Send, onConflict: OnConflict): void {
     send.places?.forEach(({ partition, offset }, index) => {
       if (offset < 0) return
       const log = this.log({ topic: send.topic, topicId: send.topicId, partition })
@@ -212,24 +231,30 @@ export class Evidence {
     })
   }
 
-  #see(
-    log: Log,
-    offset: number,
-    value: string,
-    onConflict: (log: Log, offset: number, values: [string, string]) => void,
-  ) {
-    const known = log.valueAt.get(offset)
-    if (known === undefined) log.valueAt.set(offset, value)
-    else if (known !== value) onConflict(log, offset, [known, value])
+  /** What is known of the offset, unless that is another value. */
+  #see(log: Log, offset: number, value: string, onConflict: OnConflict): Known | undefined {
+    const known = log.knownAt.get(offset)
+    if (known?.value === value) return known
+    if (known) {
+      onConflict(log, offset, [known.value, value])
+      return undefined
+    }
+    const first: Known = { log, offset, value, send: this.sendOf.get(value), isRead: false, isSeenCommitted: false }
+    log.knownAt.set(offset, first)
+    return first
   }
 }
 
-function firstFrom(offsets: readonly number[], offset: number): number {
+export function keyOf(send: Send | undefined, value: string): string | undefined {
+  return send?.keys?.[send.values.indexOf(value)]
+}
+
+function firstFrom(records: readonly Known[], offset: number): number {
   let low = 0
-  let high = offsets.length
+  let high = records.length
   while (low < high) {
     const middle = (low + high) >>> 1
-    if (offsets[middle]! >= offset) high = middle
+    if (records[middle]!.offset >= offset) high = middle
     else low = middle + 1
   }
   return low

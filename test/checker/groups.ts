@@ -1,7 +1,7 @@
 /** Consumer groups: committed offsets are a register, everything below them was given to somebody, nobody shares. */
 import type { Findings } from './anomalies.ts'
 import type { Evidence, Log } from './evidence.ts'
-import type { Assigned, Commit, Committed, Read } from './history.ts'
+import type { Assigned, Commit, Committed } from './history.ts'
 
 const NONE = -1
 
@@ -110,19 +110,22 @@ function checkCommitted(key: string, claims: Claims, read: Committed, findings: 
   }
 }
 
-/** Whoever commits says: everything below has been worked on by one of us. */
+/** Whoever commits says: everything below has been worked on by one of us. What was given lies in what was passed. */
 function checkGiven(evidence: Evidence, log: Log, group: string, commits: readonly Commit[], findings: Findings): void {
   const reads = log.reads.filter((read) => read.group === group)
   if (reads.length === 0 || evidence.has(log.topic, 'compacts')) return
-  const start = Math.max(log.mayBeginAt, Math.min(...reads.map(({ from }) => from)))
   const highest = commits.reduce(
     (most, { offset, outcome }) => (outcome === 'failed' ? most : Math.max(most, offset)),
     0,
   )
-  const given = new Set(reads.flatMap((read: Read) => read.records.map(([offset]) => offset)))
-  const wasPassed = (offset: number) => reads.some(({ from, next }) => offset >= from && offset < next)
-  for (const offset of log.offsets) {
-    if (offset < start || offset >= highest || given.has(offset) || wasPassed(offset)) continue
+  const byFrom = reads.sort((a, b) => a.from - b.from)
+  const start = Math.max(log.mayBeginAt, byFrom[0]!.from)
+  let index = 0
+  let passed = 0
+  for (const { offset } of log.records) {
+    for (; index < byFrom.length && byFrom[index]!.from <= offset; index++)
+      passed = Math.max(passed, byFrom[index]!.next)
+    if (offset < start || offset >= highest || offset < passed) continue
     findings.found('group-skip', `${group} committed ${highest} of ${log.name}, and nobody was given ${offset}`)
   }
 }

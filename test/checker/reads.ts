@@ -19,7 +19,8 @@ export function checkReads(evidence: Evidence, findings: Findings): void {
 
 function checkOrder(log: Log, read: Read, findings: Findings): void {
   let last = read.from - 1
-  for (const [offset] of read.records) {
+  for (const record of read.records) {
+    const offset = record[0]
     if (offset > last && offset < read.next) last = offset
     else findings.found('nonmonotonic-read', `${read.reader} got ${offset} after ${last} of ${log.name}`)
   }
@@ -42,11 +43,9 @@ function checkFollows(log: Log, last: Read, read: Read, findings: Findings): voi
 
 /** Every record that is known to be in the range, by whomever, must have been given. */
 function checkComplete(evidence: Evidence, log: Log, read: Read, findings: Findings): void {
-  log.forEachIn(read, (offset, isGiven) => {
+  log.forEachIn(read, ({ offset, value, send }, isGiven) => {
     if (isGiven) return
-    const value = log.valueAt.get(offset)!
     if (evidence.isSuperseded(log, value, offset) || evidence.isAbortedAttempt(log, value, offset)) return
-    const send = evidence.sendOf.get(value)
     const isUndecided = send?.transaction !== undefined && evidence.outcomeOf(send) !== 'committed'
     // Whether those of an unfinished transaction are there is the business of transactions.ts; compaction takes aborted ones.
     if (isUndecided && (read.isolation === 1 || evidence.has(log.topic, 'compacts'))) return
@@ -60,19 +59,20 @@ function checkComplete(evidence: Evidence, log: Log, read: Read, findings: Findi
 function checkValues(evidence: Evidence, findings: Findings): void {
   for (const [value, places] of evidence.readAt) {
     const send = evidence.sendOf.get(value)
-    const where = places.map(({ log, offset }) => `${offset} of ${log.name}`).join(', ')
+    const where = () => places.map(({ log, offset }) => `${offset} of ${log.name}`).join(', ')
     if (!send) {
-      findings.found('phantom', `${value} at ${where} was sent by nobody`)
+      findings.found('phantom', `${value} at ${where()} was sent by nobody`)
       continue
     }
     const isElsewhere = places.some(
       ({ log }) => log.topic !== send.topic || (send.partition !== null && log.partition !== send.partition),
     )
     if (isElsewhere)
-      findings.found('phantom', `${value} was sent to ${send.topic}-${send.partition} and is at ${where}`)
+      findings.found('phantom', `${value} was sent to ${send.topic}-${send.partition} and is at ${where()}`)
+    if (places.length === 1) continue
     // Unanswered before its topic was deleted, it may have gone to the next one of that name, too.
     const wentTwice = evidence.wasDeleted(send.topic) && new Set(places.map(({ log }) => log)).size === places.length
-    if (places.length > 1 && (send.mayRepeat || wentTwice)) findings.note('repeated-legally')
-    else if (places.length > 1) findings.found('duplicate', `${value} is at ${where}`)
+    if (send.mayRepeat || wentTwice) findings.note('repeated-legally')
+    else findings.found('duplicate', `${value} is at ${where()}`)
   }
 }

@@ -1,6 +1,6 @@
 /** Writers: is everything there that was promised, where it was promised, in the order of sending, and nothing else? */
 import type { Findings } from './anomalies.ts'
-import type { Evidence } from './evidence.ts'
+import type { Evidence, Log } from './evidence.ts'
 import type { Place, Send } from './history.ts'
 
 export function checkSends(evidence: Evidence, findings: Findings): void {
@@ -13,12 +13,10 @@ export function checkSends(evidence: Evidence, findings: Findings): void {
 }
 
 function checkOutcome(evidence: Evidence, send: Send, findings: Findings): void {
-  const landed = send.values.filter((value) => evidence.readAt.has(value))
-  if (send.outcome === 'failed') {
-    if (landed.length > 0) findings.found('wrong-outcome', `${landed[0]} was refused and is in the log`)
-  } else if (send.outcome === 'unknown') {
-    findings.note(landed.length > 0 ? 'unknown-landed' : 'unknown-not-landed')
-  }
+  if (send.outcome === 'ok') return
+  const landed = send.values.find((value) => evidence.readAt.has(value))
+  if (send.outcome === 'unknown') findings.note(landed === undefined ? 'unknown-not-landed' : 'unknown-landed')
+  else if (landed !== undefined) findings.found('wrong-outcome', `${landed} was refused and is in the log`)
 }
 
 function checkPlaces(evidence: Evidence, send: Send, findings: Findings): void {
@@ -80,20 +78,21 @@ function isAccountedFor({ end }: Send): boolean {
 }
 
 function checkProducerOrder(evidence: Evidence, findings: Findings): void {
-  const last = new Map<string, { value: string; offset: number }>()
+  const lastOf = new Map<string, Map<Log, { value: string; offset: number }>>()
   for (const send of evidence.sends) {
     if (send.unordered) continue
+    const last = lastOf.get(send.producer) ?? new Map<Log, { value: string; offset: number }>()
+    lastOf.set(send.producer, last)
     send.values.forEach((value) => {
       const place = evidence.readAt.get(value)?.[0]
       if (!place) return
-      const key = `${send.producer} ${place.log.id}`
-      const before = last.get(key)
+      const before = last.get(place.log)
       if (before && before.offset > place.offset) {
         const text = `${send.producer} sent ${before.value}, then ${value}; in ${place.log.name} they are at ${before.offset} and ${place.offset}`
         findings.found('reordered', text)
       }
       if (before && place.offset > before.offset + 1) findings.note('send-interleaved')
-      if (!before || before.offset < place.offset) last.set(key, { value, offset: place.offset })
+      if (!before || before.offset < place.offset) last.set(place.log, { value, offset: place.offset })
     })
   }
 }

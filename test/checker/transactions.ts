@@ -11,7 +11,7 @@ export function checkTransactions(evidence: Evidence, findings: Findings): void 
     valuesOf.set(transaction, all)
     all.push(...values)
   }
-  const seen = seenByCommittedReaders(evidence)
+  const seen = evidence.seenCommitted
   for (const [transaction, values] of valuesOf) {
     const outcome = evidence.transactions.get(transaction)?.outcome ?? 'unknown'
     const visible = values.filter((value) => seen.has(value))
@@ -25,16 +25,6 @@ export function checkTransactions(evidence: Evidence, findings: Findings): void 
     }
   }
   checkWithinReads(evidence, findings)
-}
-
-function seenByCommittedReaders(evidence: Evidence): Set<string> {
-  const seen = new Set<string>()
-  for (const log of evidence.logs.values()) {
-    for (const { isolation, records } of log.reads) {
-      if (isolation === 1) for (const [, value] of records) seen.add(value)
-    }
-  }
-  return seen
 }
 
 /** Deleted records are no tear, nor are those that may have been. */
@@ -57,9 +47,8 @@ function checkWithinReads(evidence: Evidence, findings: Findings): void {
 
 function checkRead(evidence: Evidence, log: Log, read: Read, findings: Findings): void {
   const first = new Map<string, { offset: number; isGiven: boolean }>()
-  log.forEachIn(read, (offset, isGiven) => {
-    const value = log.valueAt.get(offset)!
-    const transaction = evidence.sendOf.get(value)?.transaction
+  log.forEachIn(read, ({ offset, value, send }, isGiven) => {
+    const transaction = send?.transaction
     if (transaction === undefined) return
     if (!isGiven && (evidence.isSuperseded(log, value, offset) || evidence.isAbortedAttempt(log, value, offset))) return
     const before = first.get(transaction)
