@@ -5,7 +5,8 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     globalSetup: ['test/support/build.ts'],
-    testTimeout: 30_000,
+    // For what hangs, not for what is slow beside others.
+    testTimeout: 60_000,
     hookTimeout: 60_000,
     // Two cores. The third worker has what the others leave while they wait for timers, disks and browsers: it begins with
     // the simulation, which runs at the lowest priority. More would only make real-time deadlines noisier.

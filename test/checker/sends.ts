@@ -1,28 +1,33 @@
 /** Writers: is everything there that was promised, where it was promised, in the order of sending, and nothing else? */
 import type { Findings } from './anomalies.ts'
-import type { Evidence, Log } from './evidence.ts'
+import type { Evidence, Located, Log } from './evidence.ts'
 import type { Place, Send } from './history.ts'
 
+/** Where readers were given each value of a send; undefined: nowhere. */
+type Found = ReadonlyArray<readonly Located[] | undefined>
+
 export function checkSends(evidence: Evidence, findings: Findings): void {
+  const order = new ProducerOrder(findings)
   for (const send of evidence.sends) {
-    checkOutcome(evidence, send, findings)
-    checkPlaces(evidence, send, findings)
-    if (evidence.isComplete) checkThere(evidence, send, findings)
+    const found = send.values.map((value) => evidence.readAt.get(value))
+    checkOutcome(send, found, findings)
+    checkPlaces(send, found, findings)
+    if (evidence.isComplete) checkThere(evidence, send, found, findings)
+    if (!send.unordered) order.check(send, found)
   }
-  checkProducerOrder(evidence, findings)
 }
 
-function checkOutcome(evidence: Evidence, send: Send, findings: Findings): void {
-  if (send.outcome === 'ok') return
-  const landed = send.values.find((value) => evidence.readAt.has(value))
-  if (send.outcome === 'unknown') findings.note(landed === undefined ? 'unknown-not-landed' : 'unknown-landed')
-  else if (landed !== undefined) findings.found('wrong-outcome', `${landed} was refused and is in the log`)
+function checkOutcome({ outcome, values }: Send, found: Found, findings: Findings): void {
+  if (outcome === 'ok') return
+  const landed = found.findIndex((places) => places !== undefined)
+  if (outcome === 'unknown') findings.note(landed < 0 ? 'unknown-not-landed' : 'unknown-landed')
+  else if (landed >= 0) findings.found('wrong-outcome', `${values[landed]} was refused and is in the log`)
 }
 
-function checkPlaces(evidence: Evidence, send: Send, findings: Findings): void {
+function checkPlaces(send: Send, places: Found, findings: Findings): void {
   send.places?.forEach(({ partition, offset }, index) => {
     const value = send.values[index]!
-    const all = evidence.readAt.get(value) ?? []
+    const all = places[index] ?? []
     const found =
       (send.mayRepeat && all.find(({ log, offset: at }) => log.partition === partition && at === offset)) || all[0]
     if (!found || (send.topicId && !found.log.id.startsWith(send.topicId))) return
@@ -33,13 +38,13 @@ function checkPlaces(evidence: Evidence, send: Send, findings: Findings): void {
   })
 }
 
-function checkThere(evidence: Evidence, send: Send, findings: Findings): void {
+function checkThere(evidence: Evidence, send: Send, found: Found, findings: Findings): void {
   const isPromised = send.outcome === 'ok' && send.acks !== 0 && !send.relaxed
   const decision = evidence.outcomeOf(send) ?? 'committed'
   const isDue = decision === 'committed' ? isPromised || send.isStored : decision === 'unknown' && send.isStored
   if (!isDue || evidence.wasDeleted(send.topic)) return
   send.values.forEach((value, index) => {
-    if (evidence.readAt.has(value)) return
+    if (found[index]) return
     const place = send.places?.[index]
     if (mayBeCompacted(evidence, send, value, place)) return
     if (isPromised && decision === 'committed') {
@@ -77,21 +82,27 @@ function isAccountedFor({ end }: Send): boolean {
   return end === 'parked' || end === 'unknown' || end === 'discarded' || end === 'lost'
 }
 
-function checkProducerOrder(evidence: Evidence, findings: Findings): void {
-  const lastOf = new Map<string, Map<Log, { value: string; offset: number }>>()
-  for (const send of evidence.sends) {
-    if (send.unordered) continue
-    const last = lastOf.get(send.producer) ?? new Map<Log, { value: string; offset: number }>()
-    lastOf.set(send.producer, last)
-    send.values.forEach((value) => {
-      const place = evidence.readAt.get(value)?.[0]
+/** How far each producer has come in each log. */
+class ProducerOrder {
+  readonly #findings: Findings
+  readonly #lastOf = new Map<string, Map<Log, { value: string; offset: number }>>()
+
+  constructor(findings: Findings) {
+    this.#findings = findings
+  }
+
+  check({ producer, values }: Send, found: Found): void {
+    const last = this.#lastOf.get(producer) ?? new Map<Log, { value: string; offset: number }>()
+    this.#lastOf.set(producer, last)
+    values.forEach((value, index) => {
+      const place = found[index]?.[0]
       if (!place) return
       const before = last.get(place.log)
       if (before && before.offset > place.offset) {
-        const text = `${send.producer} sent ${before.value}, then ${value}; in ${place.log.name} they are at ${before.offset} and ${place.offset}`
-        findings.found('reordered', text)
+        const text = `${producer} sent ${before.value}, then ${value}; in ${place.log.name} they are at ${before.offset} and ${place.offset}`
+        this.#findings.found('reordered', text)
       }
-      if (before && place.offset > before.offset + 1) findings.note('send-interleaved')
+      if (before && place.offset > before.offset + 1) this.#findings.note('send-interleaved')
       if (!before || before.offset < place.offset) last.set(place.log, { value, offset: place.offset })
     })
   }
