@@ -1,25 +1,22 @@
 /** The ends of logs, as clients are told: the start moves for a reason, and never back; the end never lies before a record. */
 import type { Findings } from './anomalies.ts'
 import type { Evidence, Log } from './evidence.ts'
-import type { Ends, Trim } from './history.ts'
+import type { Ends } from './history.ts'
 
 export function checkEnds(evidence: Evidence, findings: Findings): void {
   const told = new Map<Log, Ends[]>()
-  for (const operation of evidence.operations) {
-    if (operation.op !== 'ends') continue
-    const log = evidence.log(operation)
+  for (const ends of evidence.all('ends')) {
+    const log = evidence.log(ends)
     const all = log && told.get(log)
-    if (all) all.push(operation)
-    else if (log) told.set(log, [operation])
+    if (all) all.push(ends)
+    else if (log) told.set(log, [ends])
   }
   for (const [log, all] of told) checkStarts(evidence, log, all, findings)
   checkTheEnds(evidence, told, findings)
 }
 
 function checkStarts(evidence: Evidence, log: Log, all: readonly Ends[], findings: Findings): void {
-  const trims = evidence.operations.filter(
-    (each): each is Trim => each.op === 'trim' && each.outcome !== 'failed' && evidence.log(each) === log,
-  )
+  const trims = evidence.all('trim').filter((each) => each.outcome !== 'failed' && evidence.log(each) === log)
   let highest = 0
   for (const { start, at, until } of all) {
     const reached = trims.filter(({ outcome, until: ended }) => outcome === 'ok' && ended !== null && ended < at)

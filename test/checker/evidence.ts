@@ -76,15 +76,15 @@ export class Log {
 
 export class Evidence {
   readonly logs = new Map<string, Log>()
-  readonly sends: Send[] = []
+  readonly sends: readonly Send[]
   readonly sendOf = new Map<string, Send>()
   readonly transactions = new Map<string, Transaction>()
   /** By value: everywhere that a reader was given it. */
   readonly readAt = new Map<string, Located[]>()
   /** Values that readers of committed records were given. */
   readonly seenCommitted = new Set<string>()
-  readonly operations: readonly Operation[]
   readonly isComplete: boolean
+  readonly #operations = new Map<Operation['op'], Operation[]>()
   /** Values that may lie in aborted transactions before the one that brings them. */
   readonly #attempted = new Set<string>()
   readonly #idsOfName = new Map<string, Set<string>>()
@@ -93,23 +93,27 @@ export class Evidence {
   readonly #properties = { trimmed: new Set<string>(), retains: new Set<string>(), compacts: new Set<string>() }
 
   constructor(operations: readonly Operation[], onConflict: OnConflict) {
-    this.operations = operations
-    this.isComplete = operations.some(({ op }) => op === 'end')
     for (const operation of operations) {
+      const same = this.#operations.get(operation.op)
+      if (same) same.push(operation)
+      else this.#operations.set(operation.op, [operation])
       if ('topic' in operation && operation.topicId) this.#idsOf(operation.topic).add(operation.topicId)
-      if (operation.op === 'topic') this.#addTopic(operation)
-      if (operation.op === 'trim') this.#properties.trimmed.add(operation.topic)
     }
-    for (const operation of operations) {
-      if (operation.op === 'send') this.#addSend(operation)
-      else if (operation.op === 'transaction') this.transactions.set(operation.transaction, operation)
-    }
-    for (const operation of operations) if (operation.op === 'read') this.#addRead(operation, onConflict)
+    this.isComplete = this.all('end').length > 0
+    this.sends = this.all('send')
+    for (const change of this.all('topic')) this.#addTopic(change)
+    for (const { topic } of this.all('trim')) this.#properties.trimmed.add(topic)
+    for (const send of this.sends) this.#addSend(send)
+    for (const each of this.all('transaction')) this.transactions.set(each.transaction, each)
+    for (const read of this.all('read')) this.#addRead(read, onConflict)
     for (const send of this.sends) this.#addPlaces(send, onConflict)
-    for (const operation of operations) {
-      if (operation.op === 'trim' && operation.outcome !== 'failed') this.#noteStart(operation, operation.before)
-      if (operation.op === 'ends' && this.has(operation.topic, 'retains')) this.#noteStart(operation, operation.start)
-    }
+    for (const trim of this.all('trim')) if (trim.outcome !== 'failed') this.#noteStart(trim, trim.before)
+    for (const ends of this.all('ends')) if (this.has(ends.topic, 'retains')) this.#noteStart(ends, ends.start)
+  }
+
+  /** Of one kind, in the order of the history. */
+  all<Op extends Operation['op']>(op: Op): ReadonlyArray<Extract<Operation, { op: Op }>> {
+    return (this.#operations.get(op) ?? []) as Array<Extract<Operation, { op: Op }>>
   }
 
   log(name: LogName): Log | undefined {
@@ -190,7 +194,6 @@ export class Evidence {
   }
 
   #addSend(send: Send): void {
-    this.sends.push(send)
     for (const value of send.values) {
       this.sendOf.set(value, send)
       if (send.hasAttempts) this.#attempted.add(value)

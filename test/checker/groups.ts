@@ -1,7 +1,7 @@
 /** Consumer groups: committed offsets are a register, everything below them was given to somebody, nobody shares. */
 import type { Findings } from './anomalies.ts'
 import type { Evidence, Log } from './evidence.ts'
-import type { Assigned, Commit, Committed } from './history.ts'
+import type { Commit, Committed } from './history.ts'
 
 const NONE = -1
 
@@ -31,8 +31,7 @@ interface Register {
 
 function registers(evidence: Evidence): Map<string, Register> {
   const all = new Map<string, Register>()
-  for (const operation of evidence.operations) {
-    if (operation.op !== 'commit' && operation.op !== 'committed') continue
+  for (const operation of [...evidence.all('commit'), ...evidence.all('committed')]) {
     const log = evidence.log(operation)
     if (!log) continue
     const key = `${operation.group} at ${log.name}`
@@ -132,9 +131,7 @@ function checkGiven(evidence: Evidence, log: Log, group: string, commits: readon
 
 function checkAssignments(evidence: Evidence, findings: Findings): void {
   const owners = new Map<string, string>()
-  for (const operation of evidence.operations) {
-    if (operation.op !== 'assigned') continue
-    const { group, member, generation, partitions } = operation as Assigned
+  for (const { group, member, generation, partitions } of evidence.all('assigned')) {
     for (const { topic, partition } of partitions) {
       const key = `${topic}-${partition} in generation ${generation} of ${group}`
       const owner = owners.get(key)

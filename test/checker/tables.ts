@@ -5,7 +5,7 @@ import type { Rows } from './history.ts'
 
 export function checkTables(evidence: Evidence, findings: Findings): void {
   if (!evidence.isComplete) return
-  for (const operation of evidence.operations) if (operation.op === 'rows') checkRows(evidence, operation, findings)
+  for (const rows of evidence.all('rows')) checkRows(evidence, rows, findings)
 }
 
 function checkRows(evidence: Evidence, { process, topic, rows }: Rows, findings: Findings): void {
