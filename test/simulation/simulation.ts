@@ -40,6 +40,7 @@ export interface SimulationResult {
 const TROUBLED_MS = 30_000
 /** After all is well again. */
 const CATCH_UP_MS = 60_000
+const AWAKE_MS = 2_000
 
 export async function simulate(seed: number, options: { keepsLines?: boolean } = {}): Promise<SimulationResult> {
   const world = new World({ seed, ...options })
@@ -233,6 +234,9 @@ class Simulation {
 
   async #catchUp(): Promise<void> {
     await this.#until('topics are what they should be', () => !this.#isRecreating, CATCH_UP_MS)
+    await this.#until('no tab is frozen', () => this.#browsers.every(({ isAwake }) => isAwake), CATCH_UP_MS)
+    // What they were about to do when they froze, and what they have not heard of, is theirs to do and to hear first.
+    await this.#world.scheduler.runFor(AWAKE_MS)
     await this.#until('everything sent is acknowledged', () => this.#isDrained(), CATCH_UP_MS)
     for (const { name } of this.#topics) {
       const ends = await this.#ends(name)
@@ -302,10 +306,11 @@ class Simulation {
   }
 
   async #noteTables(): Promise<void> {
+    const ends = await this.#ends(COMPACTED_TOPIC)
     let noted = 0
     for (const browser of this.#browsers) {
       this.#go(async () => {
-        await browser.noteRows()
+        await browser.noteRows(ends)
         noted++
       })
     }

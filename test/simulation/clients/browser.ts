@@ -78,13 +78,20 @@ export class Browser {
     return this.#tabs.at(-1)?.core
   }
 
+  get isAwake(): boolean {
+    return this.#tabs.every(({ process }) => !process.isFrozen)
+  }
+
   get isDrained(): boolean {
     return this.core !== undefined && this.core.status().outbox.pendingEntries === 0
   }
 
   /** The replica holds everything below these ends, and says so. True for what it does not keep. */
   hasReached(topic: string, ends: ReadonlyMap<number, number>): boolean {
-    if (!this.#options.policy) return true
+    return !this.#options.policy || this.#holds(topic, ends)
+  }
+
+  #holds(topic: string, ends: ReadonlyMap<number, number>): boolean {
     const ranges = this.core?.status().topics.find(({ name }) => name === topic)?.replica ?? []
     return [...ends].every(([partition, end]) => {
       const range = ranges.find((each) => each.partition === partition)
@@ -173,12 +180,16 @@ export class Browser {
     this.#follow(tab, send, [receipt])
   }
 
-  /** Writes down what the table holds once it is up to date, with nothing waiting over it. */
-  async noteRows(): Promise<void> {
+  /**
+   * Writes down what the table holds once it has come to these ends, with nothing waiting over it. To be up to date is not
+   * enough: a connection that is dead without a word is noticed after two heartbeats.
+   */
+  async noteRows(ends: ReadonlyMap<number, number>): Promise<void> {
     if (!this.#options.hasTable) return
     for (;;) {
       const tab = this.#tabs.at(-1)
-      const entries = tab?.table?.state.isUpToDate ? await tab.table.range() : undefined
+      const isThere = tab?.table?.state.isUpToDate && this.#holds(COMPACTED_TOPIC, ends)
+      const entries = isThere ? await tab!.table!.range() : undefined
       if (entries?.every(({ state }) => state === 'committed')) {
         this.#options.world.probes.reached('table at rest')
         return this.#options.recorder.note<Rows>({

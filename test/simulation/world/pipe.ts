@@ -221,8 +221,8 @@ export class Pipe {
   }
 }
 
+/** Always a copy: both ends share this process's memory, and each may write into what it holds. */
 function joined(parts: readonly Uint8Array[]): Uint8Array {
-  if (parts.length === 1) return parts[0]!
   const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
   let at = 0
   for (const part of parts) {
