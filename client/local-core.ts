@@ -259,7 +259,7 @@ export class StoredCore implements LocalCore {
 
   async readReplica(topicId: string, partition: number, offset: number, bytesMax: number): Promise<StoredChunk[]> {
     this.#checkOpen()
-    const held = this.#replica.ranges().find((each) => each.topicId === topicId && each.partition === partition)
+    const before = this.#heldAt(topicId, partition, offset)
     const rows = await this.#store.readChunks(topicId, partition, offset, bytesMax).catch((failure: unknown) => {
       const error = this.#noteTrouble(storageFailure(failure))
       if (!(failure instanceof CorruptChunks)) throw error
@@ -267,11 +267,18 @@ export class StoredCore implements LocalCore {
       this.#replica.dropDamaged(failure)
       return null
     })
-    if (rows === null) return []
-    const isMissing = rows.length === 0 && held !== undefined && offset >= held.start && offset < held.end
-    if (!isMissing || !(await this.#replica.isIntact())) return rows.map(toStoredChunk)
+    if (rows === null || rows.length > 0) return (rows ?? []).map(toStoredChunk)
+    const held = this.#heldAt(topicId, partition, offset)
+    // Dropped during the read, to be fetched again.
+    if (!before || held?.generation !== before.generation) return []
+    if (!(await this.#replica.isIntact())) return []
     // All that was up to the end has been compacted away, or was a marker. Said as a chunk, or a reader would ask for ever.
-    return [{ baseOffset: offset, nextOffset: held.end, batches: new Uint8Array(0) }]
+    return [{ baseOffset: offset, nextOffset: before.end, batches: new Uint8Array(0) }]
+  }
+
+  #heldAt(topicId: string, partition: number, offset: number): ReplicaRange | undefined {
+    const range = this.#replica.ranges().find((each) => each.topicId === topicId && each.partition === partition)
+    return range && offset >= range.start && offset < range.end ? range : undefined
   }
 
   async progress(query: ProgressQuery, waitMs: number): Promise<GroupProgress> {

@@ -100,9 +100,14 @@ export class ReplicaFeed implements Feed {
 
   #moveTo(offset: number): void {
     this.#position = offset
-    this.#epoch++
     this.#queue = []
     this.#takes = 0
+    this.#forgetReads()
+  }
+
+  /** What is under way may not know what the replica holds now. */
+  #forgetReads(): void {
+    this.#epoch++
     this.#hasRead = this.#isReading = false
   }
 
@@ -119,7 +124,7 @@ export class ReplicaFeed implements Feed {
 
   #cut(cutAt: number): void {
     const reached = this.#position
-    if (reached <= cutAt) return
+    if (reached <= cutAt) return this.#forgetReads()
     const lost = this.#queue.find((frame) => frame.nextOffset > cutAt)
     if (this.#options.onMissingOffset === 'fail') {
       return this.#fail(new OttlaError('LOG_TRUNCATED', { message: `${this.#name} was cut at offset ${cutAt}` }))

@@ -14,4 +14,5 @@ export const PAST_SEEDS: ReadonlyArray<{ seed: number; found: string }> = [
     found: 'a full device: a subscription from behind what was not stored was taken for one from its beginning',
   },
   { seed: 108, found: 'readers were told of a truncation, and given records twice, when a table began again' },
+  { seed: 571, found: 'a reader took what was dropped during its read, to be fetched again, for compacted away' },
 ]
