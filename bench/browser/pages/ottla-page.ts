@@ -8,10 +8,10 @@ import { connect as connectThroughWorker } from '../../../worker/index.ts'
 import { BURST_WRITES, BURSTS, LONE_WRITES, type OttlaTask, type PageMetrics, RECORD_BYTES, SEEKS } from './contract.ts'
 import { live } from './live.ts'
 import { LONE_WRITE_GAP_MS, pause } from './pause.ts'
-import { percentile } from './percentile.ts'
 import { servePage } from './serve-page.ts'
 import { timesOf } from './timing.ts'
 import { upToDate } from './up-to-date.ts'
+import { usedFigures } from './used-figures.ts'
 
 const REPLICA = 'bench'
 const WRITES_TOPIC = 'writes'
@@ -130,15 +130,7 @@ async function use(task: OttlaTask): Promise<PageMetrics> {
   const lone = await loneWrites(ottla)
   const burst = await bursts(ottla)
   await ottla.close()
-  return {
-    firstRecordMs,
-    seekP50Ms: percentile(seeks, 0.5),
-    seekP99Ms: percentile(seeks, 0.99),
-    replayRecordsPerS,
-    storedP50Ms: percentile(lone, 0.5),
-    storedP99Ms: percentile(lone, 0.99),
-    burstWritesPerS: (BURST_WRITES / percentile(burst, 0.5)) * 1_000,
-  }
+  return usedFigures({ firstRecordMs, seeks, replayRecordsPerS, lone, burst })
 }
 
 void servePage((task: OttlaTask) => ({ sync, use })[task.task](task))

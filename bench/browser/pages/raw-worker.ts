@@ -6,9 +6,9 @@ import { seededRandom } from '../../../protocol/lib/random.ts'
 import { BURST_WRITES, BURSTS, LONE_WRITES, SEEKS, type SyncRequest, WRITE_ROW_BYTES } from './contract.ts'
 import { readFrames } from './frames.ts'
 import { LONE_WRITE_GAP_MS, pause } from './pause.ts'
-import { percentile } from './percentile.ts'
 import { serveWorker } from './serve-worker.ts'
 import { timesOf } from './timing.ts'
+import { usedFigures } from './used-figures.ts'
 
 const TRANSACTIONS_MAX = 2
 const TRANSACTION_BYTES_MAX = 2 * 2 ** 20
@@ -156,15 +156,7 @@ async function use(records: number) {
   const lone = await loneWrites(database)
   const burst = await bursts(database)
   database.close()
-  return {
-    firstRecordMs,
-    seekP50Ms: percentile(seeks, 0.5),
-    seekP99Ms: percentile(seeks, 0.99),
-    replayRecordsPerS,
-    storedP50Ms: percentile(lone, 0.5),
-    storedP99Ms: percentile(lone, 0.99),
-    burstWritesPerS: (BURST_WRITES / percentile(burst, 0.5)) * 1_000,
-  }
+  return usedFigures({ firstRecordMs, seeks, replayRecordsPerS, lone, burst })
 }
 
 serveWorker(async (asked) => (asked.task === 'sync' ? sync(asked.request) : use(asked.records)))

@@ -2,7 +2,7 @@
  * One direction of a connection: bytes arrive in order, late, cut and joined anywhere, or not at all.
  *
  * As in TCP there is a window: what the receiver has not read stays in flight, and what does not fit waits with the sender.
- * Bytes that were written belong to the pipe, and then to the receiver: whoever writes may not touch them again.
+ * Who writes may not touch the bytes before they have arrived; the receiver gets a copy of its own.
  */
 import type { Timer } from '../../../protocol/lib/clock.ts'
 import { logCrc32c } from '../../../server/log/checksum.ts'
