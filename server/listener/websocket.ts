@@ -28,9 +28,18 @@ const FRAGMENTS_MAX = 64
 const CLOSE_TIMEOUT_MS = 2_000
 const CLOSE_REASON_BYTES_MAX = 120
 
+/** The library's own timer goes by the process's clock; the relay's goes by its own. */
+const NEVER_MS = 2 ** 31 - 1
+
 /** Ties a library socket to its connection without a closure per connection. */
 class RelaySocket extends WebSocket {
   connection: WebSocketConnection | undefined
+
+  /** Whoever of the two began it. */
+  override close(code?: number, reason?: string | Buffer): void {
+    super.close(code, reason)
+    if (this.readyState === WebSocket.CLOSING) this.connection?.onClosing()
+  }
 }
 
 export class WebSocketDoor {
@@ -51,7 +60,7 @@ export class WebSocketDoor {
       skipUTF8Validation: true,
       maxPayload: services.config.maxRequestBytes,
       maxFragments: FRAGMENTS_MAX,
-      closeTimeout: CLOSE_TIMEOUT_MS,
+      closeTimeout: NEVER_MS,
     } as ConstructorParameters<typeof WebSocketServer>[0])
     this.#scheduleSweep()
   }
@@ -103,6 +112,7 @@ class WebSocketConnection extends Connection {
   readonly #socket: Duplex
   readonly #door: WebSocketDoor
   readonly #unsent: UnsentWatch
+  #closing: Timer | undefined
 
   constructor(services: Services, webSocket: RelaySocket, socket: Duplex, remoteAddress: string, door: WebSocketDoor) {
     super(services, remoteAddress, door.now)
@@ -155,6 +165,16 @@ class WebSocketConnection extends Connection {
 
   onLife(): void {
     this.lastReceivedAt = this.#door.now
+  }
+
+  /** What does not answer the end of a conversation in time is ended without. */
+  onClosing(): void {
+    this.#closing ??= this.services.clock.setTimer(CLOSE_TIMEOUT_MS, () => this.#webSocket.terminate())
+  }
+
+  onGone(): void {
+    this.#closing?.cancel()
+    this.end()
   }
 
   end(): void {
@@ -223,7 +243,7 @@ function onPong(this: WebSocket): void {
 }
 
 function onClose(this: WebSocket): void {
-  ;(this as RelaySocket).connection?.end()
+  ;(this as RelaySocket).connection?.onGone()
 }
 
 /** A broken frame or a reset: the library closes the socket, and `close` follows. */

@@ -24,8 +24,9 @@ import { recordsIn } from '../support/read-values.ts'
 import { startRelay } from '../support/relay.ts'
 import { batchOf, RelayClient } from '../support/relay-client.ts'
 import { startChildRelay } from './support/child-relay.ts'
-import { RawWebSocket } from './support/raw-web-socket.ts'
+import { RawWebSocket, upgradeRequest } from './support/raw-web-socket.ts'
 
+const OPCODE_TEXT = 1
 const MIB = 1024 * 1024
 
 const valuesOf = (client: RelayClient) =>
@@ -157,6 +158,20 @@ describe('subscribers on a bad line', () => {
     const closed = new Promise<void>((resolve) => raw.socket.once('close', () => resolve()))
     await closed
     clearInterval(sending)
+  })
+
+  test('[SYN-57] one that does not answer the end of a conversation is ended without', async () => {
+    const relay = await startRelay({ clock: fastClock(10), config })
+    const raw = await RawWebSocket.dial(relay.websocket.url)
+    raw.socket.removeAllListeners('data')
+    const heard: Buffer[] = []
+    raw.socket.on('data', (chunk: Buffer) => heard.push(chunk))
+    raw.sendRaw(Buffer.from(upgradeRequest()))
+    await eventually(() => heard.length > 0, { what: 'the connection is open' })
+    raw.send(Buffer.from('requests are binary'), { opcode: OPCODE_TEXT })
+    await eventually(() => Buffer.concat(heard).includes('requests are binary messages'), { what: 'its end is told' })
+    expect(raw.isGone).toBe(false)
+    await raw.waitForEnd()
   })
 })
 

@@ -2,7 +2,7 @@
  * One direction of a connection: bytes arrive in order, late, cut and joined anywhere, or not at all.
  *
  * As in TCP there is a window: what the receiver has not read stays in flight, and what does not fit waits with the sender.
- * Who writes may not touch the bytes before they have arrived; the receiver gets a copy of its own.
+ * Bytes are copied when they leave, as a kernel does: who writes them may touch them again from `taken` on, and not before.
  */
 import type { Timer } from '../../../protocol/lib/clock.ts'
 import { logCrc32c } from '../../../server/log/checksum.ts'
@@ -137,7 +137,7 @@ export class Pipe {
       if (first.bytes.length > 0 && room <= 0) return
       const part = first.bytes.subarray(0, room)
       this.#waitingBytes -= part.length
-      this.#send(part)
+      this.#send(new Uint8Array(part))
       if (part.length < first.bytes.length) {
         first.bytes = first.bytes.subarray(part.length)
         return
@@ -221,8 +221,8 @@ export class Pipe {
   }
 }
 
-/** Always a copy: both ends share this process's memory, and each may write into what it holds. */
 function joined(parts: readonly Uint8Array[]): Uint8Array {
+  if (parts.length === 1) return parts[0]!
   const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
   let at = 0
   for (const part of parts) {
