@@ -76,11 +76,10 @@ export class Reader {
     let value = 0
     for (let shift = 0; shift < 35; shift += 7) {
       const byte = this.source[this.#take(1)]!
-      value += (byte & 0x7f) * 2 ** shift
-      if (byte < 0x80) {
-        if (value >= TWO_TO_32) break
-        return value
-      }
+      value |= (byte & 0x7f) << shift
+      if (byte > 0x7f) continue
+      if (shift === 28 && byte > 0x0f) break
+      return value >>> 0
     }
     throw new MalformedError(`a variable-length integer at ${this.position} exceeds 32 bits`)
   }
@@ -95,13 +94,14 @@ export class Reader {
     let high = 0
     for (let index = 0; index < 10; index++) {
       const byte = this.source[this.#take(1)]!
-      if (index < 4) low += (byte & 0x7f) * 2 ** (7 * index)
+      if (index < 4) low |= (byte & 0x7f) << (7 * index)
       else high += (byte & 0x7f) * 2 ** (7 * (index - 4))
-      if (byte < 0x80) {
-        const raw = high * 2 ** 28 + low
-        // Zigzag: the lowest bit is the sign. `raw` stays exact up to 2^53, as offsets and timestamps do.
-        return low & 1 ? -(raw - 1) / 2 - 1 : raw / 2
-      }
+      if (byte > 0x7f) continue
+      // Zigzag: the lowest bit is the sign.
+      if (index < 4) return (low >>> 1) ^ -(low & 1)
+      // `raw` stays exact up to 2^53, as offsets and timestamps do.
+      const raw = high * 2 ** 28 + low
+      return low & 1 ? -(raw - 1) / 2 - 1 : raw / 2
     }
     throw new MalformedError(`a variable-length integer at ${this.position} exceeds 64 bits`)
   }
