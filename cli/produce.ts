@@ -24,6 +24,8 @@ export async function produce(invocation: Invocation): Promise<number> {
 
   return withRelay(invocation, async (ottla) => {
     const topic = ottla.topic(topicName, { key: bytes, value: bytes })
+    // A client that lives on waits a while for a topic to be made; somebody at a terminal has mistyped it.
+    await topic.info()
     const tally = createTally(invocation)
     const flight = createFlight(tally.committed)
     let lineNumber = 0

@@ -105,6 +105,13 @@ describe('[CLI-9] produce commits what it reads, consume prints it', () => {
     expect((await consume('t')).stdout).toBe('a\n')
   })
 
+  test('a topic that does not exist is said before anything is typed', async () => {
+    const { url } = await relayWith()
+    const typing = startOttla(['produce', 'none', '--url', url])
+    expect(await typing.exited).toBe(1)
+    expect(typing.stderr()).toMatch(/^ottla: .*none.*/m)
+  })
+
   test('a topic that does not exist, a partition that does not exist, a record that is too large', async () => {
     const { produce, consume } = await relayWith({ name: 'small', configs: { 'max.message.bytes': '1000' } })
     const results = await Promise.all([
