@@ -4,6 +4,7 @@
  * Stacks are for bugs only: `OTTLA_DEBUG=1` shows them.
  */
 
+import { errorName } from '../protocol/errors.ts'
 import { EXIT_FAILURE, EXIT_USAGE, type Invocation, UsageError } from './command.ts'
 
 /** Where the client's own hint speaks of code, what a shell user would type. */
@@ -42,12 +43,12 @@ export function report(
 
 function tell(error: unknown): Told {
   if (!(error instanceof Error)) return { code: 'ERROR', message: String(error) }
-  const { code, hint } = error as Error & { code?: unknown; hint?: unknown }
+  const { code, hint, kafkaCode } = error as Error & { code?: unknown; hint?: unknown; kafkaCode?: unknown }
   const shownHint = (typeof code === 'string' ? SHELL_HINTS[code] : undefined) ?? hint
   const system = systemMessage(error as NodeJS.ErrnoException)
   return {
     code: typeof code === 'string' ? code : error.name === 'UsageError' ? 'USAGE' : error.name,
-    message: system ?? firstLine(error.message),
+    message: system ?? inWords(firstLine(error.message), kafkaCode),
     ...(typeof shownHint === 'string' && shownHint !== '' ? { hint: shownHint } : {}),
   }
 }
@@ -73,6 +74,13 @@ function systemMessage(error: NodeJS.ErrnoException): string | undefined {
     default:
       return undefined
   }
+}
+
+/** The client, whose pages are small, knows Kafka's errors by number alone. */
+function inWords(message: string, kafkaCode: unknown): string {
+  return typeof kafkaCode === 'number'
+    ? message.replace(`(Kafka error ${kafkaCode})`, `(${errorName(kafkaCode)})`)
+    : message
 }
 
 function firstLine(text: string): string {
