@@ -81,7 +81,7 @@ export class Reader {
       if (shift === 28 && byte > 0x0f) break
       return value >>> 0
     }
-    throw new MalformedError(`a variable-length integer at ${this.position} exceeds 32 bits`)
+    throw new MalformedError(`a variable-length integer at ${this.position} is too long`)
   }
 
   varint(): number {
@@ -103,7 +103,7 @@ export class Reader {
       const raw = high * 2 ** 28 + low
       return low & 1 ? -(raw - 1) / 2 - 1 : raw / 2
     }
-    throw new MalformedError(`a variable-length integer at ${this.position} exceeds 64 bits`)
+    throw new MalformedError(`a variable-length integer at ${this.position} is too long`)
   }
 
   /** A view, not a copy. */
