@@ -64,8 +64,9 @@ export class ClassicGroup {
   readonly #state: GroupState
   readonly #limits: () => GroupLimits
 
-  constructor(groupId: string, limits: () => GroupLimits, at: Instant) {
-    this.#state = newGroupState(groupId, at)
+  /** `generationId`: the newest that was given out under this name, by whatever protocol. */
+  constructor(groupId: string, limits: () => GroupLimits, at: Instant, generationId = 0) {
+    this.#state = newGroupState(groupId, at, generationId)
     this.#limits = limits
   }
 

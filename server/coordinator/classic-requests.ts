@@ -57,7 +57,7 @@ export class ClassicRequests {
       return consumers.joinClassic(known.machine, command)
     if (known?.machine.type === 'share' || (known?.machine.type === 'streams' && !known.machine.isEmpty))
       return Promise.resolve(joinRefusal(request.memberId, ErrorCode.INCONSISTENT_GROUP_PROTOCOL))
-    const machine = known?.machine.type === 'classic' ? known.machine : store.newClassicGroup(groupId)
+    const machine = known?.machine.type === 'classic' ? known.machine : store.newClassicGroup(groupId, known?.machine)
     const group = store.put(machine)
     const { ticket, answered } = this.#waiting.join(onceClosed)
     this.#carryOut(group, machine, machine.join({ ...command, ticket }, now()))

@@ -92,12 +92,12 @@ export interface Instant {
   wallMs: number
 }
 
-export function newGroupState(groupId: string, at: Instant): GroupState {
+export function newGroupState(groupId: string, at: Instant, generationId = 0): GroupState {
   return {
     groupId,
     phase: 'Empty',
     phaseSinceMs: at.wallMs,
-    generationId: 0,
+    generationId,
     protocolType: null,
     protocolName: null,
     leaderId: null,

@@ -17,7 +17,7 @@ import type { AssignedType, ConsumerLimits } from './consumer/consumer-state.ts'
 import type { TopicCatalog } from './consumer/topics.ts'
 import { decodeRecord, encodeRecord, type GroupOverrides, type GroupRecord } from './group-records.ts'
 import type { GroupLimits, Instant } from './group-state.ts'
-import { type GroupMachine, type HeldGroup, holdGroup, liveRecords, newTotals } from './held-group.ts'
+import { type GroupMachine, generationOf, type HeldGroup, holdGroup, liveRecords, newTotals } from './held-group.ts'
 import type { KeyedLog, KeyedRecord } from './keyed-log.ts'
 import { ShareGroup, type ShareGroupLimits } from './share/share-group.ts'
 import { SharePartition } from './share/share-partition.ts'
@@ -143,8 +143,9 @@ export class GroupStore {
     this.#reloadTimer = this.#options.clock.setTimer(READ_AGAIN_MS, () => void this.load())
   }
 
-  newClassicGroup(groupId: string): ClassicGroup {
-    return new ClassicGroup(groupId, this.#options.limits, this.#now())
+  /** Here and below: in place of `before`, which has no members, if there is such a group. */
+  newClassicGroup(groupId: string, before?: GroupMachine): ClassicGroup {
+    return new ClassicGroup(groupId, this.#options.limits, this.#now(), generationOf(before))
   }
 
   /** Members of the classic protocol that were in a group of the next; they agree anew among themselves. */
@@ -154,9 +155,9 @@ export class GroupStore {
     return classic
   }
 
-  newConsumerGroup(groupId: string): ConsumerGroup {
+  newConsumerGroup(groupId: string, before?: GroupMachine): ConsumerGroup {
     const { consumerLimits, topics } = this.#options
-    return new ConsumerGroup(groupId, () => consumerLimits(groupId), topics, this.#now())
+    return new ConsumerGroup(groupId, () => consumerLimits(groupId), topics, this.#now(), generationOf(before))
   }
 
   newShareGroup(groupId: string): ShareGroup {
@@ -164,9 +165,9 @@ export class GroupStore {
     return new ShareGroup(groupId, () => shareLimits(groupId), topics, this.#now())
   }
 
-  newStreamsGroup(groupId: string): StreamsGroup {
+  newStreamsGroup(groupId: string, before?: GroupMachine): StreamsGroup {
     const { streamsLimits, topics } = this.#options
-    return new StreamsGroup(groupId, () => streamsLimits(groupId), topics, this.#now())
+    return new StreamsGroup(groupId, () => streamsLimits(groupId), topics, this.#now(), generationOf(before))
   }
 
   /** A group that nothing is known of yet, or one without members that goes on with others. It lasts from its first record on. */

@@ -18,6 +18,12 @@ import type { StreamsGroup } from './streams/streams-group.ts'
  */
 export type GroupMachine = ClassicGroup | ConsumerGroup | StreamsGroup | ShareGroup
 
+/** The newest that was given out: whoever takes a group over goes on from there, so that a generation means one thing for good. */
+export function generationOf(machine: GroupMachine | undefined): number {
+  if (!machine) return 0
+  return machine.type === 'classic' ? machine.generationId : machine.epoch
+}
+
 /** For those who only look. */
 export interface Group {
   readonly machine: GroupMachine
@@ -64,7 +70,7 @@ export function isNothing({ machine, offsets, pending, shares }: Group): boolean
 /** The records from which the group could be built again. */
 export function liveRecords(groupId: string, held: HeldGroup): KeyedRecord[] {
   const { machine, kept, offsets, pending, failed, shares } = held
-  const records = machine.type !== 'classic' ? machine.records().map(encodeRecord) : kept ? [kept] : []
+  const records = machine.type === 'classic' ? classicRecords(machine, kept) : machine.records().map(encodeRecord)
   for (const [at, value] of offsets.entries()) records.push(encodeRecord({ kind: 'offset', groupId, at, value }))
   for (const [at, producerId, value] of pending.entries())
     records.push(encodeRecord({ kind: 'pending', groupId, at, producerId, value }))
@@ -72,6 +78,15 @@ export function liveRecords(groupId: string, held: HeldGroup): KeyedRecord[] {
   for (const [at, { partition }] of shares.entries())
     records.push(encodeRecord({ kind: 'share-state', groupId, at, value: partition.snapshot() }))
   return records
+}
+
+/** One that has taken over from a group of another protocol has no record of its own before its first generation. */
+function classicRecords(machine: ClassicGroup, kept: KeyedRecord | undefined): KeyedRecord[] {
+  if (kept) return [kept]
+  const { groupId, generationId, phaseSinceMs: sinceMs } = machine
+  if (machine.wasNeverUsed) return []
+  const nobody = { generationId, sinceMs, protocolType: null, protocolName: null, leaderId: null, members: [] }
+  return [encodeRecord({ kind: 'group', groupId, value: nobody })]
 }
 
 export function noOffset(groupId: string, { topicId, partition }: TopicPartition): GroupRecord {

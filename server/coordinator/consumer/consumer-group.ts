@@ -94,8 +94,8 @@ export class ConsumerGroup extends AssignedGroup<ConsumerLimits> {
   readonly type = 'consumer'
   readonly protocolType = 'consumer'
 
-  constructor(groupId: string, limits: () => ConsumerLimits, topics: TopicCatalog, at: Instant) {
-    super(newConsumerState(groupId, at), limits, topics)
+  constructor(groupId: string, limits: () => ConsumerLimits, topics: TopicCatalog, at: Instant, epoch = 0) {
+    super(newConsumerState(groupId, at, 'consumer', epoch), limits, topics)
   }
 
   get assignorName(): string {

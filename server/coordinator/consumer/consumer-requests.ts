@@ -132,7 +132,7 @@ export class ConsumerRequests {
     if (known && command.memberEpoch !== JOIN_EPOCH)
       throw new KafkaError('GROUP_ID_NOT_FOUND', `${groupId} is a group of the classic protocol`)
     if (known?.machine.type === 'classic' && !known.machine.isEmpty) return this.#upgrade(known.machine)
-    return { machine: store.newConsumerGroup(groupId), records: [] }
+    return { machine: store.newConsumerGroup(groupId, known?.machine), records: [] }
   }
 
   #upgrade(before: ClassicGroup): Found {

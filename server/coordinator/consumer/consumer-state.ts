@@ -91,12 +91,18 @@ export class Changes {
   readonly standings = new Set<string>()
 }
 
-export function newConsumerState(groupId: string, at: Instant, type: AssignedType = 'consumer'): ConsumerState {
+/** `epoch`: the newest generation that was given out under this name, by whatever protocol. */
+export function newConsumerState(
+  groupId: string,
+  at: Instant,
+  type: AssignedType = 'consumer',
+  epoch = 0,
+): ConsumerState {
   return {
     type,
     groupId,
-    epoch: 0,
-    assignmentEpoch: 0,
+    epoch,
+    assignmentEpoch: epoch,
     sinceMs: at.wallMs,
     members: new Map(),
     staticMembers: new Map(),

@@ -83,8 +83,8 @@ export class StreamsGroup extends AssignedGroup<StreamsLimits> {
   #endpointsTold = NO_ENDPOINTS
   #isEndpointsOld = true
 
-  constructor(groupId: string, limits: () => StreamsLimits, topics: TopicCatalog, at: Instant) {
-    super(newConsumerState(groupId, at, 'streams'), limits, topics)
+  constructor(groupId: string, limits: () => StreamsLimits, topics: TopicCatalog, at: Instant, epoch = 0) {
+    super(newConsumerState(groupId, at, 'streams', epoch), limits, topics)
   }
 
   get topology(): Topology | null {

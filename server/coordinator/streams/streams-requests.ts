@@ -99,7 +99,7 @@ export class StreamsRequests {
     const canBecome = known && known.machine.type === 'classic' && known.machine.isEmpty
     if (known && !isNothing(known) && !canBecome)
       throw new KafkaError('GROUP_ID_NOT_FOUND', `${groupId} is not a streams group`)
-    return store.newStreamsGroup(groupId)
+    return store.newStreamsGroup(groupId, known?.machine)
   }
 }
 

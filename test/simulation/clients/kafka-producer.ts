@@ -30,6 +30,8 @@ interface Batch {
   isStamped: boolean
   /** Some attempt was not answered. */
   isDoubtful: boolean
+  /** Some attempt found no such topic. What was sent right behind it may have met the next one of that name. */
+  hasMissedTopic: boolean
   tries: number
 }
 
@@ -82,7 +84,15 @@ export class KafkaProducer extends KafkaClient {
       keys: keys.map((key) => key ?? ''),
       ...(!isIdempotent && { unordered: true }),
     })
-    const batch = { send, bytes: encodeBatch(records), count, isStamped: false, isDoubtful: false, tries: 0 }
+    const batch = {
+      send,
+      bytes: encodeBatch(records),
+      count,
+      isStamped: false,
+      isDoubtful: false,
+      hasMissedTopic: false,
+      tries: 0,
+    }
     if (isIdempotent) this.#enqueue(partition, batch)
     else await this.#sendOnce(partition, batch)
   }
@@ -186,11 +196,13 @@ export class KafkaProducer extends KafkaClient {
       this.process.name,
       `${batch.send.values[0]} got ${errorName(errorCode)} ${answer.errorMessage}`,
     )
-    if (errorCode === ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER && isFirst) {
+    const isOutOfOrder = errorCode === ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
+    if (isOutOfOrder && isFirst && !batch.hasMissedTopic) {
       this.world.fail(`${batch.send.producer}: a legal attempt for ${batch.send.values[0]} was out of order`)
     }
-    if (isRetriableCode(errorCode) || errorCode === ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER) {
+    if (isRetriableCode(errorCode) || (isOutOfOrder && !batch.hasMissedTopic)) {
       const isGone = errorCode === ErrorCode.UNKNOWN_TOPIC_OR_PARTITION || errorCode === ErrorCode.UNKNOWN_TOPIC_ID
+      batch.hasMissedTopic ||= isGone
       if (!isGone || batch.tries < MISSING_TOPIC_TRIES) {
         await this.pause()
         return false

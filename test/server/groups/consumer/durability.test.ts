@@ -11,8 +11,10 @@ import { type Beat, consumerBeat, everything } from './consumer-beat.ts'
 
 const clean = { next: () => 0, bytes: (count: number) => new Uint8Array(count) }
 
-const join = (coordinator: GroupCoordinator, memberId: string, beat: Beat = {}) =>
-  consumerBeat(coordinator, memberId, { memberEpoch: 0, rebalanceTimeoutMs: 1000, subscribedNames: ['t'], ...beat })
+const join = (coordinator: GroupCoordinator, memberId: string, beat: Beat = {}, groupId = 'g') => {
+  const joining = { memberEpoch: 0, rebalanceTimeoutMs: 1000, subscribedNames: ['t'], ...beat }
+  return consumerBeat(coordinator, memberId, joining, groupId)
+}
 
 test('[GRP-39] after a power cut members, epochs and assignments are there', async () => {
   const files = new MemoryFiles({ tracksPower: true })
@@ -155,6 +157,38 @@ test('[GRP-41] an empty group goes on with the other protocol, and keeps its off
   const third = await openCoordinator({ files })
   expect(third.group('g')!.machine).toMatchObject({ type: 'classic', phase: 'Stable' })
   expect(await committed(third)).toEqual({ 'T/0': 6 })
+})
+
+test('[GRP-41] no generation is given out twice, whatever protocols a group goes through, restarts included', async () => {
+  const files = new MemoryFiles()
+  const given: number[] = []
+  for (let round = 0; round < 3; round++) {
+    const coordinator = await openCoordinator({ files })
+    const claim = await groupOfOne(coordinator)
+    given.push(claim.generationId)
+    coordinator.leave('g', [claim])
+    given.push((await join(coordinator, 'a')).memberEpoch)
+    await coordinator.consumerLeave('g', { memberId: 'a', memberEpoch: -1, instanceId: null })
+    await coordinator.close()
+  }
+  expect(given).toEqual([...new Set(given)].sort((a, b) => a - b))
+})
+
+test('[GRP-41] a group that was taken over, but has no generation yet, is remembered when its log is rewritten', async () => {
+  const files = new MemoryFiles()
+  const small = { deadBytesMin: 1024, segmentBytes: 1024 }
+  const coordinator = await openCoordinator({ files, ...small })
+  const { memberEpoch } = await join(coordinator, 'a')
+  await coordinator.consumerLeave('g', { memberId: 'a', memberEpoch: -1, instanceId: null })
+  const { memberId } = await coordinator.join('g', joinRequest({ mustKnowItsId: true }), stays)
+  expect(memberId).not.toBe('')
+  for (let round = 0; round < 100; round++) {
+    await join(coordinator, 'a', {}, 'other')
+    await coordinator.consumerLeave('other', { memberId: 'a', memberEpoch: -1, instanceId: null })
+  }
+  await coordinator.close()
+  const again = await openCoordinator({ files, ...small })
+  expect((await groupOfOne(again)).generationId).toBeGreaterThan(memberEpoch)
 })
 
 test('[GRP-40] a member commits in its epoch, and in an older one for what it has had since', async () => {
