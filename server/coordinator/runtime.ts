@@ -4,7 +4,7 @@
  * An answer that tells of a change, or shows what is committed, goes out when everything appended before it is on disk.
  * Each kind of request has a file of its own; here they meet, and a timer for each group brings what time brings.
  */
-import { ErrorCode, KafkaError } from '../../protocol/errors.ts'
+import { KafkaError } from '../../protocol/errors.ts'
 import type { Clock, Timer } from '../../protocol/lib/clock.ts'
 import type { Random } from '../../protocol/lib/random.ts'
 import { randomUuid } from '../../protocol/lib/uuid.ts'
@@ -12,10 +12,10 @@ import type { HeldFiles } from '../log/held-files.ts'
 import type { Logger } from '../logger.ts'
 import { NameSelector } from '../pattern/name-selector.ts'
 import type { Files } from '../storage/files.ts'
+import { Admission } from './admission.ts'
 import { ClassicRequests, type JoinRequest, type SyncRequest } from './classic-requests.ts'
 import type { HeartbeatReply } from './consumer/consumer-group.ts'
 import { ConsumerRequests } from './consumer/consumer-requests.ts'
-import { sizeOfSubscription } from './consumer/member.ts'
 import type { HeartbeatCommand } from './consumer/membership.ts'
 import { resolvePattern } from './consumer/pattern-resolver.ts'
 import type { TopicCatalog } from './consumer/topics.ts'
@@ -30,7 +30,6 @@ import {
   upgradedMembersMax,
 } from './group-configs.ts'
 import { expiredRecords } from './group-expiry.ts'
-import { sizeOfMember } from './group-member.ts'
 import type { Instant, JoinReply, SyncReply } from './group-state.ts'
 import { GroupStore } from './group-store.ts'
 import { type Group, type HeldGroup, isNothing } from './held-group.ts'
@@ -48,9 +47,6 @@ import type { StreamsHeartbeat, StreamsReply } from './streams/streams-group.ts'
 import { type MakeTopic, StreamsRequests } from './streams/streams-requests.ts'
 import type { MemberClaim } from './sync.ts'
 import type { OnceClosed } from './waiting-replies.ts'
-
-/** What the members of all groups may say of themselves together. */
-export const MEMBER_BYTES_MAX = 64 * 1024 * 1024
 
 export interface GroupCoordinatorOptions extends Pick<KeyedLogOptions, 'deadBytesMin' | 'segmentBytes'> {
   files: Files
@@ -92,7 +88,7 @@ export class GroupCoordinator {
   readonly #classic: ClassicRequests
   readonly #shares: ShareRequests
   readonly #streams: StreamsRequests
-  #memberBytes = 0
+  readonly #admission: Admission
   #cleanUpTimer: Timer | undefined
   #closing: Promise<void> | undefined
 
@@ -111,6 +107,7 @@ export class GroupCoordinator {
       onDropping: () => this.#onDropping(),
       onStored: (records) => this.receipts.stored(records),
     })
+    this.#admission = new Admission({ config, groupCount: () => this.#store.groups.size })
     this.receipts = new Receipts(this.#store)
     this.configs = new GroupConfigs(this.#store, config)
     const { logOf = () => undefined } = options
@@ -134,24 +131,24 @@ export class GroupCoordinator {
       ...shared,
       topics,
       upgradedMembersMax: () => upgradedMembersMax(config),
-      checkRoom: (group, command) => this.#checkRoom(group, command),
+      checkRoom: (group, command) => this.#admission.check(group, command),
       resolve: (regex, isVisible) => resolvePattern(regex, topics, isVisible, selector),
       answer: (reply) => this.#classic.answer(reply),
     })
     this.#shares = new ShareRequests({
       ...shared,
-      checkRoom: (group, command) => this.#checkRoom(group, command),
+      checkRoom: (group, command) => this.#admission.check(group, command),
       begin: (...partitions) => this.deliveries.begin(...partitions),
     })
     this.#streams = new StreamsRequests({
       ...{ ...shared, topics },
-      checkRoom: (group, command) => this.#checkRoom(group, command),
+      checkRoom: (group, command) => this.#admission.check(group, command),
     })
     this.#classic = new ClassicRequests({
       ...shared,
       consumers: this.#consumers,
       newMemberId: ({ groupInstanceId, clientId }) => `${groupInstanceId ?? clientId}-${randomUuid(options.random)}`,
-      joinError: (request, group) => this.#joinError(request, group),
+      joinError: (request, group) => this.#admission.joinError(request, group),
     })
   }
 
@@ -285,7 +282,7 @@ export class GroupCoordinator {
     const group = this.#existing(groupId)
     if (!group.machine.isEmpty) throw new KafkaError('NON_EMPTY_GROUP', `${groupId} has members`)
     const durable = this.#store.change([{ kind: 'group', groupId, value: null }])
-    this.#countBytes(group)
+    this.#admission.count(group)
     await durable
   }
 
@@ -298,7 +295,7 @@ export class GroupCoordinator {
   // --- effects ---------------------------------------------------------------------------------------------------
 
   #onChanged(group: HeldGroup): void {
-    this.#countBytes(group)
+    this.#admission.count(group)
     this.#arm(group)
   }
 
@@ -328,44 +325,9 @@ export class GroupCoordinator {
     else this.#consumers.expire(machine)
   }
 
-  #countBytes(group: HeldGroup): void {
-    const { sizeBytes } = group.machine
-    this.#memberBytes += sizeBytes - group.memberBytes
-    group.memberBytes = sizeBytes
-  }
-
-  #joinError(request: JoinRequest, group: HeldGroup | undefined): number {
-    const { groupMinSessionTimeoutMs, groupMaxSessionTimeoutMs } = this.#options.config
-    if (!group && request.memberId !== '') return ErrorCode.UNKNOWN_MEMBER_ID
-    const isTooMuch = this.#memberBytes + sizeOfMember({ ...request, memberId: '' }) > MEMBER_BYTES_MAX
-    if (isTooMuch || (!group && this.#store.groups.size >= GROUPS_MAX)) return ErrorCode.POLICY_VIOLATION
-    const { sessionTimeoutMs } = request
-    const isInRange = sessionTimeoutMs >= groupMinSessionTimeoutMs && sessionTimeoutMs <= groupMaxSessionTimeoutMs
-    return isInRange ? ErrorCode.NONE : ErrorCode.INVALID_SESSION_TIMEOUT
-  }
-
-  #checkRoom(
-    group: HeldGroup | undefined,
-    {
-      subscribedNames,
-      subscribedRegex,
-      memberId,
-    }: Pick<HeartbeatCommand, 'subscribedNames' | 'subscribedRegex' | 'memberId'>,
-  ): void {
-    if (!group && this.#store.groups.size >= GROUPS_MAX)
-      throw new KafkaError('POLICY_VIOLATION', `there are ${GROUPS_MAX} groups already; delete some`)
-    if (subscribedNames === null && subscribedRegex === null) return
-    const size = sizeOfSubscription(memberId, subscribedNames ?? [], subscribedRegex)
-    if (this.#memberBytes + size > MEMBER_BYTES_MAX)
-      throw new KafkaError('POLICY_VIOLATION', 'the members of all groups subscribe to more than the relay can hold')
-  }
-
   #onLoaded(): void {
-    this.#memberBytes = 0
-    for (const group of this.#store.groups.values()) {
-      this.#countBytes(group)
-      this.#arm(group)
-    }
+    this.#admission.countAnew(this.#store.groups.values())
+    for (const group of this.#store.groups.values()) this.#arm(group)
     this.deliveries.resume()
     this.#cleanUpLater()
     this.receipts.onReloaded.emit()
