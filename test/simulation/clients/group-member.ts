@@ -118,6 +118,9 @@ export class GroupMember extends KafkaClient {
       partitions: partitions.map((partition) => ({ topic, partition })),
     })
     this.world.probes.reached('partitions assigned', partitions.length)
+    // Who led may have known of a topic that was not there yet when this one asked.
+    if (partitions.length > 0) this.#view ??= await this.describe(topic)
+    if (partitions.length > 0 && !this.#view) throw new Rejoin(ErrorCode.REBALANCE_IN_PROGRESS)
     const positions: FetchPosition[] = []
     for (const partition of partitions) {
       const offset = await startOffset(this, wire, { group, topic, partition })
