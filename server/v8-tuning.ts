@@ -12,7 +12,7 @@
  */
 import { getHeapStatistics, setFlagsFromString } from 'node:v8'
 
-const GARBAGE_BYTES = 40 * 1024 * 1024
+const GARBAGE_BYTES = 36 * 1024 * 1024
 const LOOK_EVERY_MS = 5_000
 
 export function tuneV8(): void {
