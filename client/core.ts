@@ -138,6 +138,8 @@ export interface OutboxEntry {
 /** An entry with its bytes, for an export that a person can keep. */
 export interface ExportedEntry extends OutboxEntry {
   batch: Uint8Array
+  /** Of an entry in several parts: the places of these records among all of its own. */
+  part?: { indexes: readonly number[]; recordCountOfAll: number }
 }
 
 export interface OutboxDepth {

@@ -41,7 +41,7 @@ export interface ImportOutcome {
   doubtful: number
 }
 
-type Line = Omit<ExportedEntry, 'batch'> & { recordBatchBase64: string }
+type Line = Omit<ExportedEntry, 'batch' | 'part'> & { recordBatchBase64: string }
 type FileCore = Pick<Core, 'status' | 'outbox' | 'enqueue' | 'enqueueTransaction' | 'outcomes'>
 
 const FORMAT = 'ottla-outbox'
@@ -66,7 +66,7 @@ export async function exportOutbox(
   const parts = [new Blob([`${JSON.stringify({ format: FORMAT, version: VERSION, exportedAtMs: nowMs, ...about })}\n`])]
   for (const ids of slicesOf(await core.outbox.list())) {
     const lines: string[] = []
-    for (const { batch, ...entry } of await core.outbox.export(ids)) {
+    for (const { batch, part: _, ...entry } of await core.outbox.export(ids)) {
       const line = JSON.stringify({ ...entry, recordBatchBase64: toBase64(batch) } satisfies Line)
       lines.push(`${sealer ? await sealer.line(line) : line}\n`)
     }

@@ -249,9 +249,10 @@ export class Outbox {
       if (wanted && !wanted.has(entry.id)) continue
       const rows = this.#ledger.rowsOf(entry.id)
       const stored = await this.#options.store.readOutboxRows(rows.map(({ key }) => key))
-      rows.forEach(({ topic, goesTo, recordCount, sizeBytes, error }, index) => {
+      rows.forEach(({ topic, goesTo: partition, recordCount, sizeBytes, error, part }, index) => {
         const batch = stored[index]?.batch
-        if (batch) exported.push({ ...entry, topic, partition: goesTo, recordCount, sizeBytes, error, batch })
+        const own = { topic, partition, recordCount, sizeBytes, error, ...(part && { part }) }
+        if (batch) exported.push({ ...entry, ...own, batch })
       })
     }
     return exported

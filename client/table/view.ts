@@ -220,8 +220,12 @@ export class TableView {
     const records = new Map<string, Array<RawRecord | null>>()
     for (const entry of (await this.#parts.source.waiting()).filter(isWanted)) {
       const isOurs = entry.topic === this.topic
-      const own = isOurs ? await recordsIn(entry.batch, this.#parts.codecs) : new Array(entry.recordCount).fill(null)
-      records.set(entry.id, [...(records.get(entry.id) ?? []), ...own])
+      const own = isOurs ? await recordsIn(entry.batch, this.#parts.codecs) : []
+      // In the order in which they were written, for that is how their ends are told: parts come in any.
+      const { indexes, recordCountOfAll = entry.recordCount } = entry.part ?? {}
+      const all = records.get(entry.id) ?? new Array<RawRecord | null>(recordCountOfAll).fill(null)
+      for (const [at, record] of own.entries()) all[indexes?.[at] ?? at] = record
+      records.set(entry.id, all)
     }
     for (const [id, all] of records) if (all.every((record) => record === null)) records.delete(id)
     return records

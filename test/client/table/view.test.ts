@@ -158,6 +158,24 @@ test('[TAB-2] a write that ends while the table reads it from the outbox does no
   expect(rows.map(({ key, pendingId }) => [string.decode(key), pendingId])).toEqual([['a', undefined]])
 })
 
+test('[TAB-2] a transaction that the table finds in the outbox ends where it landed, in whatever order its parts lie there', async () => {
+  const log = new Log()
+  const ours = { ...waitingWrite('tx', 'a', 'new'), part: { indexes: [2], recordCountOfAll: 3 } }
+  const others = [0, 1].map((index) => ({
+    ...waitingWrite('tx', 'x', 'y'),
+    ...{ topic: 'another', part: { indexes: [index], recordCountOfAll: 3 } },
+  }))
+  log.waiting = async () => [ours, ...others]
+  const { view } = await openOn(log)
+  const all = { index: null, from: null, to: null, after: null, isReverse: false, countMax: 100 }
+  const pending = async () => (await view.read(all)).rows.map(({ pendingId }) => pendingId)
+  expect(await pending()).toEqual(['tx'])
+  log.entries.push(['a', 'new'])
+  await view.settled({ id: 'tx', outcome: 'committed', partitions: [1, 2, 0], offsets: [0, 0, 0] })
+  view.wake()
+  await eventually(async () => (await pending())[0] === undefined)
+})
+
 test('[TAB-12] the time away is counted from when the table last was the log, and only with the relay there', async () => {
   const log = new Log()
   log.entries = [['a', '1']]
