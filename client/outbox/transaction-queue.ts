@@ -170,7 +170,12 @@ export class TransactionQueue {
 
   /** Its end was never asked for, so it has not happened. */
   async #notWritten({ id, rows }: StoredTransaction, failure: unknown): Promise<void> {
-    if (rows.some(({ transaction }) => transaction?.attempt)) await this.#noteAttempt(rows, null)
+    if (rows.some(({ transaction }) => transaction?.attempt)) {
+      // Until that is forgotten here, nobody else may change its marks, or end with its own what this one has begun.
+      this.#unresolved.add(id)
+      await this.#noteAttempt(rows, null)
+      this.#unresolved.delete(id)
+    }
     if (failure instanceof TransactionRefusal) {
       const reaction = reactionTo(failure.kafkaCode)
       if (isFenced(failure.kafkaCode)) this.#sender.allowMoreTime()

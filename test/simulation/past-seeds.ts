@@ -17,4 +17,9 @@ export const PAST_SEEDS: ReadonlyArray<{ seed: number; found: string }> = [
   { seed: 571, found: 'a reader took what was dropped during its read, to be fetched again, for compacted away' },
   { seed: 1294, found: 'an empty group that went on with the other protocol counted its generations from 1 again' },
   { seed: 3595, found: 'a transaction that a table had read from the outbox in parts stayed pending for ever' },
+  {
+    seed: 5465,
+    found:
+      'on a full device the next transaction of an outbox committed what the one before had begun, which came twice',
+  },
 ]

@@ -3,6 +3,7 @@ import { beforeEach, expect, test } from 'vitest'
 import type { Settled } from '../../../client/core.ts'
 import { Outbox } from '../../../client/outbox/outbox.ts'
 import { MemoryDatabase, MemoryStore } from '../../../client/replica/memory-store.ts'
+import { StoreError } from '../../../client/replica/store-error.ts'
 import { ErrorCode } from '../../../protocol/errors.ts'
 import { HandClock } from '../../../protocol/lib/clock.ts'
 import { seededRandom } from '../../../protocol/lib/random.ts'
@@ -15,8 +16,11 @@ let database: MemoryDatabase
 let session: ModelSession
 let settled: Settled[]
 let ids = 0
+/** The device has no room for anything new. */
+let isFull: boolean
 
 beforeEach(() => {
+  isFull = false
   relay = new RelayModel()
   clock = new HandClock()
   database = new MemoryDatabase()
@@ -26,6 +30,11 @@ beforeEach(() => {
 
 async function open(): Promise<Outbox> {
   const store = new MemoryStore(database)
+  const change = store.changeOutbox.bind(store)
+  store.changeOutbox = async (changed) => {
+    if (isFull) throw new StoreError('quota', 'the quota is used up')
+    return change(changed)
+  }
   const contents = await store.claim({ token: `token-${ids++}`, newReplicaId: 'replica' })
   session = new ModelSession(relay)
   const outbox = new Outbox({ session, store, contents, clock, random: seededRandom(1) })
@@ -106,6 +115,33 @@ test('[TXN-76] with the client alive, the receipt still tells the offsets', asyn
   session.connect()
   await turn()
   expect(settled).toMatchObject([{ id, outcome: 'committed', offsets: [0, 0, 0] }])
+})
+
+test('[TXN-76] a full device that cannot note how an attempt ended: nothing of it is committed by what stands behind', async () => {
+  relay.createTopic('c', 1)
+  const outbox = await open()
+  await store(outbox, 'x')
+  await outbox.enqueueTransaction({
+    ...{ id: 'behind', expiresAtMs: null },
+    writes: [{ topic: 'c', partition: 0, batch: batch('behind') }],
+  })
+  session.connect()
+  for (let step = 0; step < 200 && session.nextRequest !== 'Produce'; step++) {
+    await clock.advanceAsync(20)
+    if (session.nextRequest === 'Produce') break
+    session.deliverRequest()
+    session.deliverReply()
+  }
+  expect(session.nextRequest).toBe('Produce')
+  isFull = true
+  session.cut()
+  session.dropStrays()
+  session.connect()
+  await turn(300)
+  isFull = false
+  await turn(600)
+  expect(outbox.depth().pendingEntries).toBe(0)
+  expect([inLog('a'), inLog('b'), inLog('c')]).toEqual([[['x-a0'], ['x-a1']], [['x-b']], [['behind']]])
 })
 
 test('[TXN-77] a relay that has forgotten the mark leaves it unknown, whole; what stands behind goes on, a retry sends it', async () => {
