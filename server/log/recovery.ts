@@ -28,6 +28,7 @@ import { SparseIndex } from './sparse-index.ts'
 import { readSyncPoint } from './sync-point.ts'
 import { judgeTail } from './torn-tail.ts'
 import { finishTruncation } from './truncation.ts'
+import { writeAgain } from './write-again.ts'
 
 export interface RecoveryContext {
   files: Files
@@ -302,19 +303,20 @@ class Recovery {
         endOffset: result.endOffset,
         maxTimestamp: index.maxTimestamp,
       })
+      const known = this.#knownPosition.baseOffset === segment.baseOffset ? this.#knownPosition.position : 0
+      // It is called durable from here on.
+      const harden = () => writeAgain(file, segment.path, known, result.position)
       if (!result.stop) {
-        // A killed process may have left it in the kernel's hands alone. It is called durable from here on.
-        if (isLast) await file.sync()
+        if (isLast) await harden()
         return true
       }
-      const known = this.#knownPosition.baseOffset === segment.baseOffset ? this.#knownPosition.position : 0
       const verdict = await judgeTail(file, segment, result.stop, { sizeBytes, knownPosition: known, isLast })
       if (verdict.fault) this.#report.fault ??= verdict.fault
       if (verdict.fault || this.#report.fault) return false
       if (segment.endOffset < this.#knownEnd) return true
       this.#report.cut = verdict.cut
       await file.truncate(result.position)
-      await file.sync()
+      await harden()
       return true
     })
   }

@@ -39,6 +39,26 @@ test('[LOG-30] after a failed sync nothing is acknowledged any more, and what wa
   }
 })
 
+test('[LOG-36] a process that died while a sync failed: what it had written is written again, and what follows is safe', async () => {
+  const memory = new MemoryFiles({ tracksPower: true })
+  const files = new FaultyFiles(memory)
+  const log = await openLog({ files })
+  await appendEach(log, ['a'])
+  files.fail({ call: 'sync', path: /\.log$/, code: 'EIO' })
+  files.fail({ call: 'truncate', path: /\.log$/, code: 'EIO' })
+  await expect(log.append(batchOf(['b'])).durable).rejects.toThrow(storageError)
+  // The kernel takes the pages for clean from now on, though they never got to the disk.
+  const name = (await memory.list(DIR)).find((each) => each.endsWith('.log'))!
+  memory.failSync(`${DIR}/${name}`, { next: () => 1, bytes: (count) => new Uint8Array(count) })
+  await log.close()
+  const next = await openLog({ files: memory })
+  expect(await valuesFrom(next)).toEqual(['0:a', '1:b'])
+  await appendEach(next, ['c'])
+  const last = await openLog({ files: memory.powerCut('dropped', seededRandom(1)) })
+  expect(last.fault).toBeUndefined()
+  expect(await valuesFrom(last)).toEqual(['0:a', '1:b', '2:c'])
+})
+
 test('[LOG-31] any call that fails once, at any moment: appends fail or succeed, no acknowledged record is lost', async () => {
   const seed = 99
   const random = seededRandom(seed)
