@@ -412,6 +412,7 @@ export class StoredCore implements LocalCore {
       isEncrypted: Boolean(this.#options.encryption),
       checkOpen: () => this.#checkOpen(),
       changed: () => this.#statuses.changed(),
+      failed: (failure) => this.#noteTrouble(storageFailure(failure)),
       readReplica: (topicId, partition, offset, bytesMax) => this.readReplica(topicId, partition, offset, bytesMax),
       waiting: () => this.#outbox.export(),
     })

@@ -1,5 +1,6 @@
 /** Tables get what they need of the core that they live in. */
 import type { ReplicaPolicy } from '../core.ts'
+import type { OttlaError } from '../errors.ts'
 import { needsRelay } from '../needs-relay.ts'
 import type { Replica } from '../replica/replica.ts'
 import type { Session } from '../session.ts'
@@ -12,16 +13,21 @@ export interface CoreOfTables extends Pick<TableSource, 'clock' | 'readReplica' 
   checkOpen(): void
   /** More is followed than before. */
   changed(): void
+  /** The storage of the device has failed: noted, and as applications are told. */
+  failed(failure: unknown): OttlaError
 }
 
-export function coreSource({ session, replica, isEncrypted, checkOpen, changed, ...core }: CoreOfTables): TableSource {
+export function coreSource(parts: CoreOfTables): TableSource {
+  const { session, replica, isEncrypted, checkOpen, changed, failed, ...core } = parts
   return {
     ...core,
     follow: async (name, policy) => {
       checkOpen()
       if (session.isKafka) throw needsRelay(`the table of ${name}`)
       const info = replica.known(name) ?? (await session.metadata.lookUp(name))
-      const ranges = await replica.follow(info, isEncrypted ? wholeOf(policy) : policy)
+      const ranges = await replica.follow(info, isEncrypted ? wholeOf(policy) : policy).catch((failure: unknown) => {
+        throw failed(failure)
+      })
       changed()
       return ranges
     },

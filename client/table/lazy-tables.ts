@@ -6,6 +6,7 @@ import { Emitter } from '../../protocol/lib/events.ts'
 import type { Settled } from '../core.ts'
 import { OttlaError } from '../errors.ts'
 import { loadApart } from '../load-apart.ts'
+import { StoreError } from '../replica/store-error.ts'
 import type { TableCalls, TableNews } from './seam.ts'
 import type { TableSource } from './source.ts'
 import type { TableStore } from './store.ts'
@@ -40,10 +41,16 @@ export function lazyTables(source: TableSource, place: string | null | TableStor
       throw failure
     }
   }
+  const ask = async <T>(call: (tables: Tables) => Promise<T>): Promise<T> => {
+    const loaded = await load()
+    return call(loaded).catch((failure: unknown) => {
+      throw failure instanceof StoreError ? failure.toOttlaError() : failure
+    })
+  }
   return {
-    open: async (definition) => (await load()).open(definition),
-    read: async (definition, read) => (await load()).read(definition, read),
-    count: async (definition, selection) => (await load()).count(definition, selection),
+    open: (definition) => ask((all) => all.open(definition)),
+    read: (definition, read) => ask((all) => all.read(definition, read)),
+    count: (definition, selection) => ask((all) => all.count(definition, selection)),
     onNews: (listener) => news.on(listener),
     stored: async (id, writes) => tables?.stored(id, writes),
     settled: (all) => tables?.settled(all),

@@ -2,7 +2,9 @@
 import { expect, test } from 'vitest'
 import type { ExportedEntry, ReplicaRange } from '../../../client/core.ts'
 import { OttlaError } from '../../../client/errors.ts'
+import { StoreError } from '../../../client/replica/store-error.ts'
 import { string } from '../../../client/serde.ts'
+import { lazyTables } from '../../../client/table/lazy-tables.ts'
 import { MemoryTableStore } from '../../../client/table/memory-store.ts'
 import type { TableNews } from '../../../client/table/seam.ts'
 import type { TableSource } from '../../../client/table/source.ts'
@@ -225,4 +227,11 @@ test('[TAB-16] a failure is told in the state, and what failed is tried again', 
     return view.state().isUpToDate && view.state().error === null
   })
   expect(await rows()).toBe('a=1 b=1')
+})
+
+test('[TAB-16] storage that another client has taken over while a table is opened is told as what it is', async () => {
+  const follow = () => Promise.reject(new StoreError('fenced', 'another writer has taken the store over'))
+  const tables = lazyTables({ ...new Log().source(), follow }, new MemoryTableStore())
+  const opening = tables.open({ topic: 't', indexes: {}, policy: {}, tombstonesKeptMs: 1_000 })
+  await expect(opening).rejects.toMatchObject({ name: 'OttlaError', code: 'REPLACED' })
 })
