@@ -78,9 +78,9 @@ function systemMessage(error: NodeJS.ErrnoException): string | undefined {
 
 /** The client, whose pages are small, knows Kafka's errors by number alone. */
 function inWords(message: string, kafkaCode: unknown): string {
-  return typeof kafkaCode === 'number'
-    ? message.replace(`(Kafka error ${kafkaCode})`, `(${errorName(kafkaCode)})`)
-    : message
+  if (typeof kafkaCode !== 'number') return message
+  const name = errorName(kafkaCode)
+  return message.replace(` (Kafka error ${kafkaCode})`, message.includes(name) ? '' : ` (${name})`)
 }
 
 function firstLine(text: string): string {

@@ -184,7 +184,7 @@ test('[CLI-16] transactions are listed, by state and by a pattern of their ids',
   expect(stdout).toMatch(/^TRANSACTIONAL ID +STATE +PRODUCER\nbilling-1 +Empty +\d+\nshipping-ß +Empty +\d+\n$/)
   expect(await json('transactions', '--open-for', '1000')).toEqual([])
   const wrong = await run('transactions', '--pattern', '(')
-  expect(wrong).toMatchObject({ code: 1, stderr: expect.stringContaining('128') })
+  expect(wrong).toMatchObject({ code: 1, stderr: expect.stringContaining('INVALID_REGULAR_EXPRESSION') })
 })
 
 test('[CLI-14] cluster, producers and log folders are told; records are deleted', async () => {
