@@ -16,6 +16,7 @@ const SHELL_HINTS: Readonly<Record<string, string>> = {
   UNKNOWN_GROUP: "'ottla group list' shows what there is",
   GROUP_NOT_EMPTY: "stop its members first, or send them out with 'ottla group remove-member'",
   REJECTED: '',
+  RELAY: '',
 }
 
 interface Told {

@@ -2,7 +2,8 @@
  * Opens what a log left behind, after an orderly close or after a crash at any moment.
  *
  * The manifest names the complete segments; only what was written after its checkpoint is scanned. Reading decides
- * everything; the one change made here is to cut a torn tail, and to finish a truncation or a deletion that had begun.
+ * everything. What is changed here: a torn tail is cut, a truncation or a deletion that had begun is finished, and what is
+ * not known to be durable is made so (write-again.ts).
  *
  *  - Bad bytes that a crash can explain (they begin beyond every point known to be durable) end the log: cut, reported.
  *  - Anything else is a fault: the log is opened offline, what lies before is served, and no file is touched.

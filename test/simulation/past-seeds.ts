@@ -22,4 +22,9 @@ export const PAST_SEEDS: ReadonlyArray<{ seed: number; found: string }> = [
     found:
       'on a full device the next transaction of an outbox committed what the one before had begun, which came twice',
   },
+  {
+    seed: 5068,
+    found: 'a sync that failed as its process died was believed by the next one, and a power cut left a hole',
+  },
+  { seed: 8888, found: 'a table that was opened as its replica was taken over threw an error of the inside' },
 ]
