@@ -48,7 +48,7 @@ class Attempt {
   readonly #options: AttemptOptions
   readonly #resolve: (outcome: AttemptOutcome) => void
   readonly #over = new AbortController()
-  #isSeatSilent = () => false
+  #isSeatSilent = false
   #seatLine: Line | undefined
   #seatId: string | undefined
   #leader: LeaderInfo | undefined
@@ -69,10 +69,11 @@ class Attempt {
     const timers = [
       clock.setTimer(withinMs, () => this.#end({})),
       // A seat that is silent so long may be dead; whoever leads is then joined without knowing whether it is that one.
-      clock.setTimer(withinMs / 2, () => this.#considerLeader()),
+      clock.setTimer(withinMs / 2, () => {
+        this.#isSeatSilent = true
+        this.#considerLeader()
+      }),
     ]
-    const startedAt = clock.monotonic()
-    this.#isSeatSilent = () => clock.monotonic() - startedAt >= withinMs / 2
     const onAbort = () => this.#end({})
     this.#over.signal.addEventListener('abort', () => {
       for (const timer of timers) timer.cancel()
@@ -116,7 +117,7 @@ class Attempt {
   #considerLeader(): void {
     const leader = this.#leader
     if (!leader || this.#over.signal.aborted || leader.seatId === this.#seatId) return
-    if (!this.#seatId && !this.#isSeatSilent()) return
+    if (!this.#seatId && !this.#isSeatSilent) return
     if (leader.instance === this.#joinedInstance) return
     this.#joinedInstance = leader.instance
     const { lobby, openChannel } = this.#options
@@ -147,17 +148,19 @@ class Attempt {
   #end(outcome: Pick<AttemptOutcome, 'attachment' | 'refusal'>): void {
     if (this.#over.signal.aborted) return
     this.#over.abort()
+    const { attachment } = outcome
     const seatLine = this.#seatLine
+    const isOwnSeat = attachment !== undefined && seatLine === this.#usedLine
     if (this.#leaderLine !== this.#usedLine) this.#leaderLine?.close()
-    if (seatLine && !outcome.attachment) leave(seatLine)
-    if (seatLine && outcome.attachment && seatLine !== this.#usedLine) this.#watchSeat(seatLine, outcome.attachment)
-    const isOwnSeat = outcome.attachment !== undefined && seatLine === this.#usedLine
+    if (seatLine && !attachment) leave(seatLine)
+    else if (seatLine && attachment && !isOwnSeat) this.#watchSeat(seatLine, attachment)
     this.#resolve({ ...outcome, isSeated: this.#seatId !== undefined, isOwnSeat })
   }
 
   /** The page is attached to another leader; its own seat must still be there to lead when that one goes. */
   #watchSeat(seatLine: Line, attachment: Attachment): void {
     const { clock, seatPatienceMs, onDeadSeat } = this.#options
+    seatLine.post({ ottla: 'life', life: attachment.leader.life })
     const timer = clock.setTimer(seatPatienceMs, () => {
       if (!this.#seatId) onDeadSeat(attachment)
     })

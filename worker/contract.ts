@@ -54,7 +54,12 @@ export interface JoinNote {
   config: CoreConfig
 }
 
-export type PageNote = JoinNote | { ottla: 'ack'; sequence: number } | { ottla: 'leave' }
+export type PageNote =
+  | JoinNote
+  /** To a seat that the page waits at: the life that it has seen meanwhile, at another leader. */
+  | { ottla: 'life'; life: number }
+  | { ottla: 'ack'; sequence: number }
+  | { ottla: 'leave' }
 
 /** News for one tab, coalesced. A host sends the next only after this one's ack. */
 export interface EventsNote {

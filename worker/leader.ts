@@ -50,48 +50,51 @@ export interface Lead {
   stop(): void
 }
 
-/** Waits for the replica's lock, then leads. Rejects with the signal's reason, or with what opening the Core threw. */
+/**
+ * Waits for the replica's lock, then leads, as the seat wants it by then. Rejects with the signal's reason, or with what
+ * opening the Core threw.
+ */
 export async function lead(
   env: SeatEnvironment,
-  seat: { id: string; config: CoreConfig; onTabs(count: number): void },
+  seat: { id: string; replica: string; config(): CoreConfig; onTabs(count: number): void },
   signal: AbortSignal,
 ): Promise<Lead> {
   const { locks } = env
-  const { life = null } = seat.config
   const held: HeldLock[] = []
   const giveBack = () => {
     // The instance's lock goes last in, first out: a free instance means that the core's lock is about to be free.
     for (const lock of held.reverse()) lock.release()
   }
   try {
-    if (locks) held.push(await takeLock(locks, lockNames.core(seat.config.replica), signal))
+    if (locks) held.push(await takeLock(locks, lockNames.core(seat.replica), signal))
     const instance = randomUuid(env.random)
     if (locks) held.push(await takeLock(locks, lockNames.instance(instance)))
     const clientId = locks ? await holderOf(locks, lockNames.instance(instance)) : null
-    const core = await env.openCore({ ...seat.config, life })
+    const config = seat.config()
+    const core = await env.openCore({ ...config, life: config.life ?? null })
     const leader: LeaderInfo = {
       contract: CONTRACT_VERSION,
       instance,
       seatId: seat.id,
       clientId,
       generation: env.clock.now(),
-      url: seat.config.url,
+      url: config.url,
       life: core.life,
     }
     const host = new Host({
       core,
       leader,
-      encryption: seat.config.options.encryption,
+      encryption: config.options.encryption,
       clock: env.clock,
       locks,
       onTabs: seat.onTabs,
       onSecret: (change) => {
-        const channel = env.openChannel(secretChannelName(seat.config.replica))
+        const channel = env.openChannel(secretChannelName(seat.replica))
         channel.postMessage(change)
         channel.close()
       },
     })
-    return begin(env, { core, host, held, giveBack, replica: seat.config.replica })
+    return begin(env, { core, host, held, giveBack, replica: seat.replica })
   } catch (error) {
     giveBack()
     throw error

@@ -39,6 +39,7 @@ export class Seat {
     line.listen((data) => {
       const note = asNote<PageNote>(data)
       if (note?.ottla === 'join') this.#join(note, line)
+      if (note?.ottla === 'life') this.#learnLife(note.life, line)
       if (note?.ottla === 'leave') this.#leave(line)
     })
   }
@@ -76,6 +77,11 @@ export class Seat {
     if (!this.#contending) this.#contended = this.#contend()
   }
 
+  /** A replica that is ended while the tab waits must not be opened anew on its behalf. */
+  #learnLife(life: number, line: Line): void {
+    for (const { join, line: waiting } of this.#waiting.values()) if (waiting === line) join.config.life = life
+  }
+
   /** Tabs that wait have shown the secret of then, and are let in with that of now. */
   #followSecrets(replica: string): void {
     if (this.#secrets) return
@@ -89,6 +95,7 @@ export class Seat {
     for (const [tabId, waiting] of this.#waiting) {
       if (waiting.line !== line) continue
       this.#waiting.delete(tabId)
+      this.#config = waiting.join.config
       line.close()
     }
     this.#lingerIfEmpty()
@@ -100,9 +107,7 @@ export class Seat {
     this.#contending = contending
     while (this.#waiting.size > 0 && !contending.signal.aborted) {
       try {
-        const config = newest([...this.#waiting.values()].map(({ join }) => join.config))
-        const seat = { id: this.id, config, onTabs: () => this.#lingerIfEmpty() }
-        this.#lead = await lead(this.#env, seat, contending.signal)
+        this.#lead = await this.#takeLead(contending.signal)
         for (const { join, line } of this.#waiting.values()) welcome(this.#lead.host, join, line)
         this.#waiting.clear()
         this.#lingerIfEmpty()
@@ -116,6 +121,19 @@ export class Seat {
     this.#contending = undefined
     // Somebody may have joined between the last check and here.
     if (this.#waiting.size > 0) await this.#contend()
+  }
+
+  #takeLead(signal: AbortSignal): Promise<Lead> {
+    const first = this.#wanted()!
+    const config = () => this.#wanted() ?? first
+    const seat = { id: this.id, replica: first.replica, config, onTabs: () => this.#lingerIfEmpty() }
+    return lead(this.#env, seat, signal)
+  }
+
+  /** As the tabs that wait want the replica opened; when all have left, as the last of them did. */
+  #wanted(): CoreConfig | undefined {
+    const configs = [...this.#waiting.values()].map(({ join }) => join.config)
+    return configs.length > 0 ? newest(configs) : this.#config
   }
 
   #refuseWaiting(error: OttlaError): void {

@@ -1,10 +1,12 @@
 /** A seat and the tabs that come to it, in one thread, with time moved by hand. */
 import { expect, test } from 'vitest'
 import type { Core } from '../../client/core.ts'
+import { loggedOutError } from '../../client/replica/store-error.ts'
 import { HandClock } from '../../protocol/lib/clock.ts'
 import { seededRandom } from '../../protocol/lib/random.ts'
-import { asNote, CONTRACT_VERSION, type HostNote } from '../../worker/contract.ts'
+import { asNote, CONTRACT_VERSION, type CoreConfig, type HostNote, lockNames } from '../../worker/contract.ts'
 import { portLine } from '../../worker/line.ts'
+import type { Locks } from '../../worker/locks.ts'
 import { initialStatus } from '../../worker/page-status.ts'
 import { Seat } from '../../worker/seat.ts'
 import { eventually } from '../support/eventually.ts'
@@ -32,7 +34,7 @@ function slowCore() {
   return { core, state, finish }
 }
 
-function join(seat: Seat, tabId: string) {
+function join(seat: Seat, tabId: string, life: number | null = null) {
   const { port1, port2 } = new MessageChannel()
   seat.attach(port2)
   const line = portLine(port1)
@@ -41,7 +43,14 @@ function join(seat: Seat, tabId: string) {
     const note = asNote<HostNote>(data)
     if (note) heard.push(note.ottla)
   })
-  line.post({ ottla: 'join', contract: CONTRACT_VERSION, tabId, instance: null, lineId: `line of ${tabId}`, config })
+  line.post({
+    ottla: 'join',
+    contract: CONTRACT_VERSION,
+    tabId,
+    instance: null,
+    lineId: `line of ${tabId}`,
+    config: { ...config, life },
+  })
   return { heard, line }
 }
 
@@ -75,3 +84,48 @@ test('[WRK-27] a tab that comes while its seat steps down is not refused: the ne
   first.line.close()
   second.line.close()
 })
+
+/** Exclusive locks, granted in the order in which they were asked for. */
+function queuedLocks(): Locks {
+  const tails = new Map<string, Promise<unknown>>()
+  const request = (name: string, _options: LockOptions, held: () => Promise<void>) => {
+    const turn = (tails.get(name) ?? Promise.resolve()).then(held)
+    tails.set(name, turn)
+    return turn
+  }
+  return { request, query: async () => ({ held: [], pending: [] }) } as unknown as Locks
+}
+
+for (const leaves of [false, true]) {
+  test(`[LGO-9] a seat does not open anew what was ended while its tab waited${leaves ? ' and left' : ''}`, async () => {
+    const locks = queuedLocks()
+    let endFormer = () => {}
+    const former = new Promise<void>((resolve) => {
+      endFormer = resolve
+    })
+    void locks.request(lockNames.core('seats'), {}, () => former)
+    const opened: CoreConfig[] = []
+    const seat = new Seat({
+      clock: new HandClock(),
+      random: seededRandom(1),
+      locks,
+      openChannel: (name) => new BroadcastChannel(name),
+      openCore: async (config) => {
+        opened.push(config)
+        throw loggedOutError().toOttlaError()
+      },
+    })
+    const tab = join(seat, 'tab')
+    tab.line.post({ ottla: 'life', life: 4 })
+    if (leaves) tab.line.post({ ottla: 'leave' })
+    const other = join(seat, 'the one that is heard after it', 4)
+    await eventually(() => other.heard.includes('seated'))
+    other.line.post({ ottla: 'leave' })
+    endFormer()
+    await eventually(() => opened.length > 0)
+    expect(opened[0]!.life).toBe(4)
+    if (!leaves) await eventually(() => tab.heard.includes('refused'))
+    tab.line.close()
+    other.line.close()
+  })
+}
