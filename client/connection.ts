@@ -13,6 +13,7 @@ import type { Clock, Timer } from '../protocol/lib/clock.ts'
 import { CloseCode, PUSH_CORRELATION_ID, readPushStart } from '../protocol/messages/offset-protocol.ts'
 import { abortError } from './abort-error.ts'
 import { asOttlaError, OttlaError } from './errors.ts'
+import { relayError } from './relay-errors.ts'
 import type { CloseReason, Transport, TransportConnection } from './transport/transport.ts'
 
 /** Requests without an answer on one connection; beyond it a call is refused. */
@@ -236,7 +237,7 @@ function timedOut(name: string, timeoutMs: number): OttlaError {
 }
 
 function tooLarge(name: string, sizeBytes: number, limitBytes: number): OttlaError {
-  return new OttlaError('TOO_LARGE', { message: `${name} takes ${sizeBytes} bytes, the relay takes ${limitBytes}` })
+  return relayError('TOO_LARGE', { message: `${name} takes ${sizeBytes} bytes, the relay takes ${limitBytes}` })
 }
 
 function tooMany(name: string): OttlaError {

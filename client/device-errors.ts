@@ -1,8 +1,12 @@
 /**
- * Errors of encryption and logout, with what client/errors.ts says of the others. They stand here because they are made where the
+ * Errors of a device's storage, encryption and logout, with what client/errors.ts says of the others. They stand here because they are made where the
  * replica is, and a page gets them whole. Docs: docs/ERRORS.md lists all tables.
  */
+import { OttlaError, type OttlaErrorDetail } from './errors.ts'
+
 export const DEVICE_ERRORS = {
+  QUOTA_EXCEEDED: { retriable: true, hint: 'free storage for this origin, or keep less in the replica' },
+  STORAGE_LOST: { retriable: false, hint: "this device's storage was cleared; the replica begins anew" },
   LOCKED: {
     retriable: false,
     hint: 'the replica is encrypted otherwise: give the secret that it was made with, or use another name',
@@ -15,3 +19,7 @@ export const DEVICE_ERRORS = {
 } as const
 
 export type DeviceErrorCode = keyof typeof DEVICE_ERRORS
+
+export function deviceError(code: DeviceErrorCode, detail: OttlaErrorDetail): OttlaError {
+  return new OttlaError(code, { ...DEVICE_ERRORS[code], ...detail })
+}

@@ -1,64 +1,52 @@
 /**
- * The one error type of the client, and the table of its codes; those of groups, of transactions and
- * of leaving a device are in group/errors.ts, transactions/errors.ts and device-errors.ts.
+ * The one error type of the client, and the table of the codes that a page's own part may give. What comes of talking to a
+ * relay, of the outbox, groups, transactions and the device stands where it is made: relay-errors.ts, outbox/errors.ts,
+ * group/errors.ts, transactions/errors.ts and device-errors.ts. A page gets those whole.
  *
  * Invariants: a code never changes its meaning; every code has an entry in a table; `retriable` says whether the same
  * call may succeed later without the caller changing anything. Docs: docs/ERRORS.md lists the same table.
  */
 import type { DeviceErrorCode } from './device-errors.ts'
 import type { GroupErrorCode } from './group/errors.ts'
+import type { OutboxErrorCode } from './outbox/errors.ts'
+import type { RelayErrorCode } from './relay-errors.ts'
 import type { StorageReason } from './storage-reason.ts'
 import type { TransactionErrorCode } from './transactions/errors.ts'
 
-interface ErrorKind {
+export interface ErrorKind {
   retriable: boolean
   hint: string
 }
 
 export const ERRORS = {
-  DISCONNECTED: {
-    retriable: true,
-    hint: 'the client reconnects by itself; repeat it when live',
-  },
+  DISCONNECTED: { retriable: true, hint: 'the client reconnects by itself; repeat it when live' },
   TIMEOUT: { retriable: true, hint: 'no answer in time; it may have been carried out' },
   CLOSED: { retriable: false, hint: 'this client was closed; connect again' },
   ABORTED: { retriable: false, hint: 'the AbortSignal that was handed in ended the call' },
-  NEEDS_AUTH: { retriable: false, hint: 'renew the credentials, then call reauthenticate()' },
-  REPLACED: {
-    retriable: false,
-    hint: 'another client took the replica over; use one for each replica',
-  },
-  REFUSED: { retriable: false, hint: 'the relay does not want this connection back; see the message' },
   PROTOCOL: { retriable: true, hint: 'check the versions of relay and client' },
   UNSUPPORTED: { retriable: false, hint: 'the relay does not offer this; update one of the two' },
-  NO_WEBSOCKET: { retriable: false, hint: "pass `webSocket`, or install the package 'ws'" },
-  UNKNOWN_TOPIC: { retriable: false, hint: 'create the topic first, or check its name' },
-  TOPIC_EXISTS: { retriable: false, hint: 'use it, or pass ifNotExists' },
   UNKNOWN_PARTITION: { retriable: false, hint: 'ask describeTopics for the partitions that exist' },
   OFFSET_OUT_OF_RANGE: { retriable: false, hint: "seek to the beginning, or read with onMissingOffset: 'earliest'" },
   TOPIC_RECREATED: { retriable: false, hint: 'the topic was made anew; open a new reader' },
   LOG_TRUNCATED: { retriable: false, hint: 'records that were read are gone; open a new reader' },
-  NOT_AUTHORIZED: { retriable: false, hint: 'ask for the right on this topic' },
-  TOO_LARGE: { retriable: false, hint: "send smaller records, or raise the topic's max.message.bytes" },
   BUFFER_FULL: { retriable: true, hint: 'wait until earlier receipts are stored' },
-  OUTBOX_FULL: { retriable: true, hint: 'go online so that the outbox drains, or discard parked entries' },
-  QUOTA_EXCEEDED: { retriable: true, hint: 'free storage for this origin, or keep less in the replica' },
   STORAGE_FAILED: { retriable: true, hint: "this device's storage failed; nothing was stored" },
-  STORAGE_LOST: { retriable: false, hint: "this device's storage was cleared; the replica begins anew" },
   CORRUPT: { retriable: true, hint: 'the checksum does not match; they are fetched again' },
-  OUTCOME_UNKNOWN: {
-    retriable: false,
-    hint: 'it may be in the log; look there, then retry or discard it',
-  },
-  REJECTED: { retriable: false, hint: 'the relay refused it for good; it is parked in the outbox' },
-  DISCARDED: { retriable: false, hint: 'this application discarded it' },
   INVALID_ARGUMENT: { retriable: false, hint: 'correct the argument named in the message' },
   INVALID_VALUE: { retriable: false, hint: 'the value does not fit the serde or schema of the topic' },
   NO_CODEC: { retriable: false, hint: 'register a codec for this compression' },
   RELAY: { retriable: false, hint: "see `kafkaCode` for the relay's own error" },
 } as const satisfies Record<string, ErrorKind>
 
-export type OttlaErrorCode = keyof typeof ERRORS | DeviceErrorCode | GroupErrorCode | TransactionErrorCode
+export type CommonErrorCode = keyof typeof ERRORS
+
+export type OttlaErrorCode =
+  | CommonErrorCode
+  | RelayErrorCode
+  | OutboxErrorCode
+  | DeviceErrorCode
+  | GroupErrorCode
+  | TransactionErrorCode
 
 /** An error as plain data: crosses a worker's border and fits into storage. */
 export interface ErrorInfo {
@@ -91,6 +79,9 @@ export class OttlaError extends Error {
   readonly kafkaCode: number | undefined
   readonly storage: StorageReason | undefined
 
+  constructor(code: CommonErrorCode, detail: OttlaErrorDetail)
+  /** Of a code whose table is elsewhere, as the functions beside those tables make it. */
+  constructor(code: OttlaErrorCode, detail: OttlaErrorDetail & ErrorKind)
   constructor(code: OttlaErrorCode, detail: OttlaErrorDetail) {
     super(detail.message, detail.cause === undefined ? undefined : { cause: detail.cause })
     this.code = code
@@ -121,7 +112,7 @@ export class OttlaError extends Error {
 }
 
 /** Whatever was thrown, as an OttlaError: itself when it is one, else `fallback` with the thrown thing as its cause. */
-export function asOttlaError(thrown: unknown, fallback: OttlaErrorCode): OttlaError {
+export function asOttlaError(thrown: unknown, fallback: CommonErrorCode): OttlaError {
   if (thrown instanceof OttlaError) return thrown
   const message = thrown instanceof Error ? thrown.message : String(thrown)
   return new OttlaError(fallback, { message, cause: thrown })

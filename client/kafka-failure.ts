@@ -4,9 +4,10 @@
  * The numbers are Kafka's (protocol/errors.ts has their names and texts); they stand here as numbers so that the live
  * tail does not carry that table.
  */
-import { OttlaError, type OttlaErrorCode } from './errors.ts'
+import type { CommonErrorCode, OttlaError } from './errors.ts'
+import { type RelayErrorCode, relayError } from './relay-errors.ts'
 
-const CODES: Readonly<Record<number, OttlaErrorCode>> = {
+const CODES: Readonly<Record<number, RelayErrorCode | CommonErrorCode>> = {
   1: 'OFFSET_OUT_OF_RANGE',
   2: 'CORRUPT',
   3: 'UNKNOWN_TOPIC',
@@ -32,7 +33,7 @@ export const isTransient = (kafkaCode: number): boolean => TRANSIENT.has(kafkaCo
 export function kafkaFailure(kafkaCode: number, what: string, relayMessage?: string | null): OttlaError {
   const code = CODES[kafkaCode] ?? 'RELAY'
   const said = relayMessage || (code === 'NOT_AUTHORIZED' ? 'not allowed' : 'the relay answered')
-  return new OttlaError(code, {
+  return relayError(code, {
     message: `${what} failed: ${said} (Kafka error ${kafkaCode})`,
     kafkaCode,
     ...(isTransient(kafkaCode) ? { retriable: true } : {}),

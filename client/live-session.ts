@@ -29,6 +29,7 @@ import { asOttlaError, type ErrorInfo, OttlaError } from './errors.ts'
 import { type Handshake, type RelayHandshake, shakeHands } from './handshake.ts'
 import { HeartbeatWatch } from './heartbeat-watch.ts'
 import { RelayClock } from './relay-clock.ts'
+import { relayError } from './relay-errors.ts'
 import type { AnsweredCall, ConnectionState, RelayLimits, Session, SubscribeRequest, Subscription } from './session.ts'
 import { Subscriptions } from './subscriptions.ts'
 import { RelayTopicDirectory } from './topic-directory.ts'
@@ -363,11 +364,11 @@ function endError({ code, reason, by }: CloseReason): OttlaError {
   if (by === 'us') return new OttlaError('DISCONNECTED', { message })
   switch (verdictOf(code)) {
     case 'needs-auth':
-      return new OttlaError('NEEDS_AUTH', { message })
+      return relayError('NEEDS_AUTH', { message })
     case 'replaced':
-      return new OttlaError('REPLACED', { message })
+      return relayError('REPLACED', { message })
     case 'stay-away':
-      return new OttlaError('REFUSED', { message })
+      return relayError('REFUSED', { message })
     default:
       return new OttlaError('DISCONNECTED', { message })
   }
@@ -376,5 +377,5 @@ function endError({ code, reason, by }: CloseReason): OttlaError {
 function notLive(what: string, state: ConnectionState): OttlaError {
   const code = state.phase === 'closed' ? 'CLOSED' : state.phase === 'needs-auth' ? 'NEEDS_AUTH' : 'DISCONNECTED'
   const why = 'error' in state && state.error ? ` (${state.error.message})` : ''
-  return new OttlaError(code, { message: `${what} needs the relay, but the session is ${state.phase}${why}` })
+  return relayError(code, { message: `${what} needs the relay, but the session is ${state.phase}${why}` })
 }

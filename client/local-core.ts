@@ -29,6 +29,7 @@ import type {
   TopicInfo,
 } from './core.ts'
 import { coreStatus } from './core-status.ts'
+import { deviceError } from './device-errors.ts'
 import { type DocumentAsk, type KeptDocument, KeptDocuments } from './documents/kept-documents.ts'
 import { type OpenDocument, type OpenedDocument, openDocumentAt } from './documents/open-document.ts'
 import { asOttlaError, OttlaError } from './errors.ts'
@@ -480,7 +481,7 @@ export class StoredCore implements LocalCore {
     const outbox = this.#newOutbox(contents)
     await outbox.open()
     this.#outbox = outbox
-    const error = new OttlaError('STORAGE_LOST', {
+    const error = deviceError('STORAGE_LOST', {
       message: "this device's storage was cleared while the write waited in it",
       hint: 'write it again unless it is in the log',
     }).toInfo()

@@ -5,7 +5,7 @@
  */
 import type { Clock } from '../protocol/lib/clock.ts'
 import type { OutboxDepth } from './core.ts'
-import { DEVICE_ERRORS } from './device-errors.ts'
+import { deviceError } from './device-errors.ts'
 import { OttlaError } from './errors.ts'
 import type { Outbox } from './outbox/outbox.ts'
 
@@ -117,8 +117,7 @@ function sent({ clock, outbox }: Leaving, timeoutMs: number): Promise<void> {
 }
 
 function unsent({ pendingEntries, parkedEntries }: OutboxDepth): OttlaError {
-  return new OttlaError('UNSENT_WRITES', {
-    ...DEVICE_ERRORS.UNSENT_WRITES,
+  return deviceError('UNSENT_WRITES', {
     message: `${pendingEntries} writes have not been sent, and ${parkedEntries} wait for a decision`,
   })
 }

@@ -39,8 +39,7 @@ export class CodecRegistry {
   /** Throws a RangeError that names the codec when nothing is registered for it. */
   async find(id: CodecId): Promise<Codec> {
     const entry = this.#codecs.get(id)
-    if (!entry)
-      throw new RangeError(`no codec for ${CODEC_NAMES[id] ?? `codec ${id}`}: register one to read such batches`)
+    if (!entry) throw new RangeError(`no codec for ${CODEC_NAMES[id] ?? id} is registered`)
     if (typeof entry !== 'function') return entry
     const loaded = await entry()
     this.#codecs.set(id, loaded)

@@ -16,8 +16,7 @@ const YJS = /^(yjs|y-protocols|lib0)(\/|$)/
 /** Bytes. Without a number: told, not bound. */
 const FILES = {
   'live.js': 6_000,
-  // Aim: 16,000. docs/GAPS.md tells of what it is made.
-  'client.js': 16_500,
+  'client.js': 16_000,
   'bridge.js': undefined,
   'sending.js': undefined,
   'sign-in.js': undefined,

@@ -7,6 +7,7 @@
 import type { Status } from '../client/core.ts'
 import { OttlaError } from '../client/errors.ts'
 import type { Ottla } from '../client/ottla.ts'
+import { relayError } from '../client/relay-errors.ts'
 import { type Credentials, checkCredentials, isToken } from '../client/sign-in/credentials.ts'
 
 const OWNER_KEY = 'ottla-page:user'
@@ -73,7 +74,7 @@ function answered(ottla: Ottla): Promise<void> {
 
 function refusalIn(connection: Status['connection']): OttlaError {
   const error = 'error' in connection ? connection.error : null
-  return error ? OttlaError.fromInfo(error) : new OttlaError('NEEDS_AUTH', { message: 'the relay did not let you in' })
+  return error ? OttlaError.fromInfo(error) : relayError('NEEDS_AUTH', { message: 'the relay did not let you in' })
 }
 
 /** Of a token: its subject. One that cannot be read is its own name; the relay says what is wrong with it. */

@@ -37,6 +37,7 @@ export class HostCaller {
     } catch (error) {
       if (!(error instanceof HostLost)) throw error
       throw new OttlaError('OUTCOME_UNKNOWN', {
+        retriable: false,
         message: `the worker ended while '${method}' was under way`,
         hint: 'look at the relay whether it was carried out, then repeat it if not',
         cause: error,

@@ -7,7 +7,7 @@
  */
 import { expose } from 'comlink'
 import type { Core } from '../client/core.ts'
-import { OttlaError } from '../client/errors.ts'
+import { relayError } from '../client/relay-errors.ts'
 import type { SecretChange } from '../client/replica/sealed/encryption.ts'
 import type { Clock, Timer } from '../protocol/lib/clock.ts'
 import { asNote, type HostNote, type LeaderInfo, lockNames, type PageNote } from './contract.ts'
@@ -81,7 +81,7 @@ export class Host {
     const { tabsMax = 256, clock, core } = this.#options
     const refusal = this.#isClosed ? 'this host has stepped down' : undefined
     if (refusal ?? (this.#tabs.size >= tabsMax && !this.#tabs.has(tabId))) {
-      const error = new OttlaError('REFUSED', { message: refusal ?? `${tabsMax} tabs are attached already` }).toInfo()
+      const error = relayError('REFUSED', { message: refusal ?? `${tabsMax} tabs are attached already` }).toInfo()
       send(line, { ottla: 'refused', error })
       return
     }

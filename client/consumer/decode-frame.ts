@@ -13,7 +13,7 @@ import {
   isControl,
 } from '../../protocol/record-batch.ts'
 import { decodeRecords, type RawRecord } from '../../protocol/records.ts'
-import { OttlaError } from '../errors.ts'
+import { asOttlaError, OttlaError } from '../errors.ts'
 import type { Frame } from './source.ts'
 
 /** All records of the frame. */
@@ -50,7 +50,7 @@ export async function* decodePieces(
 
 async function inflate(codecs: CodecRegistry, id: Exclude<ReturnType<typeof codecOf>, 0>, block: Uint8Array) {
   const codec = await codecs.find(id).catch((cause: unknown) => {
-    throw new OttlaError('NO_CODEC', { message: cause instanceof Error ? cause.message : String(cause), cause })
+    throw asOttlaError(cause, 'NO_CODEC')
   })
   return codec.decompress(block, inflatedBytesMax(block.length))
 }

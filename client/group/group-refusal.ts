@@ -5,6 +5,7 @@
  */
 import { OttlaError } from '../errors.ts'
 import { isTransient, kafkaFailure } from '../kafka-failure.ts'
+import { relayError } from '../relay-errors.ts'
 import { groupError } from './errors.ts'
 
 export const GroupCode = {
@@ -100,7 +101,7 @@ export function refusalError(groupId: string, { errorCode, message, reason }: Gr
     case GroupCode.INVALID_GROUP_ID:
       return new OttlaError('INVALID_ARGUMENT', { message: `'${groupId}' cannot be the name of a group`, kafkaCode })
     case GroupCode.GROUP_AUTHORIZATION_FAILED:
-      return new OttlaError('NOT_AUTHORIZED', { message: `group ${groupId} may not be used by this client`, kafkaCode })
+      return relayError('NOT_AUTHORIZED', { message: `group ${groupId} may not be used by this client`, kafkaCode })
     default:
       return kafkaFailure(errorCode, `group ${groupId}: ${message}`)
   }

@@ -5,6 +5,8 @@
  * Invariant: each line is bound to its number, and the last one, which is empty, says how many there were. So a line that was
  * changed, moved or taken away, or an end that is missing, is noticed before anything is taken in.
  */
+
+import { deviceError } from '../device-errors.ts'
 import { OttlaError } from '../errors.ts'
 import { loadApart } from '../load-apart.ts'
 import type { Secret } from '../replica/sealed/encryption.ts'
@@ -62,7 +64,7 @@ export async function openFileKey(sealing: FileSealing, secret: Secret): Promise
     return new RowSealer((await openRowKey({ version: 1, id: '', wrapped }, { secret })).key)
   } catch (failure) {
     if (!(failure instanceof StoreError)) throw failure
-    throw new OttlaError('LOCKED', { message: 'this file is encrypted under another secret', cause: failure })
+    throw deviceError('LOCKED', { message: 'this file is encrypted under another secret', cause: failure })
   }
 }
 

@@ -13,6 +13,7 @@
  * Neither way has more than a slice of the outbox, or one write of the file, in memory.
  */
 import type { Core, ExportedEntry, OutboxEntry } from '../core.ts'
+import { deviceError } from '../device-errors.ts'
 import { OttlaError } from '../errors.ts'
 import type { Secret } from '../replica/sealed/encryption.ts'
 import { fromBase64, toBase64 } from './base64.ts'
@@ -118,7 +119,7 @@ async function openerOf(file: Blob, secret: Secret | undefined): Promise<() => A
   if (!sealing) return () => behindFirst(linesOf(file))
   if (secret === undefined) {
     const hint = 'pass the secret under which it was exported'
-    throw new OttlaError('LOCKED', { message: 'this file of an outbox is encrypted', hint })
+    throw deviceError('LOCKED', { message: 'this file of an outbox is encrypted', hint })
   }
   const sealer = await openFileKey(sealing, secret)
   return () => openedLines(behindFirst(linesOf(file)), sealer)

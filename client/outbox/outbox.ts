@@ -28,6 +28,7 @@ import { keyAfter, type OutboxChange, type OutboxRow } from '../replica/store-ou
 import type { Session } from '../session.ts'
 import { CommitQueue } from './commit-queue.ts'
 import { Drain } from './drain.ts'
+import { outboxError } from './errors.ts'
 import { type LedgerRow, OutboxLedger } from './ledger.ts'
 import { salvageFrom } from './salvage.ts'
 import { faultOf } from './sealer.ts'
@@ -237,7 +238,7 @@ export class Outbox {
       })
     }
     await this.#forget(rows)
-    const error = new OttlaError('DISCARDED', { message: `outbox entry ${id} was discarded` }).toInfo()
+    const error = outboxError('DISCARDED', { message: `outbox entry ${id} was discarded` }).toInfo()
     this.#tell([{ id, outcome: 'discarded', error }])
   }
 
@@ -322,13 +323,13 @@ export class Outbox {
     const { sizeBytesMax = 64 * MIB, recordsMax = 1_000_000 } = this.#options
     const sizeBytesAfter = this.#ledger.sizeBytes + this.#storingBytes + sizeOf(rows)
     if (sizeBytesAfter > sizeBytesMax) {
-      throw new OttlaError('OUTBOX_FULL', {
+      throw outboxError('OUTBOX_FULL', {
         message: `the outbox would hold ${sizeBytesAfter} bytes, the limit is ${sizeBytesMax}`,
       })
     }
     const recordsAfter = this.#ledger.recordCount + this.#storingRecords + recordsIn(rows)
     if (recordsAfter > recordsMax) {
-      throw new OttlaError('OUTBOX_FULL', {
+      throw outboxError('OUTBOX_FULL', {
         message: `the outbox would hold ${recordsAfter} records, the limit is ${recordsMax}`,
       })
     }
@@ -402,7 +403,7 @@ const sizeOf = (rows: readonly OutboxRow[]) => rows.reduce((sum, { batch }) => s
 const recordsIn = (rows: readonly OutboxRow[]) => rows.reduce((sum, { recordCount }) => sum + recordCount, 0)
 
 function neverHeardOf(id: string): ErrorInfo {
-  return new OttlaError('OUTCOME_UNKNOWN', {
+  return outboxError('OUTCOME_UNKNOWN', {
     message: `this outbox does not know of a write ${id}: it was never stored, or it ended more than a day ago`,
   }).toInfo()
 }

@@ -6,6 +6,7 @@
  * is not sent on another.
  */
 import { asOttlaError, OttlaError } from '../errors.ts'
+import { relayError } from '../relay-errors.ts'
 import type { OutboxChange, SettledWrite } from '../replica/store-outbox.ts'
 import { backOff, type DrainContext, tellEnded } from './context.ts'
 import type { Lane, LaneBatch } from './lane.ts'
@@ -130,7 +131,7 @@ export class Sender {
     const { lane, batch } = shipment
     this.#landed(shipment)
     const { code, message } = asOttlaError(failure, 'PROTOCOL')
-    if (code === 'TOO_LARGE') return refuse(lane, batch, new OttlaError(code, { message }))
+    if (code === 'TOO_LARGE') return refuse(lane, batch, relayError(code, { message }))
     batch.mayHaveLanded = true
     lane.standing = 'unknown'
     lane.isDraining = true
@@ -230,7 +231,7 @@ function refuse(lane: Lane, batch: LaneBatch, error: OttlaError): void {
 }
 
 function tooLarge(lane: Lane, sizeBytes: number, requestBytesMax: number): OttlaError {
-  return new OttlaError('TOO_LARGE', {
+  return relayError('TOO_LARGE', {
     message: `a write of ${sizeBytes} bytes to ${lane.topic}-${lane.partition} exceeds the ${requestBytesMax} bytes the relay takes in one request`,
   })
 }

@@ -3,8 +3,9 @@
  * policy, so that it can be read and argued about in one place.
  */
 import { ErrorCode, errorName, isRetriableCode } from '../../protocol/errors.ts'
-import type { ErrorInfo, OttlaErrorCode } from '../errors.ts'
-import { OttlaError } from '../errors.ts'
+import type { ErrorInfo } from '../errors.ts'
+import { type RelayErrorCode, relayError } from '../relay-errors.ts'
+import { outboxError } from './errors.ts'
 
 export type Verdict =
   /** In the log, at the offset given. */
@@ -69,7 +70,7 @@ export function verdictOn(errorCode: number): Verdict {
   return VERDICTS.get(errorCode) ?? (isRetriableCode(errorCode) ? 'retry' : 'doubtful')
 }
 
-const CODE_OF_REFUSAL: ReadonlyMap<number, OttlaErrorCode> = new Map<number, OttlaErrorCode>([
+const CODE_OF_REFUSAL: ReadonlyMap<number, RelayErrorCode> = new Map<number, RelayErrorCode>([
   [ErrorCode.MESSAGE_TOO_LARGE, 'TOO_LARGE'],
   [ErrorCode.RECORD_LIST_TOO_LARGE, 'TOO_LARGE'],
   [ErrorCode.TOPIC_AUTHORIZATION_FAILED, 'NOT_AUTHORIZED'],
@@ -84,14 +85,13 @@ export interface Target {
 
 export function refusalError({ topic, partition }: Target, errorCode: number, text: string | null): ErrorInfo {
   const why = text ? `${errorName(errorCode)}: ${text}` : errorName(errorCode)
-  return new OttlaError(CODE_OF_REFUSAL.get(errorCode) ?? 'REJECTED', {
-    message: `the relay refused a write to ${topic}-${partition} (${why})`,
-    kafkaCode: errorCode,
-  }).toInfo()
+  const detail = { message: `the relay refused a write to ${topic}-${partition} (${why})`, kafkaCode: errorCode }
+  const code = CODE_OF_REFUSAL.get(errorCode)
+  return (code ? relayError(code, detail) : outboxError('REJECTED', detail)).toInfo()
 }
 
 export function unknownOutcome({ topic, partition }: Target, why: string): ErrorInfo {
-  return new OttlaError('OUTCOME_UNKNOWN', {
+  return outboxError('OUTCOME_UNKNOWN', {
     message: `whether a write to ${topic}-${partition} is in the log cannot be told: ${why}`,
   }).toInfo()
 }

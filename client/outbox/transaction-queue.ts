@@ -13,11 +13,13 @@
 import { isRetriableCode } from '../../protocol/errors.ts'
 import { sleep } from '../../protocol/lib/clock.ts'
 import { type ErrorInfo, OttlaError } from '../errors.ts'
+import { relayError } from '../relay-errors.ts'
 import type { Mark, OutboxRow, SettledWrite } from '../replica/store-outbox.ts'
 import { TransactionRefusal } from '../transactions/calls.ts'
 import { transactionError } from '../transactions/errors.ts'
 import { isFenced, isNotAuthorized, reactionTo } from '../transactions/reactions.ts'
 import { backOff, type DrainContext, setAside, tellEnded } from './context.ts'
+import { outboxError } from './errors.ts'
 import type { Lane } from './lane.ts'
 import type { Landing, LedgerRow } from './ledger.ts'
 import { verdictOn } from './settlement.ts'
@@ -281,8 +283,9 @@ export class TransactionQueue {
 const FINAL_CODES: ReadonlySet<string> = new Set(['TOO_LARGE', 'CORRUPT', 'UNSUPPORTED', 'INVALID_ARGUMENT'])
 
 function refusal({ kafkaCode, message }: TransactionRefusal): ErrorInfo {
-  const code = isNotAuthorized(kafkaCode) ? 'NOT_AUTHORIZED' : TOO_LARGE.has(kafkaCode) ? 'TOO_LARGE' : 'REJECTED'
-  return new OttlaError(code, { message: `the transaction was refused whole: ${message}`, kafkaCode }).toInfo()
+  const detail = { message: `the transaction was refused whole: ${message}`, kafkaCode }
+  if (isNotAuthorized(kafkaCode)) return relayError('NOT_AUTHORIZED', detail).toInfo()
+  return (TOO_LARGE.has(kafkaCode) ? relayError('TOO_LARGE', detail) : outboxError('REJECTED', detail)).toInfo()
 }
 
 const TOO_LARGE: ReadonlySet<number> = new Set([10, 18])
@@ -295,5 +298,5 @@ function expired(rows: readonly LedgerRow[]): ErrorInfo {
 function forgotten(rows: readonly LedgerRow[]): ErrorInfo {
   const why = 'the relay has forgotten its mark, or its topics were deleted'
   const message = `whether transaction ${rows[0]!.id} is in the log cannot be told: ${why}`
-  return new OttlaError('OUTCOME_UNKNOWN', { message }).toInfo()
+  return outboxError('OUTCOME_UNKNOWN', { message }).toInfo()
 }

@@ -4,6 +4,7 @@
  */
 import { sequenceAfter } from '../../protocol/record-batch.ts'
 import { OttlaError } from '../errors.ts'
+import { relayError } from '../relay-errors.ts'
 import { type ProducerStamp, TransactionRefusal } from '../transactions/calls.ts'
 import type { DrainContext } from './context.ts'
 import type { Lane } from './lane.ts'
@@ -102,7 +103,7 @@ function batchesOf(lane: Lane, rows: readonly LedgerRow[]): PlannedBatch[] {
 }
 
 function tooLarge({ lane, sizeBytes }: PlannedBatch, bytesMax: number): OttlaError {
-  return new OttlaError('TOO_LARGE', {
+  return relayError('TOO_LARGE', {
     message: `a write of ${sizeBytes} bytes to ${lane.topic}-${lane.partition} exceeds the ${bytesMax} bytes the relay takes in one request`,
   })
 }

@@ -1,6 +1,7 @@
 /** What the core says about an entry, told to the receipts of the records in it. */
 import type { Settled } from '../core.ts'
 import { OttlaError } from '../errors.ts'
+import { outboxError } from '../outbox/errors.ts'
 import type { OpenReceipt } from './receipt.ts'
 
 /** `receipts` in the order of the records in the entry's batch. */
@@ -17,7 +18,7 @@ export function settleReceipts(receipts: readonly OpenReceipt[], settled: Settle
 const OUTCOME_CODES = { parked: 'REJECTED', unknown: 'OUTCOME_UNKNOWN', discarded: 'DISCARDED' } as const
 
 export function outcomeError({ outcome, error }: Exclude<Settled, { outcome: 'committed' }>): OttlaError {
-  return new OttlaError(OUTCOME_CODES[outcome], {
+  return outboxError(OUTCOME_CODES[outcome], {
     message: error.message,
     cause: OttlaError.fromInfo(error),
     ...(error.kafkaCode === undefined ? {} : { kafkaCode: error.kafkaCode }),

@@ -5,12 +5,13 @@
  * connection; the rest are connections that close under a transaction.
  */
 import { DEVICE_ERRORS, type DeviceErrorCode } from '../device-errors.ts'
-import { OttlaError, type OttlaErrorCode } from '../errors.ts'
+import { type CommonErrorCode, ERRORS, OttlaError } from '../errors.ts'
+import { RELAY_ERRORS } from '../relay-errors.ts'
 import type { StorageReason } from '../storage-reason.ts'
 
 export type StoreErrorKind = StorageReason
 
-const CODE_OF_KIND: Record<StoreErrorKind, OttlaErrorCode> = {
+const CODE_OF_KIND: Record<StoreErrorKind, CommonErrorCode | DeviceErrorCode | 'REPLACED'> = {
   fenced: 'REPLACED',
   evicted: 'STORAGE_LOST',
   moved: 'REPLACED',
@@ -64,9 +65,10 @@ export class StoreError extends Error {
 
   toOttlaError(): OttlaError {
     const { kind, message } = this
-    const code = CODE_OF_KIND[kind]
-    const hint = HINT_OF_KIND[kind] ?? DEVICE_ERRORS[code as DeviceErrorCode]?.hint
-    return new OttlaError(code, { message, cause: this, storage: kind, hint })
+    const kinds = { ...ERRORS, ...DEVICE_ERRORS, REPLACED: RELAY_ERRORS.REPLACED }
+    const { retriable, hint } = kinds[CODE_OF_KIND[kind]]
+    const detail = { message, cause: this, storage: kind, retriable, hint: HINT_OF_KIND[kind] ?? hint }
+    return new OttlaError(CODE_OF_KIND[kind], detail)
   }
 }
 

@@ -6,10 +6,10 @@ import type { Clock } from '../../protocol/lib/clock.ts'
 import { BATCH_HEADER_BYTES } from '../../protocol/record-batch.ts'
 import { encodeBatch, recordSizeBound } from '../../protocol/records.ts'
 import type { EnqueuedTransaction } from '../core.ts'
-import { OttlaError } from '../errors.ts'
 import { encodeMessage, type WritableTopic } from '../producer/encode-message.ts'
 import type { OutgoingRecord } from '../producer/send-buffer.ts'
 import type { OutgoingMessage } from '../record.ts'
+import { relayError } from '../relay-errors.ts'
 import { string } from '../serde.ts'
 import { transactionError } from './errors.ts'
 
@@ -55,7 +55,7 @@ export class Gathering implements SendingTransaction {
     const record = encodeMessage(target, message, this.#clock)
     const sizeBytes = recordSizeBound(record)
     if (this.#sizeBytes + sizeBytes > TRANSACTION_BYTES_MAX) {
-      throw new OttlaError('TOO_LARGE', {
+      throw relayError('TOO_LARGE', {
         message: `the transaction would hold more than ${TRANSACTION_BYTES_MAX} bytes`,
         hint: 'use a transactional producer, or several transactions',
       })

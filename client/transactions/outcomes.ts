@@ -1,7 +1,9 @@
 /** What an application is told when a transaction does not come about. */
-import { OttlaError } from '../errors.ts'
+import type { OttlaError } from '../errors.ts'
 import { groupError } from '../group/errors.ts'
 import { kafkaFailure } from '../kafka-failure.ts'
+import { outboxError } from '../outbox/errors.ts'
+import { relayError } from '../relay-errors.ts'
 import { TransactionRefusal } from './calls.ts'
 import { transactionError } from './errors.ts'
 import { isFenced, isNotAuthorized, reactionTo } from './reactions.ts'
@@ -11,7 +13,7 @@ export function failureOf(thrown: unknown, transactionalId: string): unknown {
   if (!(thrown instanceof TransactionRefusal)) return thrown
   const { kafkaCode, message } = thrown
   if (isFenced(kafkaCode)) return fencedError(transactionalId, kafkaCode)
-  if (isNotAuthorized(kafkaCode)) return new OttlaError('NOT_AUTHORIZED', { message, kafkaCode })
+  if (isNotAuthorized(kafkaCode)) return relayError('NOT_AUTHORIZED', { message, kafkaCode })
   if (reactionTo(kafkaCode) === 'never') return kafkaFailure(kafkaCode, message)
   return transactionError('TRANSACTION_ABORTED', { message: `the transaction was given up: ${message}`, kafkaCode })
 }
@@ -34,7 +36,7 @@ export function timedOut(timeoutMs: number, kafkaCode?: number): OttlaError {
 }
 
 export function unknownOutcome(transactionalId: string, why: string): OttlaError {
-  return new OttlaError('OUTCOME_UNKNOWN', {
+  return outboxError('OUTCOME_UNKNOWN', {
     message: `whether the transaction of ${transactionalId} was committed cannot be told: ${why}`,
     hint: "a group's committed offsets tell what was done; init() ends whatever is open, and takes the id again",
   })

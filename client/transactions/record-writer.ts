@@ -17,6 +17,7 @@ import { asOttlaError, OttlaError } from '../errors.ts'
 import { isTransient } from '../kafka-failure.ts'
 import { type OutgoingBatch, sendProduce } from '../outbox/relay-calls.ts'
 import type { OutgoingRecord } from '../producer/send-buffer.ts'
+import { relayError } from '../relay-errors.ts'
 import type { Session } from '../session.ts'
 import { untilLive } from '../when-live.ts'
 import { type ProducerStamp, TransactionRefusal } from './calls.ts'
@@ -189,7 +190,7 @@ export class RecordWriter {
       const { topic, topicId, partition, records } = batch
       if (records.length > bytesMax) {
         const message = `a record of ${records.length} bytes to ${topic}-${partition} exceeds the ${bytesMax} bytes the relay takes in one request`
-        throw new OttlaError('TOO_LARGE', { message })
+        throw relayError('TOO_LARGE', { message })
       }
       const isFull = sizeBytes + records.length > bytesMax
       if (isFull || request.some((each) => each.topicId === topicId && each.partition === partition)) {

@@ -4,7 +4,7 @@
  *
  * The package's name is kept in a variable so that bundlers leave it alone: a browser bundle must not contain `ws`.
  */
-import { OttlaError } from '../errors.ts'
+import { relayError } from '../relay-errors.ts'
 import type { WebSocketConstructor } from './websocket.ts'
 
 const WS_PACKAGE = 'ws'
@@ -19,7 +19,7 @@ export async function findWebSocket(given?: WebSocketConstructor): Promise<WebSo
     return withoutDeflate(loaded.WebSocket)
   } catch (cause) {
     if (own) return own
-    throw new OttlaError('NO_WEBSOCKET', { message: 'this runtime has no WebSocket', cause })
+    throw relayError('NO_WEBSOCKET', { message: 'this runtime has no WebSocket', cause })
   }
 }
 

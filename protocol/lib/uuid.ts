@@ -13,15 +13,16 @@ export const NULL_UUID = /* @__PURE__ */ 'A'.repeat(UUID_CHARS)
 
 export function uuidFromBytes(bytes: Uint8Array, at = 0): string {
   let text = ''
-  for (let index = 0; index < UUID_BYTES; index += 3) {
-    const a = bytes[at + index]!
-    const hasMore = index + 1 < UUID_BYTES
-    const b = hasMore ? bytes[at + index + 1]! : 0
-    const c = hasMore ? bytes[at + index + 2]! : 0
-    text += ALPHABET[a >> 2]! + ALPHABET[((a & 3) << 4) | (b >> 4)]!
-    if (hasMore) text += ALPHABET[((b & 15) << 2) | (c >> 6)]! + ALPHABET[c & 63]!
+  let bits = 0
+  let bitCount = 0
+  for (let index = at; index < at + UUID_BYTES; index++) {
+    bits = (bits << 8) | bytes[index]!
+    for (bitCount += 8; bitCount >= 6; ) {
+      bitCount -= 6
+      text += ALPHABET[(bits >> bitCount) & 63]!
+    }
   }
-  return text
+  return text + ALPHABET[(bits & 3) << 4]!
 }
 
 /** Throws a RangeError when `text` is not 22 characters of base64url. */

@@ -13,6 +13,7 @@ import type {
   StoredDurability,
 } from '../../client/core.ts'
 import { OttlaError } from '../../client/errors.ts'
+import { relayError } from '../../client/relay-errors.ts'
 import type { OpenedTable, TablePage } from '../../client/table/seam.ts'
 import { Emitter } from '../../protocol/lib/events.ts'
 import { nextOffsetAt, viewOf, writeBaseOffset } from '../../protocol/record-batch.ts'
@@ -116,7 +117,7 @@ export class CoreDouble implements Core {
 
   async topic(name: string) {
     const found = this.topics.get(name)
-    if (!found) throw new OttlaError('UNKNOWN_TOPIC', { message: name })
+    if (!found) throw relayError('UNKNOWN_TOPIC', { message: name })
     return found
   }
 

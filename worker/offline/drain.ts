@@ -7,6 +7,7 @@
  */
 import type { Core } from '../../client/core.ts'
 import { OttlaError } from '../../client/errors.ts'
+import { relayError } from '../../client/relay-errors.ts'
 import type { Encryption } from '../../client/replica/sealed/encryption.ts'
 import type { CredentialsSource } from '../../client/sign-in/credentials.ts'
 import { openWallet } from '../../client/sign-in/wallet.ts'
@@ -91,7 +92,7 @@ function untilDrained(core: Core, clock: Clock, stalledMsMax: number, maySignIn:
 }
 
 function notSignedIn(): OttlaError {
-  return new OttlaError('NEEDS_AUTH', {
+  return relayError('NEEDS_AUTH', {
     message: 'the relay asks who comes, and the service worker has no credentials',
     hint: 'give drainOutboxOnSync an `auth` function that gets a token; else the outbox drains when a page is opened',
   })

@@ -6,6 +6,7 @@
 
 import type { TopicInfo } from '../../../client/core.ts'
 import { OttlaError } from '../../../client/errors.ts'
+import { relayError } from '../../../client/relay-errors.ts'
 import type { ConnectionState, Session, Subscription, TopicDirectory } from '../../../client/session.ts'
 import type { Api } from '../../../protocol/api.ts'
 import { ErrorCode } from '../../../protocol/errors.ts'
@@ -364,7 +365,7 @@ function directoryOf(relay: RelayModel, isLive: () => boolean): TopicDirectory {
   const ask = (name: string): TopicInfo => {
     if (!isLive()) throw disconnected()
     const topic = relay.topics.get(name)
-    if (!topic) throw new OttlaError('UNKNOWN_TOPIC', { message: `there is no topic ${name}` })
+    if (!topic) throw relayError('UNKNOWN_TOPIC', { message: `there is no topic ${name}` })
     const info = { name, id: topic.id, partitionCount: topic.partitions.length }
     cache.set(name, info)
     return info

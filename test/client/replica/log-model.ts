@@ -5,6 +5,7 @@
 
 import type { TopicInfo } from '../../../client/core.ts'
 import { OttlaError } from '../../../client/errors.ts'
+import { relayError } from '../../../client/relay-errors.ts'
 import type {
   ConnectionState,
   Session,
@@ -221,7 +222,7 @@ export class LogSession implements Session {
   #lookUp(name: string): TopicInfo {
     if (this.state.phase !== 'live') throw disconnected()
     const topic = this.#logs.topics.get(name)
-    if (!topic) throw new OttlaError('UNKNOWN_TOPIC', { message: `there is no topic ${name}` })
+    if (!topic) throw relayError('UNKNOWN_TOPIC', { message: `there is no topic ${name}` })
     return { name, id: topic.id, partitionCount: topic.partitionCount }
   }
 

@@ -1,7 +1,7 @@
 /** A table over a replica that is moved by hand: what a relay does only when it is hurt. */
 import { expect, test } from 'vitest'
 import type { ExportedEntry, ReplicaRange } from '../../../client/core.ts'
-import { OttlaError } from '../../../client/errors.ts'
+import { relayError } from '../../../client/relay-errors.ts'
 import { StoreError } from '../../../client/replica/store-error.ts'
 import { string } from '../../../client/serde.ts'
 import { lazyTables } from '../../../client/table/lazy-tables.ts'
@@ -149,7 +149,7 @@ test('[TAB-2] a write that ends while the table reads it from the outbox does no
   log.waiting = async () => {
     const entries = [waitingWrite('committed', 'a', '1'), waitingWrite('refused', 'b', '1')]
     await view.settled({ id: 'committed', outcome: 'committed', partitions: [0], offsets: [0] })
-    const error = new OttlaError('TOO_LARGE', { message: 'no' }).toInfo()
+    const error = relayError('TOO_LARGE', { message: 'no' }).toInfo()
     await view.settled({ id: 'refused', outcome: 'parked', error })
     return entries
   }
