@@ -59,7 +59,10 @@ test('[STO-13] a file under a secret shows nothing of what was written, and come
   for (const plain of ['notes', 'diary', btoa('diary').slice(0, 6), 'file-']) expect(text).not.toContain(plain)
 
   const other = await openStoredCore({ replica: newReplica() })
-  await expect(importOutbox(other, file)).rejects.toMatchObject({ code: 'LOCKED', hint: expect.stringContaining('secret') })
+  await expect(importOutbox(other, file)).rejects.toMatchObject({
+    code: 'LOCKED',
+    hint: expect.stringContaining('secret'),
+  })
   const wrong = importOutbox(other, file, { secret: new Uint8Array(16) })
   await expect(wrong).rejects.toMatchObject({ code: 'LOCKED', hint: expect.stringContaining('secret') })
   const lines = text.trim().split('\n')
