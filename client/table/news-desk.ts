@@ -9,18 +9,19 @@ const RESET_EVERY_MS = 100
 
 export class NewsDesk {
   readonly #clock: Clock
-  readonly #post: (changes: TableChange[], isReset: boolean) => void
+  readonly #post: (changes: TableChange[], isReset: boolean) => TableState
   #timer: Timer | undefined
   #isResetDue = false
   #toldState = ''
 
-  constructor(clock: Clock, post: (changes: TableChange[], isReset: boolean) => void) {
+  /** `post` tells the table's state too, and gives it back. */
+  constructor(clock: Clock, post: (changes: TableChange[], isReset: boolean) => TableState) {
     this.#clock = clock
     this.#post = post
   }
 
   tell(changes: TableChange[]): void {
-    if (changes.length > 0) this.#post(changes, false)
+    if (changes.length > 0) this.#say(changes, false)
   }
 
   reset(): void {
@@ -34,11 +35,9 @@ export class NewsDesk {
   }
 
   stateMayHaveChanged(state: TableState): void {
-    const text = JSON.stringify(state)
-    if (text === this.#toldState) return
-    this.#toldState = text
+    if (JSON.stringify(state) === this.#toldState) return
     // What a reset that waits would say comes first: whoever hears "ready" and reads must have everything.
-    this.#post([], this.#isResetDue)
+    this.#say([], this.#isResetDue)
     this.#isResetDue = false
   }
 
@@ -48,6 +47,10 @@ export class NewsDesk {
 
   #flush(): void {
     this.#isResetDue = false
-    this.#post([], true)
+    this.#say([], true)
+  }
+
+  #say(changes: TableChange[], isReset: boolean): void {
+    this.#toldState = JSON.stringify(this.#post(changes, isReset))
   }
 }

@@ -69,9 +69,11 @@ export class TableView {
     this.#parts = parts
     this.#definition = definition
     this.topic = definition.topic
-    this.#desk = new NewsDesk(source.clock, (changes, isReset) =>
-      parts.tell({ topic: this.topic, changes, isReset, ...this.opened() }),
-    )
+    this.#desk = new NewsDesk(source.clock, (changes, isReset) => {
+      const opened = this.opened()
+      parts.tell({ topic: this.topic, changes, isReset, ...opened })
+      return opened.state
+    })
     this.#rows = new StoredRows(store, this.topic, definition.indexes)
     this.#overlay = new Overlay(this.#rows, this.#desk)
     const { tombstonesKeptMs } = definition

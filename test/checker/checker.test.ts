@@ -266,6 +266,22 @@ test('[SIM-3] in a compacted log the newest record of a key is missed, and an ol
   expect(kinds()).toEqual(new Set(['lost', 'skipped']))
 })
 
+test('[SIM-3] a reader that asked for some keys is judged by these', () => {
+  const all = clean().filter(({ op }) => op !== 'rows')
+  for (const send of sends(all)) send.keys = send.values.map((value) => (value.endsWith('1') ? 'asked for' : 'other'))
+  const isAskedFor = ([, value]: Read['records'][number]) => value.endsWith('1')
+  const { reader } = reads(all).find(({ isolation, group }) => isolation === 1 && !group)!
+  const own = reads(all).filter((read) => read.reader === reader)
+  const given = new Map(own.map((read) => [read, read.records]))
+  const kindsWith = (records: (read: Read) => Read['records']) => {
+    for (const read of own) Object.assign(read, { keys: ['asked for'], records: records(read) })
+    return new Set(check(all).anomalies.map(({ kind }) => kind))
+  }
+  expect(kindsWith((read) => given.get(read)!.filter(isAskedFor))).toEqual(new Set())
+  expect(kindsWith((read) => given.get(read)!.filter(isAskedFor).slice(1))).toEqual(new Set(['skipped']))
+  expect(kindsWith((read) => given.get(read)!)).toEqual(new Set(['phantom']))
+})
+
 test('[SIM-4] 100,000 operations are checked in 10 seconds', () => {
   const { operations } = new CleanHistory({ operations: 100_000 })
   const before = process.cpuUsage()

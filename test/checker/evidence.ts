@@ -61,13 +61,14 @@ export class Log {
     return this.#newestOfKey
   }
 
-  /** Each known record in a reader's range, and whether the reader was given it. */
-  forEachIn({ from, next, records: given }: Read, look: (known: Known, isGiven: boolean) => void): void {
+  /** Each known record in a reader's range that it had asked for, and whether it was given it. */
+  forEachIn({ from, next, keys, records: given }: Read, look: (known: Known, isGiven: boolean) => void): void {
     const { records } = this
     let at = 0
     for (let index = firstFrom(records, from); index < records.length; index++) {
       const known = records[index]!
       if (known.offset >= next) break
+      if (keys && !keys.includes(keyOf(known.send, known.value) ?? '')) continue
       while (at < given.length && given[at]![0] < known.offset) at++
       look(known, at < given.length && given[at]![0] === known.offset)
     }

@@ -74,6 +74,8 @@ export interface Read extends Span, LogName {
   /** start: began to read, or was assigned. log-start: what it wanted is gone. truncated: was told to go back. */
   jump?: 'start' | 'log-start' | 'truncated' | 'seek'
   group?: string
+  /** It had asked for records of these keys alone. */
+  keys?: string[]
 }
 
 export interface Commit extends Span, LogName {
@@ -139,6 +141,8 @@ export interface Rows extends Span {
   op: 'rows'
   topic: string
   topicId?: string
+  /** Told of these keys alone. */
+  keys?: string[]
   rows: Array<[key: string, value: string, partition: number, offset: number]>
 }
 

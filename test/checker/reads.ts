@@ -1,6 +1,6 @@
 /** Readers, one by one: do they go forward, do they get all there is, do they get only what there is? */
 import type { Findings } from './anomalies.ts'
-import type { Evidence, Log } from './evidence.ts'
+import { type Evidence, keyOf, type Log } from './evidence.ts'
 import type { Read } from './history.ts'
 
 export function checkReads(evidence: Evidence, findings: Findings): void {
@@ -8,6 +8,7 @@ export function checkReads(evidence: Evidence, findings: Findings): void {
     const lastOf = new Map<string, Read>()
     for (const read of log.reads) {
       checkOrder(log, read, findings)
+      checkKeys(evidence, log, read, findings)
       const last = lastOf.get(read.reader)
       lastOf.set(read.reader, read)
       if (last) checkFollows(log, last, read, findings)
@@ -23,6 +24,15 @@ function checkOrder(log: Log, read: Read, findings: Findings): void {
     const offset = record[0]
     if (offset > last && offset < read.next) last = offset
     else findings.found('nonmonotonic-read', `${read.reader} got ${offset} after ${last} of ${log.name}`)
+  }
+}
+
+function checkKeys(evidence: Evidence, log: Log, { keys, reader, records }: Read, findings: Findings): void {
+  if (!keys) return
+  for (const [offset, value] of records) {
+    const key = keyOf(evidence.sendOf.get(value), value) ?? ''
+    if (keys.includes(key)) continue
+    findings.found('phantom', `${reader} was given ${value} at ${offset} of ${log.name}, of a key it had not asked for`)
   }
 }
 

@@ -8,10 +8,11 @@ export function checkTables(evidence: Evidence, findings: Findings): void {
   for (const rows of evidence.all('rows')) checkRows(evidence, rows, findings)
 }
 
-function checkRows(evidence: Evidence, { process, topic, rows }: Rows, findings: Findings): void {
+function checkRows(evidence: Evidence, { process, topic, keys, rows }: Rows, findings: Findings): void {
   const expected = foldOf(evidence, topic)
   const told = new Map(rows.map(([key, value, partition, offset]) => [key, textOf(value, partition, offset)]))
   for (const key of new Set([...expected.keys(), ...told.keys()])) {
+    if (keys && !keys.includes(key)) continue
     const newest = expected.get(key)
     const record = newest ? textOf(newest.value, newest.log.partition, newest.offset) : 'nothing'
     const row = told.get(key) ?? 'no row'

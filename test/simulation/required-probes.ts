@@ -47,6 +47,7 @@ const REQUIRED = [
   'transaction of a browser committed',
   'topic made anew',
   'table at rest',
+  'some keys kept',
   'transaction committed',
   'transaction aborted',
   'transaction given up',

@@ -150,6 +150,7 @@ class Simulation {
           topics: names,
           policy,
           hasTable,
+          choosesKeys: policy !== undefined && world.dice.fork(`keys of browser${index}`).chance(0.3),
         }),
       )
     }

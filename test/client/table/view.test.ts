@@ -19,6 +19,8 @@ type Entry = [key: string, value: string | null]
 
 class Log {
   entries: Entry[] = []
+  /** Offsets behind them that hold nothing of the table's: markers, keys that were not asked for. */
+  emptyOffsets = 0
   start = 0
   logStart = 0
   generation = 0
@@ -32,7 +34,7 @@ class Log {
   waiting: () => Promise<ExportedEntry[]> = async () => []
 
   get range(): ReplicaRange {
-    const end = this.entries.length
+    const end = this.entries.length + this.emptyOffsets
     const { start, generation } = this
     return { topic: 't', topicId: 'id', partition: 0, start, end, relayEnd: end, upToDate: this.isLive, generation }
   }
@@ -46,7 +48,9 @@ class Log {
       readReplica: async (_topicId, _partition, offset) => {
         if (this.failures-- > 0) throw new Error('the disk is on fire')
         const records = this.entries.slice(offset)
-        if (records.length === 0) return []
+        if (records.length === 0) {
+          return [{ baseOffset: offset, nextOffset: this.range.end, batches: new Uint8Array(0) }]
+        }
         const batches = encodeBatch(
           records.map(([key, value]) => ({
             key: string.encode(key),
@@ -87,6 +91,17 @@ async function openOn(log: Log, store = new MemoryTableStore()) {
   await eventually(() => view.state().isUpToDate)
   return { view, rows, news, store }
 }
+
+test('[TAB-21] who has heard that the table is behind hears when it is not, though nothing is left to tell of', async () => {
+  const log = new Log()
+  log.entries = [['a', '1']]
+  const { view, news } = await openOn(log)
+  log.entries.push(['a', '2'])
+  log.emptyOffsets = 1
+  view.wake()
+  await eventually(() => view.state().isUpToDate && news.some(({ changes }) => changes.length > 0))
+  expect(news.at(-1)!.state.isUpToDate).toBe(true)
+})
 
 test('[TAB-16] a log that was truncated: what is no longer in it goes, what was before comes back', async () => {
   const log = new Log()

@@ -26,7 +26,7 @@ import type { Process } from '../world/process.ts'
 import { webSocketClass } from '../world/web-socket.ts'
 import type { World } from '../world/world.ts'
 import type { Recorder } from './recorder.ts'
-import { COMPACTED_TOPIC } from './values.ts'
+import { ALL_KEYS, COMPACTED_TOPIC } from './values.ts'
 
 export interface BrowserOptions {
   world: World
@@ -38,6 +38,8 @@ export interface BrowserOptions {
   policy: ReplicaPolicy | undefined
   /** The compacted topic is a table here. */
   hasTable: boolean
+  /** Each tab keeps some of the keys. */
+  choosesKeys: boolean
 }
 
 interface Tab {
@@ -46,7 +48,23 @@ interface Tab {
   ottla: Ottla | undefined
   topics: Map<string, Topic<string, string>>
   table: Table<string, string> | undefined
+  /** Undefined: none but what is wanted. */
+  chosen: Chosen | undefined
 }
+
+/** What a tab asks for, and which of the keys that there are those are. */
+interface Chosen {
+  policy: Pick<ReplicaPolicy, 'keys' | 'prefixes'>
+  keys: string[]
+}
+
+const CHOICES: ReadonlyArray<Chosen | undefined> = [
+  undefined,
+  { policy: { keys: ['key-0'] }, keys: ['key-0'] },
+  { policy: { keys: ['key-1', 'key-3'] }, keys: ['key-1', 'key-3'] },
+  { policy: { keys: ['key-0'], prefixes: ['key-4'] }, keys: ['key-0', 'key-4'] },
+  { policy: { prefixes: ['key-'] }, keys: ALL_KEYS },
+]
 
 const RELAY_URL = 'ws://relay/'
 
@@ -102,7 +120,9 @@ export class Browser {
   openTab(): void {
     const { world } = this.#options
     const process = world.process(`${this.name}.${++this.#tabsMade}`, this.host)
-    const tab: Tab = { process, core: undefined, ottla: undefined, topics: new Map(), table: undefined }
+    const chosen = this.#options.choosesKeys ? world.dice.fork(`keys of ${process.name}`).pick(CHOICES) : undefined
+    const tab: Tab = { process, core: undefined, ottla: undefined, topics: new Map(), table: undefined, chosen }
+    if (chosen) world.probes.reached('some keys kept')
     this.#tabs.push(tab)
     world.trace.add(process.name, 'opens')
     this.#open(tab).catch((error) => {
@@ -170,7 +190,7 @@ export class Browser {
     const tab = this.#tabs.at(-1)
     if (!tab?.table) return
     const { dice, name } = tab.process
-    const [key, value] = [`key-${dice.below(5)}`, `${this.name}.${this.#made++}`]
+    const [key, value] = [dice.pick(tab.chosen?.keys ?? ALL_KEYS.slice(0, 5)), `${this.name}.${this.#made++}`]
     const send = this.#options.recorder.open<Send>({
       ...{ op: 'send', process: name, producer: `${this.name}/rows`, topic: COMPACTED_TOPIC, partition: null },
       ...{ values: [value], keys: [key], acks: -1, outcome: 'unknown' },
@@ -194,6 +214,7 @@ export class Browser {
         this.#options.world.probes.reached('table at rest')
         return this.#options.recorder.note<Rows>({
           ...{ op: 'rows', process: tab!.process.name, topic: COMPACTED_TOPIC },
+          ...(tab!.chosen && { keys: tab!.chosen.keys }),
           rows: entries.map(({ key, value, partition, offset }) => [key, unpadded(value), partition!, offset!]),
         })
       }
@@ -202,8 +223,9 @@ export class Browser {
   }
 
   async #openTable(tab: Tab): Promise<void> {
-    const { world, policy } = this.#options
+    const { world } = this.#options
     const { process } = tab
+    const policy = this.#policyOf(tab)
     while (process.isAlive && !tab.table) {
       try {
         tab.table = await tab.ottla!.table(COMPACTED_TOPIC, { key: string, value: string, log: policy ?? false })
@@ -326,11 +348,15 @@ export class Browser {
   #topic(tab: Tab, name: string): Topic<string, string> {
     let topic = tab.topics.get(name)
     if (!topic) {
-      const { policy } = this.#options
-      topic = tab.ottla!.topic(name, { key: string, value: string, replica: policy ?? false })
+      topic = tab.ottla!.topic(name, { key: string, value: string, replica: this.#policyOf(tab) ?? false })
       tab.topics.set(name, topic)
     }
     return topic
+  }
+
+  #policyOf({ chosen }: Tab): ReplicaPolicy | undefined {
+    const { policy } = this.#options
+    return policy && { ...policy, ...chosen?.policy }
   }
 
   #follow(tab: Tab, send: Send, receipts: Receipt[]): void {
@@ -381,6 +407,7 @@ export class Browser {
             ...{ records: batch.map(({ offset, value }): [number, string] => [offset, unpadded(value ?? '')]) },
             ...(topicId && { topicId }),
             ...(jump && { jump }),
+            ...(policy && tab.chosen && { keys: tab.chosen.keys }),
           })
           positions.set(partition, batch.at(-1)!.offset + 1)
         }

@@ -6,6 +6,7 @@ import type { Dice } from '../world/dice.ts'
 /** Where the newest record of each key stays. Everything in it has a key. */
 export const COMPACTED_TOPIC = 'table'
 const KEYS = 6
+export const ALL_KEYS = Array.from({ length: KEYS }, (_, index) => `key-${index}`)
 
 const FILLER = '~'
 const HEADER_BYTES = 61
