@@ -253,6 +253,9 @@ export function keyOf(send: Send | undefined, value: string): string | undefined
   return send?.keys?.[send.values.indexOf(value)]
 }
 
+export const isTombstone = (send: Send | undefined, value: string): boolean =>
+  send?.tombstones?.includes(value) ?? false
+
 function firstFrom(records: readonly Known[], offset: number): number {
   let low = 0
   let high = records.length

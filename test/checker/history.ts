@@ -39,6 +39,8 @@ export interface Send extends Span {
   values: string[]
   /** Of each value, where the topic is compacted. */
   keys?: string[]
+  /** Those of the values that say that their key is gone. */
+  tombstones?: string[]
   acks: 0 | 1 | -1
   /** 'ok' acknowledged; 'failed' the client was told that nothing was written; 'unknown' anything may have happened. */
   outcome: 'ok' | 'failed' | 'unknown'

@@ -1,7 +1,9 @@
 /** Tables at rest are what their logs come to: of each key the newest record that is not aborted, and no other row. */
 import type { Findings } from './anomalies.ts'
-import { type Evidence, type Known, keyOf } from './evidence.ts'
+import { type Evidence, isTombstone, type Known, keyOf } from './evidence.ts'
 import type { Rows } from './history.ts'
+
+const NO_ROW = 'no row'
 
 export function checkTables(evidence: Evidence, findings: Findings): void {
   if (!evidence.isComplete) return
@@ -14,10 +16,11 @@ function checkRows(evidence: Evidence, { process, topic, keys, rows }: Rows, fin
   for (const key of new Set([...expected.keys(), ...told.keys()])) {
     if (keys && !keys.includes(key)) continue
     const newest = expected.get(key)
-    const record = newest ? textOf(newest.value, newest.log.partition, newest.offset) : 'nothing'
-    const row = told.get(key) ?? 'no row'
+    const isDeleted = !newest || isTombstone(newest.send, newest.value)
+    const record = isDeleted ? NO_ROW : textOf(newest.value, newest.log.partition, newest.offset)
+    const row = told.get(key) ?? NO_ROW
     if (row !== record)
-      findings.found('table-differs', `${process}: ${key} of ${topic} is ${row}, in the log ${record}`)
+      findings.found('table-differs', `${process}: ${key} of ${topic} is ${row}, by the log ${record}`)
   }
 }
 

@@ -48,6 +48,7 @@ const REQUIRED = [
   'topic made anew',
   'table at rest',
   'some keys kept',
+  'row deleted',
   'transaction committed',
   'transaction aborted',
   'transaction given up',

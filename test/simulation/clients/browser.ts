@@ -19,14 +19,16 @@ import type { Topic } from '../../../client/topic.ts'
 import type { StoredTransaction } from '../../../client/transactions/store-transaction.ts'
 import { webSocketTransport } from '../../../client/transport/websocket.ts'
 import { standardCodecs } from '../../../protocol/codecs/standard.ts'
+import type { RecordHeader } from '../../../protocol/records.ts'
 import type { Read, Rows, Send, Transaction } from '../../checker/history.ts'
 import { DeviceStorage } from '../world/device-storage.ts'
+import type { Dice } from '../world/dice.ts'
 import type { Host } from '../world/network.ts'
 import type { Process } from '../world/process.ts'
 import { webSocketClass } from '../world/web-socket.ts'
 import type { World } from '../world/world.ts'
 import type { Recorder } from './recorder.ts'
-import { ALL_KEYS, COMPACTED_TOPIC } from './values.ts'
+import { ALL_KEYS, COMPACTED_TOPIC, NAME_HEADER, tombstonesAmong } from './values.ts'
 
 export interface BrowserOptions {
   world: World
@@ -78,12 +80,14 @@ export class Browser {
   #tabs: Tab[] = []
   #made = 0
   #tabsMade = 0
+  readonly #deletions: Dice
 
   constructor(options: BrowserOptions) {
     const { world, name } = options
     this.#options = options
     this.name = name
     this.host = world.host(name)
+    this.#deletions = world.dice.fork(`deletions of ${name}`)
     this.storage = new DeviceStorage(`${name} db`, world.dice.fork(`storage of ${name}`), world.trace, world.probes)
   }
 
@@ -168,15 +172,24 @@ export class Browser {
     const key = name !== COMPACTED_TOPIC && dice.chance(0.3) ? null : `key-${dice.below(5)}`
     const count = dice.chance(0.8) ? 1 : dice.whole(2, 5)
     const values = Array.from({ length: count }, () => `${this.name}.${this.#made++}`)
+    const tombstones = tombstonesAmong(name, values, this.#deletions)
     const send = this.#options.recorder.open<Send>({
       ...{ op: 'send', process: tab.process.name, producer: `${this.name}/${name}`, topic: name, partition: null },
       ...{ values, acks: -1, outcome: 'unknown' },
       keys: values.map(() => key ?? ''),
+      tombstones,
       // Where a record without a key goes is chosen again after a crash, so it may fall behind those that came after it.
       ...(key === null && { unordered: true }),
     })
     try {
-      const receipts = topic.sendAll(values.map((value) => ({ key, value: padded(value, dice.skewed(1, 3_000)) })))
+      const receipts = topic.sendAll(
+        values.map((value) => {
+          const sizeBytes = dice.skewed(1, 3_000)
+          if (tombstones.includes(value)) return { key, value: null, headers: { [NAME_HEADER]: value } }
+          return { key, value: padded(value, sizeBytes) }
+        }),
+      )
+      if (tombstones.length > 0) this.#options.world.probes.reached('row deleted')
       this.#sends.push({ send, ids: () => receipts.map(({ id }) => id) })
       this.#follow(tab, send, receipts)
     } catch (error) {
@@ -404,7 +417,12 @@ export class Browser {
           recorder.note<Read>({
             ...{ op: 'read', process: process.name, reader, isolation: isolation === 'committed' ? 1 : 0 },
             ...{ topic: name, partition, from: gap?.to ?? known ?? batch[0]!.offset, next: batch.at(-1)!.offset + 1 },
-            ...{ records: batch.map(({ offset, value }): [number, string] => [offset, unpadded(value ?? '')]) },
+            ...{
+              records: batch.map(({ offset, value, headers }): [number, string] => [
+                offset,
+                unpadded(value ?? nameIn(headers)),
+              ]),
+            },
             ...(topicId && { topicId }),
             ...(jump && { jump }),
             ...(policy && tab.chosen && { keys: tab.chosen.keys }),
@@ -442,6 +460,11 @@ const OUTCOME_OF_END: Partial<Record<NonNullable<Send['end']>, Transaction['outc
 
 function isRefusal(reason: unknown): boolean {
   return reason instanceof OttlaError && REFUSALS.includes(reason.code)
+}
+
+function nameIn(headers: readonly RecordHeader[]): string {
+  const name = headers.find(({ key }) => key === NAME_HEADER)?.value
+  return name ? string.decode(name) : ''
 }
 
 const FILLER = '~'

@@ -8,9 +8,10 @@ import { initProducerId } from '../../../protocol/messages/producers.ts'
 import { stampProducer } from '../../../protocol/record-batch.ts'
 import { encodeBatch } from '../../../protocol/records.ts'
 import type { Send } from '../../checker/history.ts'
+import type { Dice } from '../world/dice.ts'
 import { KafkaClient, type KafkaClientOptions, type TopicView } from './kafka-client.ts'
 import { Disconnected, type KafkaWire } from './kafka-wire.ts'
-import { keyFor, recordOf } from './values.ts'
+import { keyFor, recordOf, tombstoneOf, tombstonesAmong } from './values.ts'
 
 const IN_FLIGHT_MAX = 5
 /** How often a topic that is not there is asked for again before a batch is given up. */
@@ -48,12 +49,14 @@ export class KafkaProducer extends KafkaClient {
   readonly #lanes: Lane[] = []
   #view: TopicView | undefined
   #made = 0
+  readonly #deletions: Dice
   /** Sends that are not in a lane: looking for the topic, or without a second attempt. */
   #begun = 0
 
   constructor(options: KafkaProducerOptions) {
     super(options)
     this.#options = options
+    this.#deletions = this.world.dice.fork(`deletions of ${options.name}`)
   }
 
   get waiting(): number {
@@ -76,12 +79,18 @@ export class KafkaProducer extends KafkaClient {
     const count = dice.chance(0.7) ? 1 : dice.whole(2, 8)
     const values = Array.from({ length: count }, () => `${name}.${this.#made++}`)
     const keys = values.map(() => keyFor(topic, dice))
-    const records = values.map((value, index) => recordOf(value, dice.skewed(1, 2_000), clock.now(), keys[index]!))
+    const tombstones = tombstonesAmong(topic, values, this.#deletions)
+    const records = values.map((value, index) => {
+      const sizeBytes = dice.skewed(1, 2_000)
+      const [key, now] = [keys[index]!, clock.now()]
+      return tombstones.includes(value) ? tombstoneOf(value, now, key) : recordOf(value, sizeBytes, now, key)
+    })
     const send = this.recorder.open<Send>({
       ...{ op: 'send', process: name, producer: `${name}/${partition}`, topic, partition, values, acks },
       ...(this.#view.topicId && { topicId: this.#view.topicId }),
       outcome: 'unknown',
       keys: keys.map((key) => key ?? ''),
+      tombstones,
       ...(!isIdempotent && { unordered: true }),
     })
     const batch = {

@@ -15,9 +15,10 @@ import {
 import { stampProducer } from '../../../protocol/record-batch.ts'
 import { encodeBatch } from '../../../protocol/records.ts'
 import type { Commit, Committed, Send, Transaction } from '../../checker/history.ts'
+import type { Dice } from '../world/dice.ts'
 import { KafkaClient, type KafkaClientOptions, type TopicView } from './kafka-client.ts'
 import type { KafkaWire } from './kafka-wire.ts'
-import { keyFor, recordOf } from './values.ts'
+import { keyFor, recordOf, tombstoneOf, tombstonesAmong } from './values.ts'
 
 export const TRANSACTION_TIMEOUT_MS = 8_000
 const TRIES_MAX = 40
@@ -44,6 +45,7 @@ export class TransactionalProducer extends KafkaClient {
   #producerId = -1
   #producerEpoch = -1
   #made = 0
+  readonly #deletions: Dice
   #offset = -1
   /** Another instance has been started in its place: once fenced it does not come back. */
   isReplaced = false
@@ -53,6 +55,7 @@ export class TransactionalProducer extends KafkaClient {
   constructor(options: TransactionalProducerOptions) {
     super(options)
     this.#options = options
+    this.#deletions = this.world.dice.fork(`deletions of ${options.name}`)
     this.#usesV2 = this.process.dice.chance(0.6)
   }
 
@@ -138,15 +141,20 @@ export class TransactionalProducer extends KafkaClient {
     const { topic, topicId, partition } = this.#somewhere()
     const values = Array.from({ length: dice.chance(0.6) ? 1 : dice.whole(2, 5) }, () => `${name}.${this.#made++}`)
     const keys = values.map(() => keyFor(topic, dice))
+    const tombstones = tombstonesAmong(topic, values, this.#deletions)
     const send = this.recorder.open<Send>({
       ...{ op: 'send', process: name, producer: `${name}/${topic}-${partition}`, topic, partition, values, acks: -1 },
-      ...{ outcome: 'unknown', transaction, keys: keys.map((key) => key ?? '') },
+      ...{ outcome: 'unknown', transaction, keys: keys.map((key) => key ?? ''), tombstones },
       ...(topicId && { topicId }),
     })
     const place = `${topic}-${partition}`
     const baseSequence = this.#sequences.get(place) ?? 0
     const records = encodeBatch(
-      values.map((value, index) => recordOf(value, dice.skewed(1, 1_000), clock.now(), keys[index]!)),
+      values.map((value, index) => {
+        const sizeBytes = dice.skewed(1, 1_000)
+        const [key, now] = [keys[index]!, clock.now()]
+        return tombstones.includes(value) ? tombstoneOf(value, now, key) : recordOf(value, sizeBytes, now, key)
+      }),
     )
     const { producerId, producerEpoch } = this.#identity
     stampProducer(records, { producerId, producerEpoch, baseSequence, isTransactional: true })

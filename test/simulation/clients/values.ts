@@ -18,9 +18,9 @@ export const keyFor = (topic: string, dice: Dice): string | null =>
 
 export const valueBytes = (name: string, sizeBytes: number): Uint8Array => utf8.encode(name.padEnd(sizeBytes, FILLER))
 
-export function nameOf(value: Uint8Array | null): string {
-  if (value === null) return ''
-  const whole = text.decode(value)
+export function nameOf({ value, headers = [] }: Pick<RecordInput, 'value' | 'headers'>): string {
+  const named = value ?? headers.find(({ key }) => key === NAME_HEADER)?.value
+  const whole = text.decode(named ?? new Uint8Array(0))
   const end = whole.indexOf(FILLER)
   return end < 0 ? whole : whole.slice(0, end)
 }
@@ -28,6 +28,18 @@ export function nameOf(value: Uint8Array | null): string {
 export function recordOf(name: string, sizeBytes: number, timestamp: number, key: string | null): RecordInput {
   return { key: key === null ? null : utf8.encode(key), value: valueBytes(name, sizeBytes), timestamp }
 }
+
+/** A tombstone has no value to be known by. */
+export const NAME_HEADER = 'name'
+
+export function tombstoneOf(name: string, timestamp: number, key: string | null): RecordInput {
+  const headers = [{ key: NAME_HEADER, value: utf8.encode(name) }]
+  return { key: key === null ? null : utf8.encode(key), value: null, timestamp, headers }
+}
+
+/** Those of the values that are to delete their keys. */
+export const tombstonesAmong = (topic: string, values: readonly string[], dice: Dice): string[] =>
+  topic === COMPACTED_TOPIC ? values.filter(() => dice.chance(0.15)) : []
 
 export interface ReadBatch {
   nextOffset: number
@@ -47,7 +59,7 @@ export function* readBatches(bytes: Uint8Array): Generator<ReadBatch> {
       producerId: header.producerId,
       isControl: isControl(header),
       isTransactional: (header.attributes & 0x10) !== 0,
-      records: records.map(({ offset, value }): [number, string] => [offset, nameOf(value)]),
+      records: records.map((record): [number, string] => [record.offset, nameOf(record)]),
     }
   }
 }
