@@ -266,6 +266,29 @@ test('[SIM-3] in a compacted log the newest record of a key is missed, and an ol
   expect(kinds()).toEqual(new Set(['lost', 'skipped']))
 })
 
+test('[SIM-3] a tombstone may go where they are forgotten, and only there; what it deleted may go with it', () => {
+  const { all, newest } = compactedHistory()
+  const kinds = () => new Set(check(all).anomalies.map(({ kind }) => kind))
+  const sent = sends(all).find(
+    ({ values, outcome }) => outcome === 'ok' && values.some((each) => newest.includes(each)),
+  )!
+  sent.tombstones = sent.values
+  removeEverywhere(all, sent.values)
+  expect(kinds()).toEqual(new Set(['lost', 'skipped']))
+  for (const each of all) if (each.op === 'topic') each.forgets = true
+  expect(kinds()).toEqual(new Set())
+})
+
+test('[SIM-3] a key whose newest record is a tombstone has no row', () => {
+  const all = clean()
+  const { rows } = all.find((each): each is Rows => each.op === 'rows')!
+  const deleted = rows[0]![1]
+  for (const send of sends(all)) if (send.values.includes(deleted)) send.tombstones = [deleted]
+  expect(new Set(check(all).anomalies.map(({ kind }) => kind))).toEqual(new Set(['table-differs']))
+  rows.shift()
+  expect(check(all).anomalies).toEqual([])
+})
+
 test('[SIM-3] a reader that asked for some keys is judged by these', () => {
   const all = clean().filter(({ op }) => op !== 'rows')
   for (const send of sends(all)) send.keys = send.values.map((value) => (value.endsWith('1') ? 'asked for' : 'other'))

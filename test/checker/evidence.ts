@@ -91,7 +91,13 @@ export class Evidence {
   readonly #idsOfName = new Map<string, Set<string>>()
   readonly #logsOfId = new Map<string, Map<number, Log>>()
   readonly #deleted = new Set<string>()
-  readonly #properties = { trimmed: new Set<string>(), retains: new Set<string>(), compacts: new Set<string>() }
+  readonly #properties = {
+    trimmed: new Set<string>(),
+    retains: new Set<string>(),
+    compacts: new Set<string>(),
+    forgets: new Set<string>(),
+  }
+  #deletedSomewhere: ReadonlySet<string> | undefined
 
   constructor(operations: readonly Operation[], onConflict: OnConflict) {
     for (const operation of operations) {
@@ -133,15 +139,36 @@ export class Evidence {
     return this.#properties.trimmed.has(topic)
   }
 
-  has(topic: string, property: 'retains' | 'compacts'): boolean {
+  has(topic: string, property: 'retains' | 'compacts' | 'forgets'): boolean {
     return this.#properties[property].has(topic)
   }
 
   /** Compaction may have taken it: the log has a newer record of its key that counts, or may count. */
   isSuperseded(log: Log, value: string, offset: number): boolean {
     if (!this.has(log.topic, 'compacts')) return false
-    const key = keyOf(this.sendOf.get(value), value)
+    const send = this.sendOf.get(value)
+    if (isTombstone(send, value) && this.has(log.topic, 'forgets')) return true
+    const key = keyOf(send, value)
+    if (key !== undefined && this.mayBeDeletedAnywhere(log.topic, key)) return true
     return key !== undefined && (log.newestOfKey((known) => this.#countingKeyOf(known)).get(key) ?? -1) > offset
+  }
+
+  /** A tombstone of the key may have come and gone, and nobody can tell where it was. */
+  mayBeDeletedAnywhere(topic: string, key: string): boolean {
+    this.#deletedSomewhere ??= this.#findDeletedSomewhere()
+    return this.#deletedSomewhere.has(`${topic}/${key}`)
+  }
+
+  #findDeletedSomewhere(): ReadonlySet<string> {
+    const located = new Set([...this.logs.values()].flatMap(({ records }) => records.map(({ value }) => value)))
+    const found = new Set<string>()
+    for (const send of this.sends) {
+      if (send.outcome === 'failed' || this.outcomeOf(send) === 'aborted' || !this.has(send.topic, 'forgets')) continue
+      for (const value of send.tombstones ?? []) {
+        if (!located.has(value)) found.add(`${send.topic}/${keyOf(send, value)}`)
+      }
+    }
+    return found
   }
 
   #countingKeyOf({ value, send }: Known): string | undefined {
@@ -160,10 +187,11 @@ export class Evidence {
     return this.transactions.get(send.transaction)?.outcome ?? 'unknown'
   }
 
-  #addTopic({ topic, change, outcome, retains, compacts }: TopicChange): void {
+  #addTopic({ topic, change, outcome, retains, compacts, forgets }: TopicChange): void {
     if (change === 'deleted' && outcome !== 'failed') this.#deleted.add(topic)
     if (retains) this.#properties.retains.add(topic)
     if (compacts) this.#properties.compacts.add(topic)
+    if (forgets) this.#properties.forgets.add(topic)
   }
 
   #idsOf(topic: string): Set<string> {

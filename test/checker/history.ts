@@ -129,6 +129,8 @@ export interface TopicChange extends Span {
   retains?: boolean
   /** Records may go when a later one has their key. */
   compacts?: boolean
+  /** Tombstones may go some time after they came, though no later record has their key. */
+  forgets?: boolean
 }
 
 /** The ends of a log as a client was told. */

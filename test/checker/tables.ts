@@ -14,7 +14,7 @@ function checkRows(evidence: Evidence, { process, topic, keys, rows }: Rows, fin
   const expected = foldOf(evidence, topic)
   const told = new Map(rows.map(([key, value, partition, offset]) => [key, textOf(value, partition, offset)]))
   for (const key of new Set([...expected.keys(), ...told.keys()])) {
-    if (keys && !keys.includes(key)) continue
+    if ((keys && !keys.includes(key)) || evidence.mayBeDeletedAnywhere(topic, key)) continue
     const newest = expected.get(key)
     const isDeleted = !newest || isTombstone(newest.send, newest.value)
     const record = isDeleted ? NO_ROW : textOf(newest.value, newest.log.partition, newest.offset)
@@ -30,11 +30,17 @@ function foldOf(evidence: Evidence, topic: string): Map<string, Known> {
   for (const log of evidence.logs.values()) {
     if (log.topic !== topic) continue
     for (const known of log.records) {
-      const key = known.isSeenCommitted ? keyOf(known.send, known.value) : undefined
+      const counts = known.isSeenCommitted || wentUnseen(evidence, known)
+      const key = counts ? keyOf(known.send, known.value) : undefined
       if (key !== undefined && (newest.get(key)?.offset ?? -1) <= known.offset) newest.set(key, known)
     }
   }
   return newest
+}
+
+/** A tombstone that no such reader was given before it went. */
+function wentUnseen(evidence: Evidence, { log, send, value }: Known): boolean {
+  return evidence.has(log.topic, 'forgets') && isTombstone(send, value) && evidence.outcomeOf(send!) !== 'aborted'
 }
 
 const textOf = (value: string, partition: number, offset: number) => `${value} (${partition}, ${offset})`

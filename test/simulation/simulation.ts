@@ -75,6 +75,8 @@ class Simulation {
   readonly #groups: ConsumerGroup[] = []
   readonly #apps: TransactionalApp[] = []
   readonly #topics: TopicPlan[]
+  /** Tombstones go while it lasts. */
+  readonly #forgets: boolean
   #isTroubled = true
   #isRecreating = false
 
@@ -82,6 +84,7 @@ class Simulation {
     this.#world = world
     this.recorder = new Recorder(world)
     const dice = world.dice.fork('plan')
+    this.#forgets = world.dice.fork('tombstones').chance(0.4)
     this.#relay = new RelayHost(world, {
       heartbeatMs: dice.pick([1_000, 5_000, 10_000]),
       retentionCheckMs: dice.pick([1_000, 10_000]),
@@ -100,7 +103,11 @@ class Simulation {
     this.#topics = [
       { name: 'steady', partitions: dice.whole(1, 3), configs: { ...kept, 'segment.bytes': '20000' } },
       { name: 'rolling', partitions: dice.whole(1, 2), configs: { ...retained, ...someSegments } },
-      { name: COMPACTED_TOPIC, partitions: dice.whole(1, 2), configs: { ...kept, ...compacted, ...someSegments } },
+      {
+        name: COMPACTED_TOPIC,
+        partitions: dice.whole(1, 2),
+        configs: { ...kept, ...compacted, ...someSegments, ...(this.#forgets && { 'delete.retention.ms': '10000' }) },
+      },
     ]
     if (dice.chance(0.3)) this.#topics.push({ name: FLEETING_TOPIC, partitions: dice.whole(1, 2), configs: kept })
     this.#admin = new KafkaAdmin(this.#client('admin'))
@@ -150,6 +157,8 @@ class Simulation {
           topics: names,
           policy,
           hasTable,
+          // A relay whose clock is set while it runs lets up to twice the time go by.
+          tombstonesKeptMs: this.#forgets ? 5_000 : undefined,
           choosesKeys: policy !== undefined && world.dice.fork(`keys of browser${index}`).chance(0.3),
         }),
       )
@@ -299,6 +308,8 @@ class Simulation {
         const ends = await this.#ends(name)
         await this.#until(`a last reader of ${name} has everything`, () => reader.hasReached(ends), CATCH_UP_MS)
         reader.stop()
+        // What went by its age while they read was there.
+        await this.#ends(name)
       }
     }
     await this.#noteTables()

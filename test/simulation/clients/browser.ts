@@ -40,6 +40,7 @@ export interface BrowserOptions {
   policy: ReplicaPolicy | undefined
   /** The compacted topic is a table here. */
   hasTable: boolean
+  tombstonesKeptMs: number | undefined
   /** Each tab keeps some of the keys. */
   choosesKeys: boolean
 }
@@ -236,12 +237,15 @@ export class Browser {
   }
 
   async #openTable(tab: Tab): Promise<void> {
-    const { world } = this.#options
+    const { world, tombstonesKeptMs } = this.#options
     const { process } = tab
     const policy = this.#policyOf(tab)
     while (process.isAlive && !tab.table) {
       try {
-        tab.table = await tab.ottla!.table(COMPACTED_TOPIC, { key: string, value: string, log: policy ?? false })
+        tab.table = await tab.ottla!.table(COMPACTED_TOPIC, {
+          ...{ key: string, value: string, log: policy ?? false },
+          ...(tombstonesKeptMs !== undefined && { tombstonesKeptMs }),
+        })
         world.trace.add(process.name, 'has its table')
       } catch (error) {
         world.trace.add(process.name, `table: ${error}`)

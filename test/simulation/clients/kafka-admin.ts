@@ -29,6 +29,7 @@ export class KafkaAdmin extends KafkaClient {
         ...{ op: 'topic', process: this.process.name, change: 'created', topic: name, outcome: 'unknown' },
         ...(retains && { retains }),
         ...(compacts && { compacts }),
+        ...('delete.retention.ms' in configs && { forgets: true }),
       })
       try {
         const wire = await this.connect()
