@@ -36,6 +36,7 @@ export function coreSource(parts: CoreOfTables): TableSource {
     takenIn: (topicId, partition, offset) => replica.takenIn(topicId, partition, offset),
     beginAgain: (topicId, partition) => replica.beginAgain(topicId, partition),
     isLive: () => session.state.phase === 'live',
+    relayNow: () => core.clock.now() + (session.clockOffsetMs ?? 0),
   }
 }
 

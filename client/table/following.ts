@@ -31,6 +31,8 @@ export interface FollowingParts {
 const STEP_RECORDS = 500
 /** A table that is whole looks again so often, as the log's start moves and tombstones go without a word. */
 export const LOOK_EVERY_MS = 60_000
+/** Less is what measuring the relay's clock may be off by; who has set it back does not tell how long it has been. */
+const SET_BACK_MS = 60_000
 
 export class Following {
   readonly #parts: FollowingParts
@@ -74,7 +76,8 @@ export class Following {
   #mayHaveMissedTombstones({ isComplete, upToDateAtMs }: TablePosition): boolean {
     const { source, tombstonesKeptMs } = this.#parts
     if (!isComplete || upToDateAtMs === 0 || !source.isLive()) return false
-    return source.clock.now() - upToDateAtMs > tombstonesKeptMs
+    const awayMs = source.relayNow() - upToDateAtMs
+    return awayMs > tombstonesKeptMs || awayMs < -SET_BACK_MS
   }
 
   #beginAgain({ topicId, partition, generation }: ReplicaRange): undefined {
@@ -138,7 +141,7 @@ export class Following {
     if (!range.upToDate) return false
     const { source, rows, desk } = this.#parts
     const logStart = source.logStart(range.topicId, range.partition)
-    const nowMs = source.clock.now()
+    const nowMs = source.relayNow()
     const isNews = !place.isComplete || logStart > place.logStart
     if (isNews) {
       await this.#sweep(place, ({ build, offset }) => build !== place.build || offset < logStart)

@@ -16,6 +16,8 @@ export interface TableSource {
   /** Fetches the partition from the start of its log again, under another generation. */
   beginAgain(topicId: string, partition: number): void
   isLive(): boolean
+  /** Wall-clock ms at the relay, as far as that is known; it is while live. */
+  relayNow(): number
   /** All that waits in the outbox. */
   waiting(): Promise<ExportedEntry[]>
 }

@@ -29,7 +29,7 @@ export interface TablePosition {
   isComplete: boolean
   /** Rows from below are gone. */
   logStart: number
-  /** When the table and the log were last the same; wall clock, 0: never. */
+  /** When the table and the log were last the same, by the clock of the relay; 0: never. */
   upToDateAtMs: number
   /** As of the replica's range: which keys were to be had. */
   filter?: string | undefined

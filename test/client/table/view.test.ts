@@ -28,6 +28,7 @@ class Log {
   isLive = true
   takenIn = 0
   readonly clock = new HandClock()
+  relayAheadMs = 0
   /** Reads of chunks that fail. */
   failures = 0
   /** What the outbox answers when it is asked what waits in it. */
@@ -68,6 +69,7 @@ class Log {
         this.beganAgain++
       },
       isLive: () => this.isLive,
+      relayNow: () => this.clock.now() + this.relayAheadMs,
       waiting: () => this.waiting(),
     }
   }
@@ -211,6 +213,20 @@ test('[TAB-12] the time away is counted from when the table last was the log, an
   away.wake()
   await eventually(() => log.beganAgain === 1)
 })
+
+for (const [what, relayAheadMs] of [
+  ['by the clock of the relay, whatever that of the device was set to', 5_000],
+  ['as too long when that clock was set back meanwhile', -100_000],
+] as const) {
+  test(`[TAB-12] the time away is counted ${what}`, async () => {
+    const log = new Log()
+    log.entries = [['a', '1']]
+    const { view } = await openOn(log)
+    log.relayAheadMs = relayAheadMs
+    view.wake()
+    await eventually(() => log.beganAgain === 1)
+  })
+}
 
 test('[TAB-16] a table that another worker has moved on is read from where it is now', async () => {
   const log = new Log()
