@@ -133,6 +133,8 @@ export async function startChromium(options: ChromiumOptions = {}): Promise<Chro
       // A group of its own, so that one signal reaches the zygote and the renderers too.
       detached: true,
       stdio: ['ignore', 'ignore', 'pipe'],
+      // What one that is killed leaves lying goes with its profile.
+      env: { ...process.env, TMPDIR: profileDir },
     },
   )
   const killWithUs = () => killGroup(child)

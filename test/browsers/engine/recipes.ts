@@ -78,7 +78,9 @@ export const RECIPES: Readonly<Record<EngineName, Recipe>> = {
     file: process.env.CHROMIUM_PATH ?? '/usr/bin/chromium',
     pageProcess: /--type=renderer/,
     async command(profileDir, url) {
-      return { file: this.file, args: [...CHROMIUM_FLAGS, `--user-data-dir=${profileDir}`, url], environment: {} }
+      const args = [...CHROMIUM_FLAGS, `--user-data-dir=${profileDir}`, url]
+      // What one that is killed leaves lying goes with its profile.
+      return { file: this.file, args, environment: { TMPDIR: profileDir } }
     },
   },
   firefox: {
