@@ -4,6 +4,8 @@ import type { TableChange, TableNews, TableRow } from '../client/table/seam.ts'
 const BYTES_MAX = 1024 * 1024
 /** About what a row takes beside its key and value. */
 const ROW_BYTES = 128
+/** About what there is to news beside changes. */
+const NEWS_BYTES = 256
 
 export class WaitingNews {
   #news: TableNews[] = []
@@ -15,6 +17,7 @@ export class WaitingNews {
 
   offer(news: TableNews): void {
     this.#news.push(news)
+    this.#sizeBytes += NEWS_BYTES
     for (const change of news.changes) this.#sizeBytes += sizeOf(change)
     if (this.#sizeBytes > BYTES_MAX) this.#shorten()
   }

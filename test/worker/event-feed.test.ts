@@ -89,6 +89,22 @@ describe('news for one tab', () => {
     expect(notes[2]?.settledMissed).toBeUndefined()
   })
 
+  test('[WRK-15] what tables say to a tab that does not answer is bounded, be it of their state alone', () => {
+    const { clock, feed, notes } = feedWith()
+    const state = { isReady: true, isUpToDate: false, error: null }
+    const news = { topic: 't', changes: [], isReset: false, state, bareTopicId: null }
+    for (let count = 0; count < 100_000; count++) {
+      feed.offerTables(news)
+      clock.advance(1)
+    }
+    feed.offerTables({ ...news, state: { ...state, isUpToDate: true } })
+    feed.acknowledge(1)
+    clock.advance(5)
+    expect(notes[1]!.tables!.length).toBeLessThan(10_000)
+    expect(notes[1]!.tables!.some(({ isReset }) => isReset)).toBe(true)
+    expect(notes[1]!.tables!.at(-1)!.state.isUpToDate).toBe(true)
+  })
+
   test('[WRK-14] nothing is sent after close', () => {
     const { clock, feed, notes } = feedWith()
     feed.offerStatus(status(1))
