@@ -130,6 +130,8 @@ export class Replica {
     const topic = this.#topics.get(name)
     if (!topic?.policy) return
     this.#topics.release(topic)
+    // Others may have waited for it.
+    this.#window.review()
     await this.#putTopic({ ...topic, policy: null })
   }
 

@@ -11,13 +11,19 @@ export class SharedWindow {
   readonly #followers: () => Follower[]
   /** The highest priority of what lags behind. */
   #urgent = Number.NEGATIVE_INFINITY
+  /** Who was given nothing when last asked: its own priority may be raised while the highest stays what it is. */
+  readonly #heldBack = new WeakSet<Follower>()
 
   constructor(followers: () => Follower[]) {
     this.#followers = followers
   }
 
   bytesFor(follower: Follower): number {
-    if (priorityOf(follower) < this.#urgent) return 0
+    if (this.#mustWait(follower)) {
+      this.#heldBack.add(follower)
+      return 0
+    }
+    this.#heldBack.delete(follower)
     const sharing = this.#followers().filter((each) => priorityOf(each) >= this.#urgent).length
     return Math.max(WINDOW_BYTES_MIN, Math.floor(WINDOW_BYTES / Math.max(1, sharing)))
   }
@@ -27,9 +33,16 @@ export class SharedWindow {
     const followers = this.#followers()
     const lagging = followers.filter((follower) => follower.isLagging).map(priorityOf)
     const urgent = lagging.length === 0 ? Number.NEGATIVE_INFINITY : Math.max(...lagging)
-    if (urgent === this.#urgent) return
+    const isSame = urgent === this.#urgent
     this.#urgent = urgent
-    for (const follower of followers) follower.reviewWindow()
+    for (const follower of followers) {
+      const waitsInVain = this.#heldBack.has(follower) && !this.#mustWait(follower)
+      if (!isSame || waitsInVain) follower.reviewWindow()
+    }
+  }
+
+  #mustWait(follower: Follower): boolean {
+    return priorityOf(follower) < this.#urgent
   }
 }
 

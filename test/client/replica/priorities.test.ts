@@ -52,6 +52,45 @@ test('[REP-40] what has the higher priority comes first, also when it falls behi
   }
 })
 
+test('[REP-40] what waits for something more urgent is fetched once it is as urgent itself, or the other is not kept any more', async () => {
+  const logs = new LogsModel()
+  const session = new LogSession(logs)
+  const store = new MemoryStore()
+  const contents = await store.claim({ token: 'a', newReplicaId: 'b' })
+  const replica = new Replica({ session, store, contents, clock: new HandClock(), onTrouble: () => {} })
+  onTestFinished(() => replica.close())
+  for (const [name, priority] of Object.entries({ open: 9, orders: 5, archive: 0 })) {
+    const topic = logs.create(name, 1)
+    for (let index = 0; index < 40; index++) topic.partitions[0]!.append([`${index}`], 0)
+    await replica.replicate(topic, { priority })
+  }
+  session.connect()
+  await settle()
+  const steps = async (count: number) => {
+    for (let step = 0; step < count; step++) {
+      await session.step(step)
+      await settle()
+    }
+  }
+  const endOf = (name: string) => replica.ranges(name)[0]!.end
+  await steps(6)
+  expect(endOf('open')).toBeLessThan(40)
+  await replica.replicate(logs.topics.get('orders')!, { priority: 9 })
+  await steps(200)
+  expect([endOf('open'), endOf('orders'), endOf('archive')]).toEqual([40, 40, 40])
+
+  session.cut()
+  for (const { partitions } of logs.topics.values())
+    for (let index = 0; index < 40; index++) partitions[0]!.append(['x'], 0)
+  session.connect()
+  await steps(6)
+  expect(endOf('archive')).toBe(40)
+  await replica.stopReplicating('open')
+  await replica.stopReplicating('orders')
+  await steps(200)
+  expect(endOf('archive')).toBe(80)
+})
+
 test('[REP-41] paused, nothing is fetched and the status says why; writes go out, and what is held is read', async () => {
   const relay = await createRelay({ files: new MemoryFiles(), config: { dataDir: 'data', httpPort: 0 } })
   const ottla = await connect(relay.websocket.url, { replica: 'paused' })
