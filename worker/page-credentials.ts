@@ -17,8 +17,11 @@ export function keepSignedIn(
   let isWaiting = false
   let offered: string | undefined
   const look = () => {
-    if (core.status().state === 'closed') return unlisten()
-    if (isWaiting || core.status().state !== 'needs-auth') return
+    const { state } = core.status()
+    if (state === 'closed') return unlisten()
+    // They were taken. Who has nothing that holds after that may be another worker, which never had them.
+    if (state === 'live' || state === 'catching-up') offered = undefined
+    if (isWaiting || state !== 'needs-auth') return
     isWaiting = true
     // Whatever fails is tried again; that nobody is signed in shows in the status.
     void offer()
