@@ -20,7 +20,7 @@ export class ReadBuffers {
 
 export class ReadLease {
   readonly #free: Buffer[]
-  #taken: Buffer[] = []
+  readonly #taken: Buffer[] = []
 
   constructor(free: Buffer[]) {
     this.#free = free
@@ -33,9 +33,18 @@ export class ReadLease {
     return buffer.subarray(0, sizeBytes)
   }
 
+  /** How far it has been taken of; for `giveBack`. */
+  get mark(): number {
+    return this.#taken.length
+  }
+
+  /** Nobody looks any more at what was read since then. */
+  giveBack(mark: number): void {
+    for (const buffer of this.#taken.splice(mark)) if (this.#free.length < FREE_MAX) this.#free.push(buffer)
+  }
+
   /** Nobody looks any more at what was read. One that is never released is left to the garbage collector. */
   release(): void {
-    for (const buffer of this.#taken) if (this.#free.length < FREE_MAX) this.#free.push(buffer)
-    this.#taken = []
+    this.giveBack(0)
   }
 }

@@ -2,7 +2,8 @@
  * Fetch, versions 4-18.
  *
  * Answers when `minBytes` have come, when `maxWaitMs` have passed, or at once when any partition has an error. Whole
- * batches as stored; the first may begin below the asked offset; at least one even when larger than the limits. Fetch
+ * batches as stored; the first may begin below the asked offset; at least one even when larger than the limits. Where a
+ * limit keeps more back, it counts as reached: Kafka would cut a batch there, and waiting brings no more. Fetch
  * sessions are declined (session id 0), which is legal: the client goes on with full requests (KIP-227).
  *
  * With isolation level 1 a partition ends at its last stable offset, and the aborted transactions come with the records;
@@ -34,6 +35,7 @@ type PartitionResponse = TopicResponse['partitions'][number]
 
 export const fetchHandler = entry(fetch, 'each', async (request, context) => {
   const wanted = resolve(request, context)
+  const minBytes = Math.min(request.minBytes, request.maxBytes, RESPONSE_BYTES_MAX)
   const deadline = context.services.clock.monotonic() + Math.min(Math.max(0, request.maxWaitMs), WAIT_MS_MAX)
   await context.turn()
   for (;;) {
@@ -43,7 +45,7 @@ export const fetchHandler = entry(fetch, 'each', async (request, context) => {
     const buffers = context.services.readBuffers.lease()
     try {
       const { responses, worthBytes, hasError } = await readAll(request, wanted, buffers, context)
-      const isDue = hasError || worthBytes >= request.minBytes || logs.length === 0 || advance.isOver
+      const isDue = hasError || worthBytes >= minBytes || logs.length === 0 || advance.isOver
       if (isDue || context.connection.isClosed) {
         context.onSent(() => buffers.release())
         return { responses }
@@ -69,15 +71,19 @@ interface Wanted {
   bytesMax: number
 }
 
+/** A partition that is named twice is answered once, as in Kafka, where the last one counts. */
 function resolve(request: Request, context: RequestContext): Wanted[] {
-  return request.topics.flatMap(({ topic: name, topicId, partitions }) => {
+  const wanted = new Map<string, Wanted>()
+  for (const { topic: name, topicId, partitions } of request.topics) {
     const topic = findTopicFor('read', context, { name, topicId, byId: context.apiVersion >= 13 })
-    return partitions.map((asked): Wanted => {
+    for (const asked of partitions) {
       const { log, errorCode } = findLog(topic, asked)
       const { partition, fetchOffset, lastFetchedEpoch, partitionMaxBytes: bytesMax } = asked
-      return { topic, name, topicId, partition, log, errorCode, fetchOffset, lastFetchedEpoch, bytesMax }
-    })
-  })
+      const each = { topic, name, topicId, partition, log, errorCode, fetchOffset, lastFetchedEpoch, bytesMax }
+      wanted.set(`${topicId}/${name}/${partition}`, each)
+    }
+  }
+  return [...wanted.values()]
 }
 
 function findLog(
@@ -103,20 +109,22 @@ async function readAll(request: Request, wanted: readonly Wanted[], buffers: Rea
   /** What counts for `minBytes`. */
   let worthBytes = 0
   let hasError = false
-  const responses: TopicResponse[] = []
+  const responses: Array<TopicResponse & { partitions: PartitionResponse[] }> = []
   for (const each of wanted) {
     const limits = { bytesMax: Math.min(each.bytesMax, budget), isFirst: sizeBytes === 0, isCommitted, buffers }
-    const read = await readOne(each, limits)
+    const { isCut, ...read } = await readOne(each, limits)
     const goneCode = deletedCode(each, context)
     const partition = goneCode ? failure(each.partition, goneCode, false) : read
     const recordBytes = partition.records?.length ?? 0
-    budget = Math.max(0, budget - recordBytes)
+    const room = Math.max(0, limits.bytesMax)
+    // What does not fit takes the room all the same: else all that are behind it would be read, and not fit either.
+    budget = Math.max(0, budget - (isCut && recordBytes === 0 ? room : recordBytes))
     sizeBytes += recordBytes
-    if (holdsRecords(partition.records)) worthBytes += recordBytes
+    if (isCut) worthBytes += Math.max(recordBytes, room)
+    else if (holdsRecords(partition.records)) worthBytes += recordBytes
     hasError ||= partition.errorCode !== ErrorCode.NONE
     const last = responses.at(-1)
-    if (last && last.topic === each.name && last.topicId === each.topicId)
-      last.partitions = [...last.partitions, partition]
+    if (last && last.topic === each.name && last.topicId === each.topicId) last.partitions.push(partition)
     else responses.push({ topic: each.name, topicId: each.topicId, partitions: [partition] })
   }
   return { responses, worthBytes, hasError }
@@ -124,12 +132,15 @@ async function readAll(request: Request, wanted: readonly Wanted[], buffers: Rea
 
 /** Whole stretches may hold nothing any more: read from where there are records, as far as that is known. */
 async function readOn(log: PartitionLog, fetchOffset: number, { bytesMax, isCommitted, buffers }: ReadLimits) {
+  const before = buffers.mark
   for (let offset = fetchOffset; ; ) {
+    buffers.giveBack(before)
+    const end = isCommitted ? log.lastStableOffset : log.highWatermark
     const read = isCommitted
       ? await log.readCommitted(offset, bytesMax, undefined, buffers.allocate)
       : { ...(await log.read(offset, bytesMax, undefined, buffers.allocate)), aborted: null }
-    const end = isCommitted ? log.lastStableOffset : log.highWatermark
-    if (read.nextOffset === offset || read.nextOffset >= end || holdsRecords(read.bytes)) return read
+    const isCut = read.nextOffset < end
+    if (read.nextOffset === offset || !isCut || holdsRecords(read.bytes)) return { ...read, isCut }
     offset = read.nextOffset
   }
 }
@@ -158,8 +169,9 @@ interface ReadLimits {
   buffers: ReadLease
 }
 
-async function readOne(wanted: Wanted, limits: ReadLimits): Promise<PartitionResponse> {
-  const { bytesMax, isFirst, isCommitted } = limits
+/** `isCut`: a limit keeps back what else there is. */
+async function readOne(wanted: Wanted, limits: ReadLimits): Promise<PartitionResponse & { isCut?: boolean }> {
+  const { bytesMax, isFirst, isCommitted, buffers } = limits
   const { log, partition: partitionIndex, fetchOffset } = wanted
   if (!log || wanted.errorCode !== ErrorCode.NONE) return failure(partitionIndex, wanted.errorCode, log !== undefined)
   if (damageCode(log, fetchOffset, isCommitted)) return failure(partitionIndex, ErrorCode.KAFKA_STORAGE_ERROR, true)
@@ -177,10 +189,14 @@ async function readOne(wanted: Wanted, limits: ReadLimits): Promise<PartitionRes
   })
   if (divergence) return { ...nothing(), divergingEpoch: divergence }
   const end = isCommitted ? log.lastStableOffset : log.highWatermark
-  if (fetchOffset >= end || (bytesMax <= 0 && !isFirst)) return nothing()
+  if (fetchOffset >= end) return nothing()
+  if (bytesMax <= 0 && !isFirst) return { ...nothing(), isCut: true }
+  const before = buffers.mark
   try {
-    const { bytes: records, aborted: abortedTransactions } = await readOn(log, fetchOffset, limits)
-    return records.length > bytesMax && !isFirst ? nothing() : { ...nothing(), records, abortedTransactions }
+    const { bytes: records, aborted: abortedTransactions, isCut } = await readOn(log, fetchOffset, limits)
+    if (records.length <= bytesMax || isFirst) return { ...nothing(), records, abortedTransactions, isCut }
+    buffers.giveBack(before)
+    return { ...nothing(), isCut: true }
   } catch (error) {
     return failure(partitionIndex, asKafkaError(error).code, true)
   }

@@ -9,8 +9,10 @@ import { describeProducers, initProducerId } from '../../protocol/messages/produ
 import { deleteTopics } from '../../protocol/messages/topics.ts'
 import { stampProducer } from '../../protocol/record-batch.ts'
 import { encodeBatch } from '../../protocol/records.ts'
+import { nodeFiles } from '../../server/storage/node-files.ts'
+import { FaultyFiles } from '../support/faulty-files.ts'
 import { recordsIn } from '../support/read-values.ts'
-import { startRelay } from '../support/relay.ts'
+import { startRelay, temporaryFolder } from '../support/relay.ts'
 import { batchOf, RelayClient } from '../support/relay-client.ts'
 import { validRequests } from './support/valid-requests.ts'
 
@@ -297,19 +299,63 @@ describe('Fetch', () => {
     expect(await sizes([{ partition: 0, partitionMaxBytes: -1 }], -1)).toEqual([1])
   })
 
-  test('[FET-4] what cannot be read has its code and is answered at once; the rest is read', async () => {
+  test('[FET-12] a fetch does not wait for more than its limits let through', async () => {
     const { client, topicId } = await relayWithTopic({ partitions: 2 })
+    for (let index = 0; index < 24; index++)
+      await Promise.all([0, 1].map((partition) => client.produce(topicId, ['x'.repeat(400_000)], partition)))
+    const counts = async (wanted: Wanted[], limits: { minBytes: number; maxBytes: number }) => {
+      const { partitions } = await read(client, topicId, wanted, { maxWaitMs: 60_000, ...limits })
+      return partitions.map(({ records }) => recordsIn(records!).length)
+    }
+    // More than the relay gives at once.
+    const whole = { partitionMaxBytes: 50_000_000 }
+    expect(await counts([whole], { minBytes: 15_000_000, maxBytes: 50_000_000 })).toEqual([20])
+    // More than was asked for at most.
+    expect(await counts([whole], { minBytes: 5_000_000, maxBytes: 1_000_000 })).toEqual([2])
+    // Two batches, and a third that would have to be cut.
+    expect(await counts([{ partitionMaxBytes: 1_000_000 }], { minBytes: 1_000_000, maxBytes: 50_000_000 })).toEqual([2])
+    const both = [{ partition: 0 }, { partition: 1 }]
+    expect(await counts(both, { minBytes: 2_000_000, maxBytes: 50_000_000 })).toEqual([2, 2])
+    const ends = [{ fetchOffset: 22 }, { partition: 1, fetchOffset: 23 }]
+    expect(await counts(ends, { minBytes: 1_200_000, maxBytes: 50_000_000 })).toEqual([2, 1])
+  }, 20_000)
+
+  test('[FET-13] what does not fit into an answer is neither read on nor kept; who is named twice is answered once', async () => {
+    const partitionCount = 24
+    const config = { dataDir: await temporaryFolder() }
+    const first = await relayWithTopic({ partitions: partitionCount, relay: { config } })
+    const batch = ['x'.repeat(900_000)]
+    for (let partition = 0; partition < partitionCount; partition++)
+      await first.client.produce(first.topicId, batch, partition)
+    await first.relay.close()
+    // What it has written itself a relay has in memory.
+    const files = new FaultyFiles(nodeFiles)
+    const relay = await startRelay({ config, files })
+    const client = await RelayClient.open(relay.websocket.url)
+    let reads = 0
+    files.onCall = (call) => {
+      if (call === 'read') reads++
+    }
+    const all = Array.from({ length: partitionCount }, (_, partition) => ({ partition }))
+    const { partitions } = await read(client, first.topicId, [...all, ...all], { maxBytes: 50_000_000 })
+    expect(partitions.map(({ partitionIndex }) => partitionIndex)).toEqual(all.map(({ partition }) => partition))
+    expect(partitions.filter(({ records }) => records!.length > 0)).toHaveLength(9)
+    expect(reads).toBeLessThan(partitionCount)
+  }, 20_000)
+
+  test('[FET-4] what cannot be read has its code and is answered at once; the rest is read', async () => {
+    const { client, topicId } = await relayWithTopic({ partitions: 6 })
     await client.produce(topicId, ['a'])
     const { partitions } = await read(
       client,
       topicId,
       [
         { fetchOffset: 0 },
-        { fetchOffset: 2 },
-        { fetchOffset: -1 },
+        { partition: 1, fetchOffset: 2 },
+        { partition: 2, fetchOffset: -1 },
         { partition: 7 },
-        { fetchOffset: 0, currentLeaderEpoch: 99 },
-        { fetchOffset: 2 ** 60 },
+        { partition: 3, currentLeaderEpoch: 99 },
+        { partition: 4, fetchOffset: 2 ** 60 },
       ],
       { maxWaitMs: 60_000, minBytes: 1_000_000 },
     )
