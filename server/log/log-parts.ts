@@ -57,7 +57,7 @@ export function assembleLog(options: PartitionLogOptions & { limit: OpenFileLimi
 
   const flush = () => syncs.flush()
   const rollIdle = async () => {
-    if (!loop.isIdle || gate.isShut || appender.position === 0) return
+    if (!loop.isIdle || gate.isShut || state.fault || appender.position === 0) return
     await loop.addBoundary(state.endOffset, appender.rollHere()).committed
   }
   const start = new LogStart({ dir, time, config, state, writer, warn, flush, rollIdle })
@@ -70,7 +70,7 @@ export function assembleLog(options: PartitionLogOptions & { limit: OpenFileLimi
   /** Reads the folder anew, as a start would. Nothing is queued or being written. */
   const reload = async () => {
     syncs.cancel()
-    await compaction.interrupt()
+    await compaction.reset()
     await writer.release()
     const again = await recoverLog({ files, dir, limit, nowMs: clock.now() })
     recent.clear()

@@ -9,6 +9,7 @@ import { KafkaError } from '../../protocol/errors.ts'
 import { isNoSpace } from '../storage/files.ts'
 import type { LogConfig } from './log-config.ts'
 import { isDeleted } from './log-config.ts'
+import { storageRefusal } from './log-fault.ts'
 import type { LogState } from './log-state.ts'
 import type { LogWriter } from './log-writer.ts'
 import type { PatientClock } from './patient-clock.ts'
@@ -41,6 +42,7 @@ export class LogStart {
   /** Records below `offset` are gone for readers from now on; -1 means all that is durable. */
   async deleteBefore(offset: number): Promise<number> {
     const { state } = this.#options
+    if (state.fault) throw storageRefusal(state.fault)
     const target = offset === -1 ? state.highWatermark : offset
     if (target > state.highWatermark || target < 0) {
       const { startOffset, highWatermark } = state

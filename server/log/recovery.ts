@@ -283,6 +283,7 @@ class Recovery {
       if (!isWhole) return
       // What compaction wrote is complete, and never written to again.
       segment.isSealed = !isLast || file.compacted !== undefined
+      if (segment.isSealed) this.#context.limit.touch(segment)
       expected = segment.endOffset
     }
   }

@@ -5,6 +5,7 @@
 import type { Clock, Timer } from '../../protocol/lib/clock.ts'
 import type { CommitLoop } from './commit-loop.ts'
 import type { LogConfig } from './log-config.ts'
+import { storageRefusal } from './log-fault.ts'
 import type { LogState } from './log-state.ts'
 import type { LogWriter } from './log-writer.ts'
 
@@ -53,6 +54,8 @@ export class SyncSchedule {
   async flush(): Promise<void> {
     const { state, loop } = this.#options
     if (state.isSynced) return
+    // A file whose sync failed is not synced again: the kernel would say that all is well.
+    if (state.fault) throw storageRefusal(state.fault)
     await loop.addBoundary(state.endOffset, { kind: 'flush' }).committed
   }
 

@@ -180,6 +180,12 @@ export class LogCompaction {
     await this.#running?.catch(() => {})
   }
 
+  /** The folder is read anew, and its manifest may name what was replaced here: that is the log again, and stays. */
+  async reset(): Promise<void> {
+    await this.interrupt()
+    for (const segment of this.#unnamed.splice(0)) segment.retire().catch(() => {})
+  }
+
   async #run(tools: CompactionTools): Promise<CompactionReport> {
     const { state, time, writer } = this.#options
     await this.#nameAll()

@@ -56,7 +56,7 @@ export class RecordCursor {
     }
     const keyBytes = reader.varint()
     const key = keyBytes === -1 ? null : reader.bytes(keyBytes)
-    const isTombstone = reader.varint() === -1
+    const isTombstone = reader.varint() === -1 && key !== null
     if (reader.position > to) throw new MalformedError(`the record at byte ${from} is longer than it declares`)
     reader.position = to
     return { offset: baseOffset + offsetDelta, timestamp, key, isTombstone, from, to, bodyFrom }

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { HandClock } from '../../../protocol/lib/clock.ts'
 import { type CodecId, codecOf, hasDeleteHorizon, isControl } from '../../../protocol/record-batch.ts'
 import { MemoryFiles } from '../../../server/storage/memory-files.ts'
+import { eventually } from '../../support/eventually.ts'
 import { FaultyFiles } from '../../support/faulty-files.ts'
 import {
   batchesFrom,
@@ -500,4 +501,48 @@ test('[CMP-16] with compact,delete whole segments go by age and size, too; with 
     expect(log.startOffset > 0).toBe(cleanupPolicy === 'compact,delete')
     await log.close()
   }
+})
+
+test('[CMP-13] segments that a failed compaction had replaced are the log again after a full disk, and are kept', async () => {
+  const clock = new HandClock()
+  const memory = new MemoryFiles()
+  const files = new FaultyFiles(memory)
+  const config = { segmentMs: 1000 }
+  let log = await openCompacted({ files, clock, config })
+  for (const [key, value] of [...'abacd'].map((key, index) => [key, `${index}`] as const)) {
+    await write(log, [[key, value]])
+    clock.advance(2000)
+  }
+  const full = files.fail({ call: 'writev', path: /manifest|\d\.log$/, code: 'ENOSPC', times: 100 })
+  await expect(compact(log)).rejects.toMatchObject({ code: 'ENOSPC' })
+  await expect(write(log, [['e', '5']])).rejects.toThrow(/is full/)
+  expect(full.count).toBeGreaterThan(1)
+  full.heal()
+  await eventually(() => write(log, [['e', '5']]).then(() => true))
+  await compact(log)
+  const kept = ['1:b=1', '2:a=2', '3:c=3', '4:d=4', '5:e=5']
+  expect(await entriesFrom(log)).toEqual(kept)
+  await log.close()
+  expect(await findings(memory)).toEqual([])
+  log = await openCompacted({ files: memory, clock })
+  expect(log.fault).toBeUndefined()
+  expect(await entriesFrom(log)).toEqual(kept)
+  await log.close()
+})
+
+test('[CMP-11] a record with neither key nor value stays, and no pass comes back for it', async () => {
+  const clock = new HandClock()
+  const log = await openCompacted({ clock })
+  await write(log, [
+    [null, null],
+    ['a', null],
+  ])
+  await roll(log)
+  await compact(log)
+  clock.advance(120_000)
+  expect(await log.compactionNeed()).toMatchObject({ reason: 'tombstones' })
+  await compact(log)
+  expect(await entriesFrom(log)).toEqual(['0:null=null'])
+  expect(await log.compactionNeed()).toBeUndefined()
+  await log.close()
 })

@@ -4,7 +4,8 @@ import { ErrorCode } from '../../../protocol/errors.ts'
 import { HandClock } from '../../../protocol/lib/clock.ts'
 import { randomBelow, seededRandom } from '../../../protocol/lib/random.ts'
 import { segmentName } from '../../../server/log/log-names.ts'
-import { readWholeFile } from '../../../server/storage/files.ts'
+import { OpenFileLimit } from '../../../server/log/open-file-limit.ts'
+import { type Files, readWholeFile } from '../../../server/storage/files.ts'
 import { MemoryFiles } from '../../../server/storage/memory-files.ts'
 import { batchOf } from '../../support/batches.ts'
 import { appendEach, DIR, damage, findings, flipBit, killed, openLog, valuesFrom } from './log-fixture.ts'
@@ -193,4 +194,41 @@ test('[LOG-26] a scrub finds damage that nobody has read yet', async () => {
   const reopened = await openLog({ files: copyOf(files), config })
   expect(reopened.recovery.isClean).toBe(true)
   await reopened.close()
+})
+
+test('[LOG-22] nothing is deleted from an offline log: its start stays, its files stay', async () => {
+  const { files, segments } = await written(true)
+  await damage(files, segments[1]!, (bytes) => flipBit(bytes, 100))
+  await files.remove(`${DIR}/manifest`)
+  await files.remove(`${DIR}/clean`)
+  const log = await openLog({ files, config })
+  expect(log.state).toBe('offline')
+  await expect(log.deleteRecordsBefore(1)).rejects.toMatchObject({ code: ErrorCode.KAFKA_STORAGE_ERROR })
+  expect(log.startOffset).toBe(0)
+  await log.close()
+  expect(await files.list(DIR)).not.toContain('manifest')
+})
+
+test('[LOG-51] a log whose manifest is lost opens no more files at once than the limit', async () => {
+  const { files, segments } = await written(true)
+  expect(segments.length).toBeGreaterThan(2)
+  await files.remove(`${DIR}/manifest`)
+  await files.remove(`${DIR}/clean`)
+  let open = 0
+  const counting: Files = new Proxy(files, {
+    get(target, name) {
+      if (name !== 'open') return Reflect.get(target, name).bind(target)
+      return async (path: string, mode: 'read' | 'edit' | 'create') => {
+        const file = await target.open(path, mode)
+        if (path.endsWith('.log')) open++
+        return { ...file, close: () => file.close().finally(() => path.endsWith('.log') && open--) }
+      }
+    },
+  })
+  const log = await openLog({ files: counting, config, limit: new OpenFileLimit(1) })
+  expect(log.fault).toBeUndefined()
+  // One closed, and the one that is written to.
+  expect(open).toBeLessThanOrEqual(2)
+  await log.close()
+  expect(open).toBe(0)
 })

@@ -163,3 +163,26 @@ test('[DUR-8] what a killed process left in the hands of the system is on disk b
   expect(await valuesFrom(await openLog({ files: afterPowerCut(again) }))).toEqual(['0:a'])
   await restarted.close()
 })
+
+test('[DUR-3] after a failed sync the one that flush.ms owes is not tried: a restart has what was synced, and goes on', async () => {
+  const clock = new HandClock()
+  const memory = new MemoryFiles({ tracksPower: true })
+  const files = new FaultyFiles(memory)
+  const changing: { durability: Durability } = { durability: 'relaxed' }
+  const log = await openLog({ files, clock, config: { ...changing, flushMs: 500 } })
+  await appendEach(log, ['a'])
+  await passed(clock, 500)
+  expect(log.syncedOffset).toBe(1)
+  await appendEach(log, ['b'])
+  const fault = files.fail({ call: 'sync', path: /\.log$/, code: 'EIO' })
+  const marker = { producerId: 1, producerEpoch: 0, coordinatorEpoch: 0, outcome: 'abort' as const }
+  await expect(log.appendMarker(marker).durable).rejects.toThrow()
+  expect(fault.count).toBe(1)
+  await passed(clock, 500)
+  const after = await killed(memory, clock)
+  const again = await openLog({ files: after, clock })
+  expect(again.fault).toBeUndefined()
+  expect(await valuesFrom(again)).toEqual(['0:a'])
+  await log.close()
+  await again.close()
+})
