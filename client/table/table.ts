@@ -100,6 +100,10 @@ export interface TableParts {
   random: Random
 }
 
+interface HeardNews extends TableNews {
+  isOtherState: boolean
+}
+
 /** It would show as pending, land, and be gone: no record of its key comes back. */
 const notKept = (name: string) =>
   new OttlaError('INVALID_ARGUMENT', {
@@ -107,6 +111,7 @@ const notKept = (name: string) =>
     hint: 'open it with this key among its `keys` or `prefixes`, or send the record to the topic itself',
   })
 
+const NOTHING_HEARD: TableState = { isReady: false, isUpToDate: false, error: null }
 const DAY_MS = 86_400_000
 const PAGE_ROWS = 256
 
@@ -117,19 +122,20 @@ export class Table<K = string, V = unknown> {
   readonly #parts: TableParts
   readonly #definition: TableDefinition
   readonly #merging: Merging | undefined
-  readonly #news = new Emitter<TableNews>()
+  readonly #news = new Emitter<HeardNews>()
   /** Whether a key is one of those that were asked for. */
   readonly #isKept: (key: Uint8Array) => boolean
   readonly #updates = new Map<string, Turns>()
   readonly #stopListening: () => void
-  #state: TableState = { isReady: false, isUpToDate: false, error: null }
+  #state = NOTHING_HEARD
 
   /** A topic never heard of is waited for while offline. Rejects UNKNOWN_TOPIC, INVALID_ARGUMENT, STORAGE_FAILED, ABORTED. */
   static async open<K, V>(name: string, options: TableOptions<K, V>, parts: TableParts): Promise<Table<K, V>> {
     const table = new Table<K, V>(name, options, parts)
     try {
       const opened = await whenReachable(parts.core, options.signal, () => parts.core.tables.open(table.#definition))
-      table.#state = opened.state
+      // What was told meanwhile ends with what is so now; the answer may be of before.
+      if (table.#state === NOTHING_HEARD) table.#state = opened.state
       await table.#merging?.adopt(parts.core, name, (key) => table.#row(key))
     } catch (failure) {
       table.close()
@@ -304,6 +310,7 @@ export class Table<K = string, V = unknown> {
 
   #heard(news: TableNews): void {
     if (news.topic !== this.name) return
+    const isOtherState = JSON.stringify(news.state) !== JSON.stringify(this.#state)
     this.#state = news.state
     for (const change of news.changes) {
       if (change.rolledBack) this.#merging?.dropped(change.key, change.rolledBack.id)
@@ -311,16 +318,16 @@ export class Table<K = string, V = unknown> {
     }
     // What fails here is asked again at the next reset; reads tell why.
     if (news.isReset) this.#merging?.lookAgain((key) => this.#row(key)).catch(() => {})
-    this.#news.emit(news)
+    this.#news.emit({ ...news, isOtherState })
   }
 
-  #event(news: TableNews, selected: TableSelection): TableEvent<K, V> | undefined {
-    const { isReset, state } = news
+  #event(news: HeardNews, selected: TableSelection): TableEvent<K, V> | undefined {
+    const { isReset, isOtherState, state } = news
     const about = news.changes.filter(
       ({ before, after }) =>
         isSelected(before, selected, this.#definition) || isSelected(after, selected, this.#definition),
     )
-    if (about.length === 0 && !isReset && news.changes.length > 0) return undefined
+    if (about.length === 0 && !isReset && !isOtherState && news.changes.length > 0) return undefined
     try {
       return { changes: about.map((change) => this.#change(change)), isReset, state }
     } catch {

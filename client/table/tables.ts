@@ -37,10 +37,7 @@ export class Tables implements TableCalls {
   }
 
   async open(definition: TableDefinition): Promise<OpenedTable> {
-    const view = await this.#view(definition)
-    await view.keep(definition.policy)
-    await view.addIndexes(definition.indexes)
-    return view.opened()
+    return (await this.#view(definition)).welcome(definition)
   }
 
   async read(definition: TableDefinition, read: TableRead): Promise<TablePage> {

@@ -103,6 +103,14 @@ export class TableView {
     return ranges
   }
 
+  /** As it is told to all: whoever asks hears of what comes after. */
+  async welcome(definition: TableDefinition): Promise<OpenedTable> {
+    await this.keep(definition.policy)
+    await this.addIndexes(definition.indexes)
+    this.#desk.stateMayHaveChanged(this.state())
+    return this.opened()
+  }
+
   opened(): OpenedTable {
     return { state: this.state(), bareTopicId: this.#bareTopicId() }
   }

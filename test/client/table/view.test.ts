@@ -31,6 +31,8 @@ class Log {
   relayAheadMs = 0
   /** Reads of chunks that fail. */
   failures = 0
+  /** What reads of chunks wait for. */
+  reading: Promise<void> = Promise.resolve()
   /** What the outbox answers when it is asked what waits in it. */
   waiting: () => Promise<ExportedEntry[]> = async () => []
 
@@ -47,6 +49,7 @@ class Log {
       ranges: () => [this.range],
       logStart: () => this.logStart,
       readReplica: async (_topicId, _partition, offset) => {
+        await this.reading
         if (this.failures-- > 0) throw new Error('the disk is on fire')
         const records = this.entries.slice(offset)
         if (records.length === 0) {
@@ -103,6 +106,27 @@ test('[TAB-21] who has heard that the table is behind hears when it is not, thou
   view.wake()
   await eventually(() => view.state().isUpToDate && news.some(({ changes }) => changes.length > 0))
   expect(news.at(-1)!.state.isUpToDate).toBe(true)
+})
+
+test('[TAB-21] who opens a table while it is behind hears when it is not, though all others never knew that it was', async () => {
+  const log = new Log()
+  log.entries = [['a', '1']]
+  const tables = lazyTables(log.source(), new MemoryTableStore())
+  const definition = { topic: 't', indexes: {}, policy: {}, tombstonesKeptMs: 1_000 }
+  await tables.open(definition)
+  await eventually(async () => (await tables.open(definition)).state.isUpToDate)
+  let goOn = () => {}
+  log.reading = new Promise((resolve) => {
+    goOn = resolve
+  })
+  log.emptyOffsets = 1
+  const { state } = await tables.open(definition)
+  expect(state.isUpToDate).toBe(false)
+  const news: TableNews[] = []
+  tables.onNews((each) => void news.push(each))
+  goOn()
+  await eventually(() => news.at(-1)?.state.isUpToDate, { withinMs: 1_000 })
+  await tables.close()
 })
 
 test('[TAB-16] a log that was truncated: what is no longer in it goes, what was before comes back', async () => {
