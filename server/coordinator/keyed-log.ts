@@ -94,6 +94,8 @@ export class KeyedLog {
 
   /** All records in the order in which they were written. Rejects when the log is damaged. */
   async replay(apply: (record: KeyedRecord) => void): Promise<void> {
+    // What is on its way to the disk may yet get there, and be told.
+    await this.#lastDurable.catch(() => {})
     for (let offset = this.#log.startOffset; offset < this.#log.highWatermark; ) {
       const slice = await this.#log.read(offset, READ_BYTES)
       for (const { at, end, header } of batchesIn(slice.bytes)) {

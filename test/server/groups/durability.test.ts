@@ -174,6 +174,37 @@ test('[GRP-14] power cut before any disk call, while the log is rewritten: nothi
   }
 })
 
+test('[GRP-15] state that is read again is behind nothing that was still on its way to the disk', async () => {
+  const files = new FaultyFiles(new MemoryFiles())
+  const clock = new HandClock()
+  const coordinator = await openCoordinator({ files, clock })
+  const claim = await groupOfOne(coordinator)
+  let letGo = () => {}
+  files.fail({ call: 'sync', until: new Promise<void>((resolve) => (letGo = resolve)) })
+  const commit = coordinator.commit('other', NOBODY, [offsetOf(0, 5)])
+  const turn = () => new Promise((resolve) => setImmediate(resolve))
+  for (const size of [7 * 1024 * 1024, 256 * 1024, 4 * 1024, 0]) {
+    for (let isRefused = false; !isRefused; await turn()) {
+      const large = [offsetOf(0, 1, 'T', 'm'.repeat(size))]
+      coordinator.commit('large', NOBODY, large).catch(() => (isRefused = true))
+      await turn()
+    }
+  }
+  // There is no room for this either, but its group has changed already: all is read again.
+  coordinator.leave('g', [claim])
+  await clock.advanceAsync(100)
+  for (let turns = 0; turns < 20; turns++) await turn()
+  letGo()
+  await commit
+  await expect
+    .poll(async () => {
+      await clock.advanceAsync(100)
+      return codeOf(() => coordinator.group('g'))
+    })
+    .toBe(0)
+  expect(await committed(coordinator, 'other')).toEqual({ 'T/0': 5 })
+})
+
 test('[GRP-15] a full disk: commits are refused with a retriable error, and go on when there is room', async () => {
   const memory = new MemoryFiles({ tracksPower: true })
   const files = new FaultyFiles(memory)
