@@ -81,7 +81,7 @@ export class ShareDeliveries {
       now.set(at, partition)
       return [{ kind: 'share-state', groupId, at, value: partition.snapshot() }]
     })
-    await store.change(records)
+    await store.changeAhead(records)
   }
 
   /** Undefined when the group has not begun to read it. Throws KafkaError. */

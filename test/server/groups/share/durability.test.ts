@@ -8,7 +8,7 @@ import { MemoryFiles } from '../../../../server/storage/memory-files.ts'
 import { FaultyFiles } from '../../../support/faulty-files.ts'
 import { endAll, startRelay, temporaryFolder } from '../../../support/ottla-process.ts'
 import { RelayClient } from '../../../support/relay-client.ts'
-import { type CoordinatorFixture, codeOf, logFrom, openCoordinator } from '../coordinator-fixture.ts'
+import { type CoordinatorFixture, codeOf, logFrom, NOBODY, offsetOf, openCoordinator } from '../coordinator-fixture.ts'
 import { configureGroup, ShareMember } from './share-member.ts'
 
 afterEach(endAll)
@@ -121,6 +121,43 @@ describe('[SHR-8] what is acknowledged is on disk before that is told; what is n
       .toBe(0)
     expect(await codeOf(() => say(coordinator, 'a', 1, 1, accept))).toBe(ErrorCode.INVALID_REQUEST)
     expect(take(coordinator, 'a', 2)).toEqual([1, 2])
+  })
+
+  test('where a group begins is on disk before anything is handed out, also when that could not be written at first', async () => {
+    const files = new FaultyFiles(new MemoryFiles())
+    const clock = new HandClock()
+    const log = { current: undefined as ReturnType<typeof logFrom> | undefined }
+    const coordinator = await openShare({ files, clock, logOf: () => log.current })
+    await joinAs(coordinator, 'a')
+    const full = files.fail({ call: 'writev', path: /\.log$/, code: 'ENOSPC', times: 1000 })
+    const noRoom = files.fail({ call: 'freeBytes', code: 'EIO', times: 1000 })
+    expect(await codeOf(() => coordinator.commit('other', NOBODY, [offsetOf(0, 1)]))).not.toBe(0)
+    const ready = () =>
+      expect
+        .poll(async () => {
+          await clock.advanceAsync(1000)
+          return codeOf(() => coordinator.group('g'))
+        })
+        .toBe(0)
+    await ready()
+    log.current = logFrom(0, END)
+    expect(await codeOf(() => coordinator.deliveries.begin('g', [AT]))).toBe(ErrorCode.COORDINATOR_NOT_AVAILABLE)
+    full.heal()
+    noRoom.heal()
+    await expect
+      .poll(async () => {
+        await clock.advanceAsync(1000)
+        return codeOf(async () => {
+          await coordinator.commit('other', NOBODY, [offsetOf(0, 1)])
+          await coordinator.deliveries.begin('g', [AT])
+        })
+      })
+      .toBe(0)
+    expect(take(coordinator, 'a', 2)).toEqual([0, 1])
+    await say(coordinator, 'a', 0, 1, accept)
+    await coordinator.close()
+    const again = await openShare({ files })
+    expect(again.deliveries.heldShare('g', AT)?.partition.start).toBe(2)
   })
 
   test('what was acknowledged of a tail that is lost does not count for what is written in its place', async () => {
