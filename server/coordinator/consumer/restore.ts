@@ -45,7 +45,7 @@ export function resume(
     const { memberId, profile, standing, target } = member
     if (profile.instanceId !== null) group.staticMembers.set(profile.instanceId, memberId)
     group.profileBytes += sizeOfProfile(memberId, profile)
-    if (group.type === 'consumer')
+    if (group.type !== 'share')
       group.owners.take(memberId, together(standing.assigned, standing.revoking), standing.epoch)
     for (const [topicId, list] of target) targeted.set(topicId, (targeted.get(topicId) ?? 0) + list.length)
     const isThere = standing.epoch === group.assignmentEpoch && standing.revoking.size === 0

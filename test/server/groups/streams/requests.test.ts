@@ -145,6 +145,22 @@ describe('[STG-6] a group runs one topology', () => {
   })
 })
 
+test('[STG-3] also over a restart', async () => {
+  const first = await open()
+  await first.client.createTopic('lines', { partitions: 2 })
+  const a = new StreamsMember(first.client, 'a')
+  a.active = (await a.join()).activeTasks!
+  await first.relay.close()
+  const { client } = await open({ config: { dataDir: first.relay.dataDir } })
+  const b = new StreamsMember(client, 'b')
+  expect(tasksIn((await b.join()).activeTasks)).toEqual([])
+  expect(tasksIn((await b.beat()).activeTasks)).toEqual([])
+  const back = new StreamsMember(client, 'a')
+  Object.assign(back, { memberEpoch: a.memberEpoch, active: a.active })
+  const kept = await back.follow()
+  expect([...kept, ...(await b.follow())].sort()).toEqual(['0_0', '0_1', '1_0', '1_1'])
+})
+
 test('[STG-7] members, topology and tasks are there after a restart', async () => {
   const first = await open()
   await first.client.createTopic('lines', { partitions: 2 })
