@@ -9,6 +9,7 @@ import type { Clock, Timer } from '../../protocol/lib/clock.ts'
 import type { Random } from '../../protocol/lib/random.ts'
 import { randomUuid } from '../../protocol/lib/uuid.ts'
 import type { HeldFiles } from '../log/held-files.ts'
+import { PatientClock } from '../log/patient-clock.ts'
 import type { Logger } from '../logger.ts'
 import { NameSelector } from '../pattern/name-selector.ts'
 import type { Files } from '../storage/files.ts'
@@ -89,6 +90,8 @@ export class GroupCoordinator {
   readonly #shares: ShareRequests
   readonly #streams: StreamsRequests
   readonly #admission: Admission
+  /** By which offsets expire. */
+  readonly #time: PatientClock
   #cleanUpTimer: Timer | undefined
   #closing: Promise<void> | undefined
 
@@ -97,6 +100,7 @@ export class GroupCoordinator {
     this.#options = options
     this.#log = log
     const { config, clock, logger, topics } = options
+    this.#time = new PatientClock(clock)
     this.#store = new GroupStore({
       ...{ log, clock, logger, topics },
       limits: () => classicLimits(config),
@@ -343,7 +347,7 @@ export class GroupCoordinator {
     this.#cleanUpTimer?.cancel()
     this.#cleanUpTimer = clock.setTimer(config.offsetsRetentionCheckIntervalMs, () => {
       const retentionMs = config.offsetsRetentionMinutes * 60_000
-      const records = expiredRecords(this.#store.groups.values(), topics, retentionMs, clock.now())
+      const records = expiredRecords(this.#store.groups.values(), topics, retentionMs, this.#time.now())
       if (records.length > 0) this.#store.changeUnasked(records)
       this.#cleanUpLater()
     })

@@ -10,6 +10,7 @@ import { createLogger } from '../../server/logger.ts'
 import { recordsIn } from '../support/read-values.ts'
 import { startRelay } from '../support/relay.ts'
 import { RelayClient } from '../support/relay-client.ts'
+import { openStage, TurningClock } from './transactions/stage.ts'
 
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
@@ -64,6 +65,17 @@ test('[LOG-104] a wall clock that jumps deletes nothing early, forgets no produc
   expect(deliveries.flatMap(({ records }) => recordsIn(records)).map(({ offset }) => offset)).toEqual([
     ...Array(10).keys(),
   ])
+})
+
+test('[LOG-104] nor a transactional id', async () => {
+  const clock = new TurningClock()
+  const stage = await openStage({ clock })
+  const request = { transactionalId: 'tx', transactionTimeoutMs: 60_000, producerId: -1, producerEpoch: -1 }
+  const first = await stage.call(initProducerId, request)
+  clock.jumpWallTo(clock.now() + 40 * DAY_MS)
+  await clock.advanceAsync(5 * HOUR_MS)
+  const next = await stage.call(initProducerId, request)
+  expect(next).toMatchObject({ errorCode: 0, producerId: first.producerId, producerEpoch: 1 })
 })
 
 test('[LOG-105] offsets rise whatever the clock says; records from its future are refused', async () => {

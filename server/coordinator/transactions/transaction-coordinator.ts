@@ -14,7 +14,7 @@ import type { TransactionOutcome } from '../../../protocol/transaction-marker.ts
 import type { RelayConfig } from '../../config.ts'
 import type { Engine } from '../../engine.ts'
 import type { HeldFiles } from '../../log/held-files.ts'
-import { JumpGuard } from '../../log/jump-guard.ts'
+import { PatientClock } from '../../log/patient-clock.ts'
 import type { Logger } from '../../logger.ts'
 import type { Files } from '../../storage/files.ts'
 import type { Instant } from '../group-state.ts'
@@ -62,7 +62,8 @@ export class TransactionCoordinator {
   readonly #options: TransactionCoordinatorOptions
   readonly #log: KeyedLog
   readonly #store: TransactionStore
-  readonly #jumpGuard: JumpGuard
+  /** By which ids expire. */
+  readonly #time: PatientClock
   #cleanUpTimer: Timer | undefined
   #closing: Promise<void> | undefined
 
@@ -77,7 +78,7 @@ export class TransactionCoordinator {
       mustWait: () => options.groups.isLoading,
       onLoaded: () => this.#onLoaded(),
     })
-    this.#jumpGuard = new JumpGuard(clock)
+    this.#time = new PatientClock(clock)
   }
 
   /** What a backup takes. */
@@ -314,9 +315,7 @@ export class TransactionCoordinator {
   }
 
   #expired(): HeldProducer[] {
-    const { clock, config } = this.#options
-    if (this.#jumpGuard.takeJump() !== undefined) return []
-    const beforeMs = clock.now() - config.transactionalIdExpirationMs
+    const beforeMs = this.#time.now() - this.#options.config.transactionalIdExpirationMs
     return [...this.#store.producers.values()].filter(
       ({ producer, settling }) => producer.isAtRest && !settling && producer.changedAtMs < beforeMs,
     )

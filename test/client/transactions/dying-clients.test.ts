@@ -25,7 +25,11 @@ beforeEach(async () => {
   relay = await createRelay({
     files: new MemoryFiles(),
     // A week passes when a test says so.
-    clock: { ...systemClock, now: () => systemClock.now() + shiftMs },
+    clock: {
+      ...systemClock,
+      now: () => systemClock.now() + shiftMs,
+      monotonic: () => systemClock.monotonic() + shiftMs,
+    },
     config: {
       ...{ dataDir: 'data', httpPort: 0, offsetsRetentionMinutes: 60, offsetsRetentionCheckIntervalMs: 50 },
       transactionalIdExpirationMs: 7_200_000,

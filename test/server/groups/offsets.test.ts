@@ -107,6 +107,17 @@ describe('[GRP-12] an offset is forgotten its retention after the group has empt
     await clock.advanceAsync(2 * DAY_MS)
     expect(coordinator.groups()).toEqual([])
   })
+
+  test('and not because the wall clock was set ahead', async () => {
+    const clock = new HandClock()
+    const coordinator = await openCoordinator({ clock, config })
+    await coordinator.commit('g', NOBODY, [offsetOf(0, 5)])
+    clock.jumpWallTo(clock.now() + 40 * DAY_MS)
+    await clock.advanceAsync(20 * MINUTE_MS)
+    expect(await committed(coordinator)).toEqual({ 'T/0': 5 })
+    await clock.advanceAsync(60 * MINUTE_MS)
+    expect(coordinator.groups()).toEqual([])
+  })
 })
 
 describe('[GRP-13] groups and commits are removed only when nobody uses them', () => {
