@@ -6,6 +6,7 @@
  * Hello hears from the relay as often as it asked for.
  */
 import { FRAME_SIZE_BYTES, FrameCutter, FrameSizeError } from '../../protocol/frame.ts'
+import type { Timer } from '../../protocol/lib/clock.ts'
 import { CloseCode, closing, encodePush } from '../../protocol/messages/offset-protocol.ts'
 import { viewOf } from '../../protocol/record-batch.ts'
 import { Connection } from '../connection.ts'
@@ -15,6 +16,8 @@ import { atKafkaPort, type OtherProtocol } from './other-protocol.ts'
 import type { Address, PeerSocket } from './peer-socket.ts'
 import { totalBytes, writePieces } from './pieces.ts'
 import { UnsentWatch } from './unsent-watch.ts'
+
+const CLOSE_TIMEOUT_MS = 2_000
 
 /** What a connection asks of its door. */
 interface Door {
@@ -32,6 +35,7 @@ export class KafkaConnection extends Connection {
   readonly #unsent: UnsentWatch
   /** The first bytes, at most four, until a whole frame has come. */
   #start: Uint8Array | undefined = new Uint8Array(0)
+  #closing: Timer | undefined
 
   constructor(services: Services, socket: PeerSocket, remoteAddress: string, door: Door) {
     super(services, remoteAddress, door.now)
@@ -43,7 +47,10 @@ export class KafkaConnection extends Connection {
     socket.on('error', () => socket.destroy())
     socket.on('data', (chunk: Buffer) => this.#onData(chunk))
     socket.on('drain', () => this.onDrained())
-    socket.on('close', () => this.#end())
+    socket.on('close', () => {
+      this.#closing?.cancel()
+      this.#end()
+    })
   }
 
   get unsentBytes(): number {
@@ -74,6 +81,8 @@ export class KafkaConnection extends Connection {
     this.services.logger.debug('kafka connection closed', { remote: this.remoteAddress, reason })
     this.#end()
     this.#socket.destroySoon()
+    // Nobody counts it any more, and who does not read what was sent would keep it, and a relay from stopping, for ever.
+    this.#closing = this.services.clock.setTimer(CLOSE_TIMEOUT_MS, () => this.#socket.destroy())
   }
 
   onSweep(now: number, beat: () => Uint8Array): void {

@@ -55,10 +55,10 @@ function versionsRequest(correlationId: number): Buffer {
 }
 
 /** Of an empty partition: answered when its time is over. */
-function longFetch(topicId: string, maxWaitMs: number): Buffer {
-  const partition = { partition: 0, fetchOffset: 0, partitionMaxBytes: 1000 }
+function longFetch(topicId: string, maxWaitMs: number, maxBytes = 1000): Buffer {
+  const partition = { partition: 0, fetchOffset: 0, partitionMaxBytes: maxBytes }
   const topics = [{ topic: '', topicId, partitions: [partition] }]
-  const body = { maxWaitMs, minBytes: 1, maxBytes: 1000, isolationLevel: 0, topics, forgottenTopicsData: [] }
+  const body = { maxWaitMs, minBytes: 1, maxBytes, isolationLevel: 0, topics, forgottenTopicsData: [] }
   return framed(encodeRequest(fetch_, 13, { correlationId: 1, clientId: null }, body as never))
 }
 
@@ -218,6 +218,32 @@ test('[KAF-37] a connection over which nothing goes is closed, half a frame or n
   await eventually(() => waiting.frames.length === 1)
   await eventually(waiting.isClosed)
 })
+
+test('[KAF-39] who does not read what it asked for does not keep its connection, nor the relay from stopping', async () => {
+  const { logger, warnings } = listeningLogger()
+  const relay = await startRelay({ config: { kafkaPort: 0 }, logger })
+  const client = await RelayClient.open(relay.websocket.url)
+  const topicId = await client.createTopic('large')
+  for (let index = 0; index < 9; index++) await client.produce(topicId, ['x'.repeat(1_000_000)])
+  const stopped = await open(relay.kafka!.address)
+  stopped.socket.pause()
+  stopped.socket.write(longFetch(topicId, 0, 50_000_000))
+  const broken = await open(relay.kafka!.address)
+  broken.socket.pause()
+  broken.socket.write(longFetch(topicId, 0, 50_000_000))
+  await eventually(() => broken.socket.readableLength > 0 && stopped.socket.readableLength > 0)
+  broken.socket.write(Uint8Array.of(0, 0, 0, 1, 0))
+  await eventually(() => warnings.length > 0)
+  // What is sent to a connection that is gone is answered with a reset.
+  const isGone = () => {
+    broken.socket.write(Uint8Array.of(0))
+    return broken.isClosed()
+  }
+  await eventually(isGone, { everyMs: 100 })
+  const before = systemClock.monotonic()
+  await relay.close()
+  expect(systemClock.monotonic() - before).toBeLessThan(8_000)
+}, 20_000)
 
 test('[KAF-38] clients are told the address by which they came, or the one that is advertised', async () => {
   const relay = await startRelay({ config: { kafkaPort: 0, host: '0.0.0.0' } })
