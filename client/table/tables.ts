@@ -42,12 +42,12 @@ export class Tables implements TableCalls {
 
   async read(definition: TableDefinition, read: TableRead): Promise<TablePage> {
     await this.#added()
-    return (await this.#view(definition)).read(read)
+    return (await this.#view(definition)).read(definition, read)
   }
 
   async count(definition: TableDefinition, selection: TableSelection): Promise<number> {
     await this.#added()
-    return (await this.#view(definition)).count(selection)
+    return (await this.#view(definition)).count(definition, selection)
   }
 
   onNews(listener: (news: TableNews) => void): () => void {

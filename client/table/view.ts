@@ -52,6 +52,7 @@ export class TableView {
   readonly #following: Following
   readonly #desk: NewsDesk
   #indexing: Promise<void> = Promise.resolve()
+  #indexingAgain: Timer | undefined
   #running: Promise<void> | undefined
   /** What was asked for: the filters of all who have opened the table. */
   readonly #wanted = new Set<string | undefined>()
@@ -148,16 +149,16 @@ export class TableView {
     this.#buildIndexes()
   }
 
-  async read(read: TableRead): Promise<TablePage> {
-    if (read.index !== null) await this.#indexing
+  async read(definition: TableDefinition, read: TableRead): Promise<TablePage> {
+    await this.#indexed(definition, read)
     return this.#rows.turns.take(async () => {
       const page = await readPage(this.#readable(), read)
       return { ...page, bareTopicId: this.#bareTopicId() }
     })
   }
 
-  async count(selection: TableSelection): Promise<number> {
-    if (selection.index !== null) await this.#indexing
+  async count(definition: TableDefinition, selection: TableSelection): Promise<number> {
+    await this.#indexed(definition, selection)
     return this.#rows.turns.take(() => countRows(this.#readable(), selection))
   }
 
@@ -193,10 +194,18 @@ export class TableView {
   async close(): Promise<void> {
     this.#isClosed = true
     this.#timer?.cancel()
+    this.#indexingAgain?.cancel()
     this.#desk.close()
     this.#rows.close()
     await this.#running
     await this.#rows.turns.settled()
+  }
+
+  /** Of a handle that was opened at an earlier worker, and knows of an index that nobody has named to this one. */
+  async #indexed({ indexes }: TableDefinition, { index }: TableSelection): Promise<void> {
+    if (index === null) return
+    if (!Object.hasOwn(this.#rows.indexes, index)) await this.addIndexes(indexes)
+    await this.#indexing
   }
 
   #readable() {
@@ -205,8 +214,24 @@ export class TableView {
   }
 
   #buildIndexes(): void {
-    this.#indexing = buildIndexes(this.#rows)
-    this.#indexing.catch((failure: unknown) => this.#failed(failure))
+    this.#indexingAgain?.cancel()
+    const indexing = buildIndexes(this.#rows)
+    this.#indexing = indexing
+    indexing.catch((failure: unknown) => {
+      const isLast = indexing === this.#indexing && !this.#isClosed
+      if (isLast) this.#indexingAgain = this.#parts.source.clock.setTimer(RETRY_MS_MAX, () => this.#indexAgain())
+      return this.#failed(failure)
+    })
+  }
+
+  /** Reads failed meanwhile: they are to be repeated. */
+  #indexAgain(): void {
+    this.#buildIndexes()
+    this.#indexing.then(
+      () => this.#desk.reset(),
+      // Told, and tried again.
+      () => {},
+    )
   }
 
   /** From the outbox: writes of an earlier life, or of before the table was opened. */

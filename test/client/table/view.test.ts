@@ -15,6 +15,8 @@ import { viewOf, writeBaseOffset } from '../../../protocol/record-batch.ts'
 import { encodeBatch } from '../../../protocol/records.ts'
 import { eventually } from '../../support/eventually.ts'
 
+const DEFINITION = { topic: 't', indexes: {}, policy: {}, tombstonesKeptMs: 1_000 }
+
 type Entry = [key: string, value: string | null]
 
 class Log {
@@ -86,11 +88,11 @@ async function openOn(log: Log, store = new MemoryTableStore()) {
     codecs: standardCodecs(),
     tell: (each: TableNews) => void news.push(each),
   }
-  const view = new TableView(parts, { topic: 't', indexes: {}, policy: {}, tombstonesKeptMs: 1_000 })
+  const view = new TableView(parts, DEFINITION)
   await view.open()
   const rows = async () => {
     const all = { index: null, from: null, to: null, after: null, isReverse: false, countMax: 100 }
-    const page = await view.read(all)
+    const page = await view.read(DEFINITION, all)
     return page.rows.map(({ key, value }) => `${string.decode(key)}=${value && string.decode(value)}`).join(' ')
   }
   await eventually(() => view.state().isUpToDate)
@@ -112,15 +114,14 @@ test('[TAB-21] who opens a table while it is behind hears when it is not, though
   const log = new Log()
   log.entries = [['a', '1']]
   const tables = lazyTables(log.source(), new MemoryTableStore())
-  const definition = { topic: 't', indexes: {}, policy: {}, tombstonesKeptMs: 1_000 }
-  await tables.open(definition)
-  await eventually(async () => (await tables.open(definition)).state.isUpToDate)
+  await tables.open(DEFINITION)
+  await eventually(async () => (await tables.open(DEFINITION)).state.isUpToDate)
   let goOn = () => {}
   log.reading = new Promise((resolve) => {
     goOn = resolve
   })
   log.emptyOffsets = 1
-  const { state } = await tables.open(definition)
+  const { state } = await tables.open(DEFINITION)
   expect(state.isUpToDate).toBe(false)
   const news: TableNews[] = []
   tables.onNews((each) => void news.push(each))
@@ -197,7 +198,7 @@ test('[TAB-2] a write that ends while the table reads it from the outbox does no
   await view.open()
   await eventually(() => view.state().isUpToDate)
   const all = { index: null, from: null, to: null, after: null, isReverse: false, countMax: 100 }
-  const { rows } = await view.read(all)
+  const { rows } = await view.read(DEFINITION, all)
   expect(rows.map(({ key, pendingId }) => [string.decode(key), pendingId])).toEqual([['a', undefined]])
 })
 
@@ -211,7 +212,7 @@ test('[TAB-2] a transaction that the table finds in the outbox ends where it lan
   log.waiting = async () => [ours, ...others]
   const { view } = await openOn(log)
   const all = { index: null, from: null, to: null, after: null, isReverse: false, countMax: 100 }
-  const pending = async () => (await view.read(all)).rows.map(({ pendingId }) => pendingId)
+  const pending = async () => (await view.read(DEFINITION, all)).rows.map(({ pendingId }) => pendingId)
   expect(await pending()).toEqual(['tx'])
   log.entries.push(['a', 'new'])
   await view.settled({ id: 'tx', outcome: 'committed', partitions: [1, 2, 0], offsets: [0, 0, 0] })
@@ -251,6 +252,50 @@ for (const [what, relayAheadMs] of [
     await eventually(() => log.beganAgain === 1)
   })
 }
+
+test('[TAB-11] an index of a page’s older handle is there at the next worker, though a newer handle without it was opened there first', async () => {
+  const log = new Log()
+  log.entries = [['a', '{"city":"Brno"}']]
+  const store = new MemoryTableStore()
+  const indexed = { ...DEFINITION, indexes: { byCity: 'city' } }
+  const tables = lazyTables(log.source(), store)
+  await tables.open(indexed)
+  await tables.open(DEFINITION)
+  const byCity = { index: 'byCity', from: null, to: null, after: null, isReverse: false, countMax: 10 }
+  await eventually(async () => (await tables.read(indexed, byCity)).rows.length === 1)
+  await tables.close()
+
+  const next = lazyTables(log.source(), store)
+  await next.open(DEFINITION)
+  expect(await next.count(indexed, byCity)).toBe(1)
+  expect((await next.read(indexed, byCity)).rows.length).toBe(1)
+  await next.close()
+})
+
+test('[TAB-11] an index that could not be made is tried again', async () => {
+  const log = new Log()
+  log.entries = [['a', '{"city":"Brno"}']]
+  const store = new MemoryTableStore()
+  const tables = lazyTables(log.source(), store)
+  await tables.open(DEFINITION)
+  await eventually(async () => (await tables.open(DEFINITION)).state.isUpToDate)
+  const dropIndex = store.dropIndex.bind(store)
+  store.dropIndex = () => Promise.reject(new StoreError('unavailable', 'the disk is on fire'))
+  const indexed = { ...DEFINITION, indexes: { byCity: 'city' } }
+  const byCity = { index: 'byCity', from: null, to: null }
+  const errors: unknown[] = []
+  tables.onNews(({ state }) => state.error && errors.push(state.error))
+  await tables.open(indexed)
+  await expect(tables.count(indexed, byCity)).rejects.toThrow('on fire')
+  await eventually(() => errors.length > 0)
+
+  store.dropIndex = dropIndex
+  await eventually(async () => {
+    log.clock.advance(60_000)
+    return (await tables.count(indexed, byCity).catch(() => 0)) === 1
+  })
+  await tables.close()
+})
 
 test('[TAB-16] a table that another worker has moved on is read from where it is now', async () => {
   const log = new Log()
