@@ -206,9 +206,12 @@ export class TransactionQueue {
       this.#unresolved.delete(id)
       return
     }
-    const end = await this.#sender.resolve({ id, rows }, marks)
+    const landings = this.#landings?.id === id ? this.#landings.rows : undefined
+    const end = await this.#sender.resolve({ id, rows }, marks, landings)
     if (rows.some(({ isBusy }) => isBusy)) throw new OttlaError('TIMEOUT', { message: `${id} is being changed` })
-    if (end === 'committed') return this.#settle({ id, rows })
+    // A holder of the store that is about to be fenced, or one that has died: where its records are is not known here.
+    if (end === 'committed-elsewhere') this.#landings = undefined
+    if (end === 'committed' || end === 'committed-elsewhere') return this.#settle({ id, rows })
     if (end === 'unknown') await this.#setAside(rows, 'unknown', forgotten(rows))
     else await this.#noteAttempt(rows, null)
     this.#unresolved.delete(id)

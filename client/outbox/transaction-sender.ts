@@ -4,8 +4,9 @@
  *   take the id -> [open the marks] -> write the records, note the attempt -> commit the marks with them -> end
  *
  * The outbox has a transactional id and a group of its own. A transaction commits, together with its records, a mark for
- * each of its topics: metadata beside an offset of that group, `done:` and the transaction's id. Before it there must have
- * been another mark, which the attempt names; where none is known, an empty transaction puts one.
+ * each of its topics: metadata beside an offset of that group, `done:` and the transaction's id. The offset is where its
+ * first record of the topic is, so it tells which attempt it was. Before the mark there must have been another one, which
+ * the attempt names; where none is known, an empty transaction puts one.
  *
  * Invariants:
  *  - the attempt is on the device, strictly, before the end is asked for;
@@ -22,7 +23,8 @@ import {
   claimOfNobody,
   commitOffsetsInTransaction,
   endTransaction,
-  fetchMetadata,
+  fetchMarks,
+  type OffsetToCommit,
   type ProducerStamp,
   TransactionRefusal,
   takeTransactionalId,
@@ -47,6 +49,11 @@ export interface StoredTransaction {
   /** In the order of their keys. */
   rows: readonly LedgerRow[]
 }
+
+/** 'committed-elsewhere': by another attempt than the last one here. */
+export type End = 'committed' | 'committed-elsewhere' | 'aborted' | 'unknown'
+
+type Landings = ReadonlyMap<LedgerRow, Landing>
 
 export interface TransactionSenderOptions {
   context: DrainContext
@@ -91,7 +98,8 @@ export class TransactionSender {
     const noted = note(topics.map((topic) => ({ topic, before: this.#marks.get(topic)!.value })))
     noted.catch(() => {})
     const landings = await writeAll({ transactionalId: this.#name, stamp, lanes }, this.#context).finally(() => noted)
-    await this.#putMarks(stamp, topics, doneMark(id))
+    const marks = topics.map((topic) => ({ topic, offset: placeIn(topic, landings), metadata: doneMark(id) }))
+    await this.#putMarks(stamp, marks)
     return landings
   }
 
@@ -106,15 +114,19 @@ export class TransactionSender {
     await this.#end(false).catch(() => this.forgetIdentity())
   }
 
-  /** What became of a transaction whose end was not heard. */
-  async resolve({ id }: StoredTransaction, marks: readonly Mark[]): Promise<'committed' | 'aborted' | 'unknown'> {
+  /** What became of a transaction whose end was not heard. `landings` are those of its last attempt here. */
+  async resolve({ id }: StoredTransaction, marks: readonly Mark[], landings: Landings | undefined): Promise<End> {
     this.forgetIdentity()
     await this.#takeId()
     const topics = marks.map(({ topic }) => topic)
-    const found = await fetchMetadata(this.#context.session, this.#name, topics)
-    for (const [topic, value] of found) this.#know(topic, value)
-    if (topics.some((topic) => found.get(topic) === doneMark(id))) return 'committed'
-    return marks.some(({ topic, before }) => found.get(topic) === before) ? 'aborted' : 'unknown'
+    const found = await fetchMarks(this.#context.session, this.#name, topics)
+    for (const [topic, { metadata }] of found) this.#know(topic, metadata)
+    const done = topics.find((topic) => found.get(topic)?.metadata === doneMark(id))
+    if (done !== undefined) {
+      const isThisAttempt = landings && placeIn(done, landings) === found.get(done)!.offset
+      return isThisAttempt ? 'committed' : 'committed-elsewhere'
+    }
+    return marks.some(({ topic, before }) => found.get(topic)?.metadata === before) ? 'aborted' : 'unknown'
   }
 
   /** An identity under which all topics have a mark. */
@@ -124,7 +136,8 @@ export class TransactionSender {
     const without = topics.filter((topic) => !((this.#marks.get(topic)?.atMs ?? Number.NEGATIVE_INFINITY) >= oldestMs))
     if (without.length === 0) return stamp
     const value = `open:${randomUuid(this.#context.random)}`
-    await this.#putMarks(stamp, without, value)
+    const marks = without.map((topic) => ({ topic, offset: 0, metadata: value }))
+    await this.#putMarks(stamp, marks)
     await this.#end(true)
     for (const topic of without) this.#know(topic, value)
     return this.#stamp!
@@ -147,8 +160,8 @@ export class TransactionSender {
     }
   }
 
-  #putMarks(stamp: ProducerStamp, topics: readonly string[], metadata: string): Promise<void> {
-    const offsets = topics.map((topic) => ({ topic, partition: 0, offset: 0, metadata }))
+  #putMarks(stamp: ProducerStamp, marks: ReadonlyArray<Omit<OffsetToCommit, 'partition'>>): Promise<void> {
+    const offsets = marks.map((mark) => ({ ...mark, partition: 0 }))
     return commitOffsetsInTransaction(this.#context.session, this.#name, stamp, claimOfNobody(this.#name), offsets)
   }
 
@@ -162,4 +175,10 @@ export class TransactionSender {
 }
 
 const topicsOf = (rows: readonly LedgerRow[]): string[] => [...new Set(rows.map(({ topic }) => topic))]
+/** Of the topic's first record; 0 where the relay did not tell. */
+function placeIn(topic: string, landings: Landings): number {
+  const first = [...landings].find(([row]) => row.topic === topic)
+  return Math.max(0, first?.[1].baseOffset ?? 0)
+}
+
 const doneMark = (id: string): string => `done:${id}`

@@ -112,12 +112,17 @@ export async function commitOffsetsInTransaction(
   }
 }
 
-/** What stands beside a group's offsets for partition 0 of `topics`, once no transaction can change it any more. */
-export async function fetchMetadata(
+export interface CommittedMark {
+  offset: number
+  metadata: string
+}
+
+/** A group's offsets for partition 0 of `topics`, and what stands beside them, once no transaction can change it any more. */
+export async function fetchMarks(
   session: Session,
   groupId: string,
   topics: readonly string[],
-): Promise<Map<string, string>> {
+): Promise<Map<string, CommittedMark>> {
   const answer = await session.call(fetchByName, {
     groups: [
       {
@@ -131,13 +136,13 @@ export async function fetchMetadata(
   const what = `reading the offsets of group ${groupId}`
   if (!group) throw new TransactionRefusal(what, -1, 'it was left out of the answer')
   if (group.errorCode !== 0) throw new TransactionRefusal(what, group.errorCode)
-  const found = new Map<string, string>()
+  const found = new Map<string, CommittedMark>()
   for (const { name, partitions } of group.topics) {
     for (const { errorCode, committedOffset, metadata } of partitions) {
       // A topic that is gone has no offsets any more.
       if (errorCode === UNKNOWN_TOPIC_OR_PARTITION) continue
       if (errorCode !== 0) throw new TransactionRefusal(what, errorCode)
-      if (committedOffset >= 0) found.set(name, metadata ?? '')
+      if (committedOffset >= 0) found.set(name, { offset: committedOffset, metadata: metadata ?? '' })
     }
   }
   return found

@@ -13,8 +13,13 @@ interface TransactionalState {
   producerId: number
   epoch: number
   /** undefined: none is open. */
-  open: { placed: Placed[]; offsets: Array<{ key: string; metadata: string }> } | undefined
+  open: { placed: Placed[]; offsets: Array<{ key: string } & Committed> } | undefined
   lastEnd: { epoch: number; committed: boolean } | undefined
+}
+
+interface Committed {
+  offset: number
+  metadata: string
 }
 
 interface Stamp {
@@ -29,7 +34,7 @@ export class CoordinatorModel {
   timeouts = 0
   readonly #states = new Map<string, TransactionalState>()
   /** By group, topic and partition. */
-  readonly #committed = new Map<string, string>()
+  readonly #committed = new Map<string, Committed>()
 
   init(transactionalId: string, newProducerId: () => number) {
     const state = this.#states.get(transactionalId)
@@ -58,9 +63,9 @@ export class CoordinatorModel {
     const state = this.#states.get(stamp.transactionalId)
     if (!state || !isCurrent(state, stamp)) return ErrorCode.INVALID_PRODUCER_EPOCH
     for (const { name, partitions } of topics) {
-      for (const { partitionIndex, committedMetadata } of partitions) {
+      for (const { partitionIndex, committedOffset, committedMetadata } of partitions) {
         const key = `${groupId}/${name}/${partitionIndex}`
-        this.#opened(state).offsets.push({ key, metadata: committedMetadata ?? '' })
+        this.#opened(state).offsets.push({ key, offset: committedOffset, metadata: committedMetadata ?? '' })
       }
     }
     return 0
@@ -88,9 +93,9 @@ export class CoordinatorModel {
       name,
       partitions: partitionIndexes.map((partitionIndex) => {
         const key = `${groupId}/${name}/${partitionIndex}`
-        const metadata = this.#committed.get(key)
+        const { offset, metadata } = this.#committed.get(key) ?? { offset: -1, metadata: '' }
         const errorCode = pending.has(key) ? ErrorCode.UNSTABLE_OFFSET_COMMIT : 0
-        return { partitionIndex, errorCode, committedOffset: metadata === undefined ? -1 : 0, metadata: metadata ?? '' }
+        return { partitionIndex, errorCode, committedOffset: offset, metadata }
       }),
     }))
   }
@@ -129,7 +134,7 @@ export class CoordinatorModel {
     for (const { values, index } of placed) {
       values[index] = committed ? values[index]!.replace('open ', '') : values[index]!.replace('open', 'aborted')
     }
-    if (committed) for (const { key, metadata } of offsets) this.#committed.set(key, metadata)
+    if (committed) for (const { key, ...each } of offsets) this.#committed.set(key, each)
     if (committed) this.commits++
     else this.aborts++
     state.open = undefined
@@ -138,7 +143,7 @@ export class CoordinatorModel {
 
 type OffsetTopics = ReadonlyArray<{
   name: string
-  partitions: ReadonlyArray<{ partitionIndex: number; committedMetadata: string | null }>
+  partitions: ReadonlyArray<{ partitionIndex: number; committedOffset: number; committedMetadata: string | null }>
 }>
 
 const isCurrent = (state: TransactionalState, { producerId, producerEpoch }: Stamp) =>

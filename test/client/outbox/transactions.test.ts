@@ -117,6 +117,23 @@ test('[TXN-76] with the client alive, the receipt still tells the offsets', asyn
   expect(settled).toMatchObject([{ id, outcome: 'committed', offsets: [0, 0, 0] }])
 })
 
+test('[TXN-76] committed by the attempt of another client, it is told without the places of the own one', async () => {
+  const first = await open()
+  const id = await store(first, 'x')
+  await untilCommitAsked(false)
+  const formerSession = session
+  await open()
+  session.connect()
+  await turn()
+  expect(settled).toMatchObject([{ id, outcome: 'committed', offsets: [1, 1, 1] }])
+  session.cut()
+  settled = []
+  session = formerSession
+  session.connect()
+  await turn()
+  expect(settled).toMatchObject([{ id, outcome: 'committed', offsets: [-1, -1, -1] }])
+})
+
 test('[TXN-76] a full device that cannot note how an attempt ended: nothing of it is committed by what stands behind', async () => {
   relay.createTopic('c', 1)
   const outbox = await open()
