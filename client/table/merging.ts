@@ -26,6 +26,9 @@ interface OwnWrite {
   id: string
   base: Base
   local: Uint8Array | null
+  isStored?: boolean
+  /** Where it is in the log, once that is known. */
+  landed?: Pick<WriteMark, 'partition' | 'offset'>
 }
 
 export interface MergeParts {
@@ -60,6 +63,21 @@ export class Merging {
     this.#own.set(text, [...(this.#own.get(text) ?? []), write])
   }
 
+  stored(key: Uint8Array, id: string): void {
+    const write = this.#find(key, id)
+    if (write) write.isStored = true
+  }
+
+  /** The table may be behind that place. */
+  committed(key: Uint8Array, id: string, landed: OwnWrite['landed']): void {
+    const write = this.#find(key, id)
+    if (write) write.landed = landed
+  }
+
+  #find(key: Uint8Array, id: string): OwnWrite | undefined {
+    return this.#own.get(textOf(key))?.find((write) => write.id === id)
+  }
+
   /** It will not be in the log. */
   dropped(key: Uint8Array, id: string): void {
     this.#keep(textOf(key), (write) => write.id !== id)
@@ -73,10 +91,19 @@ export class Merging {
   async lookAgain(rowOf: (key: Uint8Array) => Promise<TableRow | undefined>): Promise<void> {
     for (const [text, own] of [...this.#own]) {
       const newest = own.at(-1)!
+      const stored = own.filter(({ isStored }) => isStored)
       const key = Uint8Array.from(text, (character) => character.charCodeAt(0))
       const row = await rowOf(key)
-      if (row?.pendingId !== newest.id || this.#own.get(text) !== own) continue
+      if (this.#own.get(text) !== own) continue
+      // What was stored lies over the row, or has ended.
+      if (row?.pendingId === undefined) this.#keep(text, (write) => !stored.includes(write))
+      if (row?.pendingId !== newest.id) continue
       const { partition, offset, below = null } = row
+      const landed = own.findIndex((write) => write.landed?.partition === partition && write.landed.offset === offset)
+      if (landed >= 0) {
+        this.#landed(text, landed, { partition, offset, value: below })
+        continue
+      }
       const isMoved = partition !== newest.base.partition || offset !== newest.base.offset
       if (isMoved && offset >= 0) this.#conflict(key, newest, { partition, offset, value: below })
     }
@@ -88,14 +115,20 @@ export class Merging {
     const landed = own.findIndex(({ id }) => id === record.writeId)
     if (landed >= 0) {
       const { partition, offset, value } = record
-      this.#own.set(
-        text,
-        own.slice(landed + 1).map((write) => ({ ...write, base: { partition, offset, value } })),
-      )
-      return this.#keep(text, () => true)
+      return this.#landed(text, landed, { partition, offset, value })
     }
     const newest = own.at(-1)
     if (newest && !isBefore(record, newest.base)) this.#conflict(key, newest, record)
+  }
+
+  /** What comes behind that write is made from it. */
+  #landed(text: string, at: number, base: Base): void {
+    const behind = (this.#own.get(text) ?? []).slice(at + 1)
+    this.#own.set(
+      text,
+      behind.map((write) => ({ ...write, base })),
+    )
+    this.#keep(text, () => true)
   }
 
   #conflict(key: Uint8Array, { id, base, local }: OwnWrite, remote: Omit<PassedRecord, 'writeId'>): void {
@@ -136,7 +169,7 @@ export class Merging {
     if (row?.pendingId === undefined || this.#own.get(textOf(key))?.some((write) => write.id === id)) return
     const below = { partition: row.partition, offset: row.offset, value: row.below ?? null }
     const isUnmoved = below.partition === partition && below.offset === offset
-    const write = { id, local, base: isUnmoved ? below : { partition, offset, value: undefined } }
+    const write = { id, local, isStored: true, base: isUnmoved ? below : { partition, offset, value: undefined } }
     this.wrote(key, write)
     if (!isUnmoved && below.offset >= 0) this.#conflict(key, write, below)
   }

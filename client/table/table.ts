@@ -367,7 +367,15 @@ export class Table<K = string, V = unknown> {
     this.#merging!.wrote(key, { id, base, local: value })
     const mark = string.encode(`${id} ${base.partition} ${base.offset}`)
     this.#enqueue(id, key, value, [{ key: WRITE_ID_HEADER, value: mark }], receipt)
-    receipt.stored.catch(() => this.#merging!.dropped(key, id))
+    receipt.stored.then(
+      () => this.#merging!.stored(key, id),
+      () => this.#merging!.dropped(key, id),
+    )
+    receipt.committed.then(
+      (place) => this.#merging!.committed(key, id, place),
+      // A write that the outbox has given up is told of by the table.
+      () => {},
+    )
   }
 
   #newReceipt(id: string): OpenReceipt {

@@ -7,6 +7,9 @@ import { Table, type TableEvent, type TableOptions } from '../../../client/table
 import { HandClock } from '../../../protocol/lib/clock.ts'
 import { Emitter } from '../../../protocol/lib/events.ts'
 import { seededRandom } from '../../../protocol/lib/random.ts'
+import { BATCH_HEADER_BYTES, readBatchHeader, viewOf } from '../../../protocol/record-batch.ts'
+import { decodeRecords } from '../../../protocol/records.ts'
+import { eventually } from '../../support/eventually.ts'
 import { CoreDouble } from '../core-double.ts'
 
 const BEHIND: TableState = { isReady: true, isUpToDate: false, error: null }
@@ -15,6 +18,7 @@ const UP_TO_DATE: TableState = { isReady: true, isUpToDate: true, error: null }
 class TableCore extends CoreDouble {
   readonly news = new Emitter<TableNews>()
   state = UP_TO_DATE
+  rows: TableRow[] = []
   /** Happens while the answer to `open` is on its way. */
   meanwhile = () => {}
   override readonly tables = {
@@ -23,7 +27,7 @@ class TableCore extends CoreDouble {
       this.meanwhile()
       return answer
     },
-    read: async () => ({ rows: [], next: null, bareTopicId: null }),
+    read: async () => ({ rows: this.rows, next: null, bareTopicId: null }),
     count: async () => 0,
     onNews: (listener: (news: TableNews) => void) => this.news.on(listener),
   } as unknown as CoreDouble['tables']
@@ -31,6 +35,19 @@ class TableCore extends CoreDouble {
   tell(state: TableState, key?: string): void {
     const changes = key === undefined ? [] : [{ key: string.encode(key), before: null, after: rowOf(key) }]
     this.news.emit({ topic: 't', changes, isReset: false, state, bareTopicId: null })
+  }
+
+  /** As after a change of the worker. */
+  tellReset(): void {
+    this.news.emit({ topic: 't', changes: [], isReset: true, state: UP_TO_DATE, bareTopicId: null })
+  }
+
+  /** What was sent to be stored, as text. */
+  written(): string[] {
+    return this.enqueued.map(({ batch }) => {
+      const [record] = decodeRecords(readBatchHeader(viewOf(batch)), batch.subarray(BATCH_HEADER_BYTES))
+      return string.decode(record!.value!)
+    })
   }
 }
 
@@ -41,6 +58,9 @@ const rowOf = (key: string): TableRow => ({
   offset: 0,
   timestamp: 0,
 })
+
+/** All here happens in microtasks. */
+const allHeard = () => new Promise((resolve) => setImmediate(resolve))
 
 function openOn(core: TableCore, options: TableOptions<string, unknown> = {}) {
   const parts = { core, settlements: new Settlements(core), clock: new HandClock(), random: seededRandom(1) }
@@ -68,4 +88,37 @@ test('[TAB-21] what is told while the answer to opening is on its way is not for
   const table = await openOn(core)
   expect(table.state).toEqual(UP_TO_DATE)
   await table.whenReady()
+})
+
+const counted = {
+  merge: (base: unknown, local: unknown, remote: unknown) => Number(local) + Number(remote) - Number(base ?? 0),
+}
+
+test('[TAB-8] a write that landed while the worker changed is what the next one is made from', async () => {
+  const core = new TableCore()
+  const table = await openOn(core, counted)
+  await table.put('a', 1).stored
+  await allHeard()
+  core.rows = [{ ...rowOf('a'), offset: 5 }]
+  core.tellReset()
+  await allHeard()
+  await table.put('a', 2).stored
+  const passed = [{ partition: 0, offset: 6, value: string.encode('11'), writeId: null }]
+  const change = { key: string.encode('a'), before: null, after: null, passed }
+  core.news.emit({ topic: 't', changes: [change], isReset: false, state: UP_TO_DATE, bareTopicId: null })
+  await eventually(() => core.written().length === 3)
+  expect(core.written()).toEqual(['1', '2', '12'])
+})
+
+test('[TAB-8] a write that landed while the worker changed is not merged into the one behind it', async () => {
+  const core = new TableCore()
+  const table = await openOn(core, counted)
+  const [one, two] = [table.put('a', 1), table.put('a', 2)]
+  await two.stored
+  core.settled.emit([{ id: one.id, outcome: 'committed', partitions: [0], offsets: [5] }])
+  await one.committed
+  core.rows = [{ ...rowOf('a'), offset: 5, value: string.encode('2'), pendingId: two.id, below: string.encode('1') }]
+  core.tellReset()
+  await allHeard()
+  expect(core.written()).toEqual(['1', '2'])
 })
