@@ -11,8 +11,9 @@ import type { Random } from '../protocol/lib/random.ts'
 import { AclAuthorizer } from './acl/acl-authorizer.ts'
 import { AclLists } from './acl/acl-lists.ts'
 import { Authentication } from './auth/authentication.ts'
-import { type Authorizer, allowAll, type Operation } from './authorizer.ts'
+import { type Authorizer, allowAll, type Operation, type Principal } from './authorizer.ts'
 import { BackupPoints } from './backup/backup-points.ts'
+import type { Seat } from './channels/channel.ts'
 import { Channels } from './channels/channels.ts'
 import { CompactionTask } from './compaction-task.ts'
 import { ConfigError, type RelayConfig } from './config.ts'
@@ -37,7 +38,6 @@ import type { CommitActivity } from './log/compaction/pace.ts'
 import type { Logger } from './logger.ts'
 import { inNextTurn } from './next-turn.ts'
 import { NameSelector } from './pattern/name-selector.ts'
-import type { Peer } from './peer.ts'
 import { ProgressWatches } from './progress-watches.ts'
 import { ReadBuffers } from './read-buffers.ts'
 import { ReplicaConnections } from './replica-connections.ts'
@@ -123,15 +123,21 @@ async function watchedSpace({ files, clock, config, logger }: RelayCoreOptions):
 }
 
 /** What was begun while it was allowed ends when it is not any more; requests are decided one by one anyway. */
-function withdraw({ authorizer, engine, hub, watches }: Services): void {
-  const mayNot = (operation: Operation, { topicId, peer }: { topicId: string; peer: Peer }): boolean => {
+function withdraw({ authorizer, engine, hub, watches, channels }: Services): void {
+  const mayNot = (who: Principal, operation: Operation, topicId: string): boolean => {
     const name = engine.topicById(topicId)?.name
-    return name !== undefined && !authorizer.allows(peer.principal(), operation, { type: 'topic', name })
+    return name !== undefined && !authorizer.allows(who, operation, { type: 'topic', name })
   }
-  hub.endWhere((peer, topicId) => mayNot('read', { topicId, peer }), ErrorCode.TOPIC_AUTHORIZATION_FAILED)
+  const mayNotRead = (seat: Pick<Seat, 'principal'>, topicId: string): boolean => {
+    const who = seat.principal?.()
+    return who !== undefined && mayNot(who, 'read', topicId)
+  }
+  hub.endWhere(mayNotRead, ErrorCode.TOPIC_AUTHORIZATION_FAILED)
+  channels.endWhere(mayNotRead, ErrorCode.TOPIC_AUTHORIZATION_FAILED)
   watches.endWhere((watch) => {
+    const who = watch.peer.principal()
     const group = { type: 'group', name: watch.groupId } as const
-    return mayNot('describe', watch) || !authorizer.allows(watch.peer.principal(), 'describe', group)
+    return mayNot(who, 'describe', watch.topicId) || !authorizer.allows(who, 'describe', group)
   }, ErrorCode.GROUP_AUTHORIZATION_FAILED)
 }
 
@@ -220,7 +226,10 @@ function assemble(
     watches.onTopicDeleted(id)
     channels.onTopicDeleted(id, ErrorCode.UNKNOWN_TOPIC_ID)
   })
-  const stopWithdrawing = acls?.onChanged.on(() => withdraw(services))
+  const stopWithdrawing = acls?.onChanged.on(() => {
+    withdraw(services)
+    documentsDoor.withdraw()
+  })
   const retention = new RetentionTask(engine, config.retentionCheckMs, clock, logger)
   backups.start()
   const closeDoors = () => {

@@ -5,6 +5,7 @@
  * queue here; it is behind, and is told who is there, whole, when it has room.
  */
 import { ChannelEvent, type ChannelMemberState } from '../../protocol/messages/channels.ts'
+import type { Principal } from '../authorizer.ts'
 import { UNSENT_BYTES_MAX } from '../fan-out/subscription.ts'
 import { type ChannelHappening, News } from './news.ts'
 
@@ -14,6 +15,8 @@ export interface Seat {
   /** Bytes handed to it that are not taken yet. */
   readonly unsentBytes: number
   hearChannel(news: News): void
+  /** Who sits there; none where it is the relay itself. */
+  principal?(): Principal
 }
 
 export interface Member extends ChannelMemberState {
@@ -101,6 +104,11 @@ export class Channel {
     const news = new News(this, { errorCode })
     for (const { seat } of this.#listeners.values()) if (!seat.isClosed) seat.hearChannel(news)
     this.#listeners.clear()
+  }
+
+  /** For one seat; the caller lets its members leave. */
+  endFor(seat: Seat, errorCode: number): void {
+    if (this.#listeners.delete(seat) && !seat.isClosed) seat.hearChannel(new News(this, { errorCode }))
   }
 
   /** Its seat has nobody else here, who would have to hear what it says. */

@@ -120,6 +120,17 @@ export class Channels {
     }
   }
 
+  /** Those who may not hear any more are told so, and have left. */
+  endWhere(mayNot: (seat: Seat, topicId: string) => boolean, errorCode: number): void {
+    for (const channel of [...this.#byKey.values()]) {
+      const members = [...channel.members.values()]
+      const seats = new Set(members.map(({ seat }) => seat))
+      for (const seat of seats) if (!mayNot(seat, channel.topicId)) seats.delete(seat)
+      for (const seat of seats) channel.endFor(seat, errorCode)
+      for (const member of members) if (seats.has(member.seat)) this.leave(member)
+    }
+  }
+
   #checkRoom(channel: Channel, growth: number): void {
     if (growth <= 0) return
     if (channel.stateBytes + growth > CHANNEL_STATE_BYTES_MAX || this.#stateBytes + growth > STATE_BYTES_MAX)

@@ -43,6 +43,8 @@ export class DocumentIndex {
    */
   addSnapshot(key: string, snapshotAt: number, covers: number): boolean {
     const place = this.#of(key)
+    // Written here, and known since then.
+    if (snapshotAt <= place.snapshotAt) return true
     const isBack = covers < place.covers
     place.snapshotAt = snapshotAt
     place.covers = covers

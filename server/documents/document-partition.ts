@@ -34,7 +34,11 @@ export interface OpenedPart {
   recordsRead: number
 }
 
-export type Follower = (update: Uint8Array, offset: number) => void
+export interface Follower {
+  update(update: Uint8Array, offset: number): void
+  /** Nothing more will be told: the topic was deleted, or that of the snapshots, or the relay stops. */
+  ended(): void
+}
 
 export interface DocumentPartitionOptions {
   topicId: string
@@ -127,12 +131,14 @@ export class DocumentPartition {
   async close(): Promise<void> {
     this.#isClosed = true
     this.#stopListening()
+    for (const follower of [...this.#followers.values()].flatMap((ofKey) => [...ofKey])) follower.ended()
     await this.#reading?.catch(() => {})
     await this.#snapshotting
   }
 
   #advanced(): void {
-    if (this.#isClosed || this.#reading || this.#next >= this.#options.log.lastStableOffset) return
+    // Also while it is being read: that read may have begun before this was there.
+    if (this.#isClosed || this.#next >= this.#options.log.lastStableOffset) return
     this.catchUp().catch((error: unknown) => this.#complain('documents cannot be followed', error))
   }
 
@@ -145,21 +151,27 @@ export class DocumentPartition {
       for (const record of records) this.#tookSnapshot(record)
       this.#nextSnapshot = nextOffset
     }
-    const from = Math.max(this.#next, log.startOffset)
+    const next = this.#next
+    const from = Math.max(next, log.startOffset)
     if (from >= log.lastStableOffset) {
       this.#next = from
       return
     }
     const { records, nextOffset } = await readRecords(log, from, READ_BYTES)
+    // All is to be read again: a snapshot that covers less was written meanwhile.
+    if (this.#next !== next) return
     for (const record of records) this.#tookUpdate(record)
     this.#next = nextOffset
   }
 
   #tookSnapshot(record: RawRecord): void {
     const covers = record.value ? coversOf(record, this.#options.topicId) : undefined
-    if (!record.key || covers === undefined) return
-    const isForward = this.#index.addSnapshot(text.decode(record.key), record.offset, covers)
-    // Somebody else wrote it. Updates are few and idempotent: they are read again.
+    if (record.key && covers !== undefined) this.#addSnapshot(text.decode(record.key), record.offset, covers)
+  }
+
+  #addSnapshot(key: string, offset: number, covers: number): void {
+    const isForward = this.#index.addSnapshot(key, offset, covers)
+    // Somebody else wrote one of the two. Updates are few and idempotent: they are read again.
     if (isForward || this.#next === 0) return
     this.#index.forgetUpdates()
     this.#next = 0
@@ -171,7 +183,7 @@ export class DocumentPartition {
     if (!this.#index.has(key) && this.#index.count >= DOCUMENTS_MAX)
       throw new KafkaError('POLICY_VIOLATION', `more than ${DOCUMENTS_MAX} documents in one partition`)
     const count = this.#index.addUpdate(key, offset)
-    for (const follower of this.#followers.get(key) ?? []) follower(value, offset)
+    for (const follower of this.#followers.get(key) ?? []) follower.update(value, offset)
     if (count >= (this.#patience.get(key) ?? this.#everyUpdates)) this.#snapshotSoon(key)
   }
 
@@ -215,7 +227,7 @@ export class DocumentPartition {
     })
     const { baseOffset, durable } = snapshots.append(encodeBatch([record]))
     await durable
-    this.#index.addSnapshot(key, baseOffset, part.nextOffset)
+    this.#addSnapshot(key, baseOffset, part.nextOffset)
   }
 
   async #snapshotAt(offset: number, key: string): Promise<Uint8Array | null> {

@@ -7,7 +7,7 @@
  */
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { WebSocket, WebSocketServer } from 'ws'
+import { type WebSocket, WebSocketServer } from 'ws'
 import type { Timer } from '../../protocol/lib/clock.ts'
 import { CloseCode, encodePush, heartbeat } from '../../protocol/messages/offset-protocol.ts'
 import { Connection } from '../connection.ts'
@@ -16,6 +16,7 @@ import { UNSENT_BYTES_MAX } from '../fan-out/subscription.ts'
 import type { Services } from '../services.ts'
 import type { Address } from './peer-socket.ts'
 import { totalBytes, writePieces } from './pieces.ts'
+import { CLOSE_TIMEOUT_MS, NEVER_MS, RelaySocket } from './relay-socket.ts'
 import { UnsentWatch } from './unsent-watch.ts'
 import { webSocketHeaderBytes, writeWebSocketHeader } from './websocket-frame.ts'
 
@@ -25,22 +26,9 @@ const DEAD_AFTER_HEARTBEATS = 2.5
 /** A connection that takes nothing for this long is closed; its replica comes back and reads on from the log. */
 const STALLED_MS_MAX = 30_000
 const FRAGMENTS_MAX = 64
-const CLOSE_TIMEOUT_MS = 2_000
 const CLOSE_REASON_BYTES_MAX = 120
 
-/** The library's own timer goes by the process's clock; the relay's goes by its own. */
-const NEVER_MS = 2 ** 31 - 1
-
-/** Ties a library socket to its connection without a closure per connection. */
-class RelaySocket extends WebSocket {
-  connection: WebSocketConnection | undefined
-
-  /** Whoever of the two began it. */
-  override close(code?: number, reason?: string | Buffer): void {
-    super.close(code, reason)
-    if (this.readyState === WebSocket.CLOSING) this.connection?.onClosing()
-  }
-}
+type Socket = RelaySocket<WebSocketConnection>
 
 export class WebSocketDoor {
   readonly #services: Services
@@ -68,7 +56,7 @@ export class WebSocketDoor {
   accept(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     this.#server.handleUpgrade(request, socket, head, (webSocket) => {
       const address = request.socket.remoteAddress ?? 'unknown'
-      const connection = new WebSocketConnection(this.#services, webSocket as RelaySocket, socket, address, this)
+      const connection = new WebSocketConnection(this.#services, webSocket as Socket, socket, address, this)
       this.#services.limits.enter(address)
       this.#connections.add(connection)
     })
@@ -108,13 +96,13 @@ export class WebSocketDoor {
 }
 
 class WebSocketConnection extends Connection {
-  readonly #webSocket: RelaySocket
+  readonly #webSocket: Socket
   readonly #socket: Duplex
   readonly #door: WebSocketDoor
   readonly #unsent: UnsentWatch
   #closing: Timer | undefined
 
-  constructor(services: Services, webSocket: RelaySocket, socket: Duplex, remoteAddress: string, door: WebSocketDoor) {
+  constructor(services: Services, webSocket: Socket, socket: Duplex, remoteAddress: string, door: WebSocketDoor) {
     super(services, remoteAddress, door.now)
     this.#webSocket = webSocket
     this.#socket = socket
@@ -235,19 +223,19 @@ class WebSocketConnection extends Connection {
 }
 
 function onMessage(this: WebSocket, data: unknown, isBinary: boolean): void {
-  ;(this as RelaySocket).connection?.receiveMessage(data as Buffer, isBinary)
+  ;(this as Socket).connection?.receiveMessage(data as Buffer, isBinary)
 }
 
 function onPong(this: WebSocket): void {
-  ;(this as RelaySocket).connection?.onLife()
+  ;(this as Socket).connection?.onLife()
 }
 
 function onClose(this: WebSocket): void {
-  ;(this as RelaySocket).connection?.onGone()
+  ;(this as Socket).connection?.onGone()
 }
 
 /** A broken frame or a reset: the library closes the socket, and `close` follows. */
 function onError(this: WebSocket, error: Error): void {
-  const { connection } = this as RelaySocket
+  const { connection } = this as Socket
   connection?.services.logger.debug('connection error', { remote: connection.remoteAddress, reason: error.message })
 }

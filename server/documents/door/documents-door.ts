@@ -7,12 +7,13 @@
  */
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { type WebSocket, WebSocketServer } from 'ws'
+import { WebSocketServer } from 'ws'
 import { KafkaError } from '../../../protocol/errors.ts'
 import type { Timer } from '../../../protocol/lib/clock.ts'
 import { CloseCode } from '../../../protocol/messages/offset-protocol.ts'
 import { SaslSession } from '../../auth/sasl-session.ts'
 import { hostOf, type Operation } from '../../authorizer.ts'
+import { NEVER_MS, RelaySocket } from '../../listener/relay-socket.ts'
 import type { Services } from '../../services.ts'
 import { EditorSocket } from './editor-socket.ts'
 import { Room } from './room.ts'
@@ -22,6 +23,7 @@ const ROOMS_MAX = 1_000
 const ROOM_BYTES_MAX = 512 * 1024 * 1024
 const PROBE_MS = 30_000
 const FRAGMENTS_MAX = 64
+const NO_READING = 'not allowed to read the topic'
 const CLIENT_ID = 'y-websocket'
 /** The stock provider does not come back after codes from 4400 to 4499. */
 const NOT_FOUND_CODE = 4404
@@ -51,13 +53,16 @@ export class DocumentsDoor {
     this.#server = new WebSocketServer({
       ...{ noServer: true, clientTracking: false, perMessageDeflate: false, skipUTF8Validation: true },
       ...{ maxPayload: services.config.maxRequestBytes, maxFragments: FRAGMENTS_MAX },
+      ...{ WebSocket: RelaySocket, closeTimeout: NEVER_MS },
     } as ConstructorParameters<typeof WebSocketServer>[0])
     this.#probeLater()
   }
 
   /** Origin and room for one more connection are looked at by the listener. */
   accept(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    this.#server.handleUpgrade(request, socket, head, (webSocket) => this.#admit(webSocket, request))
+    this.#server.handleUpgrade(request, socket, head, (webSocket) =>
+      this.#admit(webSocket as RelaySocket<EditorSocket>, request),
+    )
   }
 
   closeAll(): void {
@@ -67,7 +72,13 @@ export class DocumentsDoor {
     this.#server.close()
   }
 
-  #admit(webSocket: WebSocket, request: IncomingMessage): void {
+  /** Rights have changed: who may not read any more is sent away. */
+  withdraw(): void {
+    for (const guest of [...this.#guests])
+      if (guest.sasl.isAdmitted && !this.#allows(guest, 'read')) guest.socket.close(CloseCode.forbidden, NO_READING)
+  }
+
+  #admit(webSocket: RelaySocket<EditorSocket>, request: IncomingMessage): void {
     const address = request.socket.remoteAddress ?? 'unknown'
     const { limits, authentication } = this.#services
     const sasl = new SaslSession(authentication, () => {})
@@ -76,7 +87,7 @@ export class DocumentsDoor {
     limits.enter(address)
     this.#guests.add(guest)
     webSocket.on('close', () => {
-      socket.ended()
+      socket.gone()
       this.#forget(guest)
     })
     this.#seat(guest, request).catch((error: unknown) => this.#refuse(guest, error))
@@ -84,10 +95,11 @@ export class DocumentsDoor {
 
   async #seat(guest: Guest, request: IncomingMessage): Promise<void> {
     if (!(await this.#signIn(guest, request))) return
-    if (!this.#allows(guest, 'read')) return guest.socket.close(CloseCode.forbidden, 'not allowed to read the topic')
+    if (!this.#allows(guest, 'read')) return guest.socket.close(CloseCode.forbidden, NO_READING)
     const key = guest.documentId
     const opening = this.#rooms.get(key) ?? this.#opening(key, guest)
     const room = await opening
+    if (room.isClosed) throw new Error('the topic was deleted')
     if (this.#isClosed || guest.socket.isClosed) return this.#closeIfEmpty(key, room)
     guest.socket.enter(room)
   }
@@ -125,8 +137,11 @@ export class DocumentsDoor {
       this.#allows(visitor, 'write'),
     )
     const log = topic.partitions[partition]!
-    const place = { services: this.#services, topicId: topic.id, documentId, log, documents: ofPartition }
-    const room = await Room.open(place)
+    const room = await Room.open({
+      ...{ services: this.#services, topicId: topic.id, documentId, log, documents: ofPartition },
+      onEnded: (ended) => this.#drop(documentId, ended),
+    })
+    if (room.isClosed) throw new Error('the topic was deleted')
     this.#open.add(room)
     return room
   }
@@ -157,9 +172,13 @@ export class DocumentsDoor {
   #closeIfEmpty(key: string, room: Room): void {
     const isWanted = [...this.#guests].some(({ documentId, socket }) => documentId === key && !socket.isClosed)
     if (isWanted || room.socketCount > 0) return
-    this.#rooms.delete(key)
-    this.#open.delete(room)
+    this.#drop(key, room)
     room.close()
+  }
+
+  /** There may be another under its name already. */
+  #drop(key: string, room: Room): void {
+    if (this.#open.delete(room)) this.#rooms.delete(key)
   }
 
   #allows({ sasl, address }: Visitor, operation: Operation): boolean {

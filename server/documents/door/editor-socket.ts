@@ -1,32 +1,34 @@
 /**
- * One editor's connection in y-websocket's protocol. What it sends waits until its room is open; one that does not read is
- * closed, and catches up when it comes back.
+ * One editor's connection in y-websocket's protocol. It is not read from until its room is open: what it sends before waits in
+ * the network, its end included. One that does not read is closed, and catches up when it comes back.
  */
-import type { WebSocket } from 'ws'
+import type { Timer } from '../../../protocol/lib/clock.ts'
 import { CloseCode } from '../../../protocol/messages/offset-protocol.ts'
 import { PublishRate } from '../../channels/publish-rate.ts'
+import { CLOSE_TIMEOUT_MS, type RelaySocket } from '../../listener/relay-socket.ts'
 import type { Services } from '../../services.ts'
 import type { Room } from './room.ts'
 
 const UNSENT_BYTES_MAX = 16 * 1024 * 1024
-const EARLY_MESSAGES_MAX = 64
 const REASON_BYTES_MAX = 120
 
 export class EditorSocket {
   /** Those of the document's editors that it speaks for, by their numbers. */
   readonly clients = new Set<number>()
   readonly mayWrite: () => boolean
-  readonly #webSocket: WebSocket
+  readonly #webSocket: RelaySocket<EditorSocket>
   readonly #services: Services
   readonly #remote: string
   readonly #rate: PublishRate
   #room: Room | undefined
-  #early: Uint8Array[] = []
+  #closing: Timer | undefined
   isHeard = true
   isClosed = false
 
-  constructor(webSocket: WebSocket, services: Services, remote: string, mayWrite: () => boolean) {
+  constructor(webSocket: RelaySocket<EditorSocket>, services: Services, remote: string, mayWrite: () => boolean) {
     this.#webSocket = webSocket
+    webSocket.connection = this
+    webSocket.pause()
     this.#services = services
     this.#remote = remote
     this.mayWrite = mayWrite
@@ -42,9 +44,7 @@ export class EditorSocket {
     if (this.isClosed) return
     this.#room = room
     room.enter(this)
-    const early = this.#early
-    this.#early = []
-    for (const bytes of early) this.#receive(room, bytes)
+    this.resume()
   }
 
   send(bytes: Uint8Array): void {
@@ -72,6 +72,7 @@ export class EditorSocket {
 
   /** Asks for a sign of life; false when there was none since it was last asked. */
   probe(): boolean {
+    if (!this.#room && !this.isClosed) return true
     const isAlive = this.isHeard
     this.isHeard = false
     if (isAlive) this.#webSocket.ping()
@@ -82,6 +83,18 @@ export class EditorSocket {
     if (this.isClosed) return
     this.ended()
     this.#webSocket.close(code, Buffer.from(reason).subarray(0, REASON_BYTES_MAX).toString())
+    // The other side's answer is to be read.
+    this.resume()
+  }
+
+  /** What does not answer the end of a conversation in time is ended without. */
+  onClosing(): void {
+    this.#closing ??= this.#services.clock.setTimer(CLOSE_TIMEOUT_MS, () => this.#webSocket.terminate())
+  }
+
+  gone(): void {
+    this.#closing?.cancel()
+    this.ended()
   }
 
   terminate(): void {
@@ -93,7 +106,6 @@ export class EditorSocket {
   ended(): void {
     if (this.isClosed) return
     this.isClosed = true
-    this.#early = []
     this.#room?.leave(this)
   }
 
@@ -101,17 +113,8 @@ export class EditorSocket {
     this.isHeard = true
     if (this.isClosed) return
     if (!isBinary) return this.close(CloseCode.malformed, 'messages are binary')
-    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.length)
-    if (this.#room) return this.#receive(this.#room, bytes)
-    if (this.#early.length >= EARLY_MESSAGES_MAX)
-      return this.close(CloseCode.tryAgainLater, 'the document is not open yet')
-    this.#early.push(bytes)
-  }
-
-  #receive(room: Room, bytes: Uint8Array): void {
-    if (this.isClosed) return
     try {
-      room.receive(this, bytes)
+      this.#room?.receive(this, new Uint8Array(data.buffer, data.byteOffset, data.length))
     } catch (error) {
       this.#services.noise.warn('malformed message of an editor', { remote: this.#remote, reason: String(error) })
       this.close(CloseCode.malformed, 'this is no message of y-websocket, or no update')

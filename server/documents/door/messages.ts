@@ -3,7 +3,7 @@
  * content. Sync is a number again (0 state vector, 1 what that lacks, 2 an update) and bytes with their length in front. All
  * numbers are LEB128.
  */
-import { createDecoder, readVarUint, readVarUint8Array } from 'lib0/decoding'
+import { createDecoder, readVarString, readVarUint, readVarUint8Array } from 'lib0/decoding'
 import { createEncoder, toUint8Array, writeVarString, writeVarUint, writeVarUint8Array } from 'lib0/encoding'
 
 const SYNC = 0
@@ -31,6 +31,23 @@ export interface AwarenessChange {
   added: number[]
   updated: number[]
   removed: number[]
+}
+
+export interface AwarenessEntry {
+  client: number
+  clock: number
+  isGone: boolean
+}
+
+/** What an awareness update is about. */
+export function awarenessEntries(update: Uint8Array): AwarenessEntry[] {
+  const decoder = createDecoder(update)
+  const entries: AwarenessEntry[] = []
+  for (let left = readVarUint(decoder); left > 0; left--) {
+    const [client, clock] = [readVarUint(decoder), readVarUint(decoder)]
+    entries.push({ client, clock, isGone: readVarString(decoder) === 'null' })
+  }
+  return entries
 }
 
 /** Throws what lib0 throws for bytes that end too early. */

@@ -35,6 +35,8 @@ export interface RoomPlace {
   documentId: string
   log: PartitionLog
   documents: DocumentPartition
+  /** The room has closed by itself: nobody is to come in any more. */
+  onEnded(room: Room): void
 }
 
 interface Pending {
@@ -122,7 +124,7 @@ export class Room implements Seat {
   }
 
   hearChannel({ body: { errorCode, isWhole, events } }: News): void {
-    if (errorCode !== ErrorCode.NONE) return this.#closeAll(CloseCode.tryAgainLater, 'the topic was deleted')
+    if (errorCode !== ErrorCode.NONE) return this.#end()
     if (isWhole) this.#members.keepOnly(new Set(events.map(({ memberId }) => memberId)))
     for (const { memberId, kind, payload } of events) {
       if (memberId === this.#member?.memberId) continue
@@ -131,6 +133,7 @@ export class Room implements Seat {
     }
   }
 
+  /** What was sent before is written nevertheless. */
   close(): void {
     if (this.isClosed) return
     this.isClosed = true
@@ -143,13 +146,17 @@ export class Room implements Seat {
 
   async #load(): Promise<void> {
     const { documents, documentId, services, topicId } = this.#place
-    this.#unfollow = documents.follow(documentId, (update, offset) => this.#followed(update, offset))
+    this.#unfollow = documents.follow(documentId, {
+      update: (update, offset) => this.#followed(update, offset),
+      ended: () => this.#end(),
+    })
     for (let from = -1, isWhole = false; !isWhole; ) {
       const part = await documents.open(documentId, from)
       await this.#applyAll(part.snapshot ? [part.snapshot, ...part.updates] : part.updates)
       from = part.nextOffset
       isWhole = part.isWhole
     }
+    if (this.isClosed) throw new Error('the topic was deleted')
     this.#member = services.channels.join(this, { topicId, name: awarenessChannelOf(documentId) }, null)
     for (const { memberId, state } of this.#member.channel.states) {
       if (memberId !== this.#member.memberId) this.#present(memberId, state)
@@ -204,7 +211,7 @@ export class Room implements Seat {
     this.#isWriting = true
     // What came in one read of the sockets goes together.
     await new Promise((resolve) => setImmediate(resolve))
-    while (this.#pending.length > 0 && !this.isClosed) {
+    while (this.#pending.length > 0) {
       const pending = this.#pending
       this.#pending = []
       this.#pendingBytes = 0
@@ -247,8 +254,16 @@ export class Room implements Seat {
   }
 
   #takeAwareness(socket: EditorSocket, update: Uint8Array): void {
-    if (update.length > PAYLOAD_BYTES_MAX || !socket.mayWrite() || !socket.maySay(update.length)) return
+    if (update.length > PAYLOAD_BYTES_MAX || !socket.mayWrite()) return
+    // The stock provider repeats all that it hears, as often as there are editors: that counts for nothing.
+    if (!message.awarenessEntries(update).some((entry) => this.#isNews(entry)) || !socket.maySay(update.length)) return
     this.#protocols.awareness.applyAwarenessUpdate(this.#awareness, update, socket)
+  }
+
+  /** As y-protocols decides it. */
+  #isNews({ client, clock, isGone }: message.AwarenessEntry): boolean {
+    const known = this.#awareness.meta.get(client)?.clock ?? 0
+    return clock > known || (clock === known && isGone && this.#awareness.states.has(client))
   }
 
   #present(memberId: string, payload: Uint8Array | null): void {
@@ -297,7 +312,11 @@ export class Room implements Seat {
     for (const socket of this.#sockets) if (socket !== except) socket.send(bytes)
   }
 
-  #closeAll(code: number, reason: string): void {
-    for (const socket of [...this.#sockets]) socket.close(code, reason)
+  /** The topic was deleted, or that of the snapshots: what comes now is another log's. Editors come back, to that one. */
+  #end(): void {
+    if (this.isClosed) return
+    this.close()
+    this.#place.onEnded(this)
+    for (const socket of [...this.#sockets]) socket.close(CloseCode.tryAgainLater, 'the topic was deleted')
   }
 }

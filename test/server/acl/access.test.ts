@@ -5,6 +5,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { type AclBinding, connect, type Ottla, string } from '../../../client/node.ts'
 import type { AnyApi, RequestInputOf } from '../../../protocol/api.ts'
 import { ErrorCode } from '../../../protocol/errors.ts'
+import { ChannelEvent, joinChannel, publishToChannel } from '../../../protocol/messages/channels.ts'
 import { consumerGroupDescribe, consumerGroupHeartbeat } from '../../../protocol/messages/consumer-groups.ts'
 import { findCoordinator } from '../../../protocol/messages/coordinators.ts'
 import { fetch } from '../../../protocol/messages/fetch.ts'
@@ -271,6 +272,22 @@ test('[ACL-5] what was begun ends when the right to it is taken: live readers ar
   })
   expect(responses[0]!.partitions[0]).toMatchObject({ errorCode: ErrorCode.TOPIC_AUTHORIZATION_FAILED })
   expect(admin.ended).toEqual([])
+})
+
+test('[ACL-5] so does a member of a channel: it is told, has left, and hears nothing more', async () => {
+  const { relay, root, allow, topicId } = await setUp()
+  const line = { operation: 'read', resourceType: 'topic', resourceName: 't' } as const
+  await allow(line, { ...line, operation: 'write' })
+  const [ada, admin] = [await wireOf(relay, 'ada'), await wireOf(relay, 'root')]
+  const joined = await ada.call(joinChannel, { topicId, channel: 'c', state: null })
+  const { memberId } = await admin.call(joinChannel, { topicId, channel: 'c', state: null })
+  await eventually(() => ada.news.length === 1)
+  await root.admin.deleteAcls([{ ...line, principal: 'User:ada' }])
+  await eventually(() => admin.news.length === 1)
+  expect(admin.news[0]!.events).toMatchObject([{ memberId: joined.memberId, kind: ChannelEvent.gone }])
+  await admin.call(publishToChannel, { memberId, kind: ChannelEvent.message, payload: new Uint8Array([1]) })
+  await ada.call(joinChannel, { topicId, channel: 'c', state: null })
+  expect(ada.news.slice(1)).toMatchObject([{ topicId, channel: 'c', errorCode: ErrorCode.TOPIC_AUTHORIZATION_FAILED }])
 })
 
 test('[ACL-6] lines are kept over restarts, listed, and taken away by filter; the same line twice is one', async () => {

@@ -21,8 +21,15 @@ async function stage() {
     ...{ name: 'd.snapshots', partitionCount: 1, configs: { 'cleanup.policy': 'compact' } },
   })
   const [log, snapshots] = [topic.partitions[0]!, companion.partitions[0]!]
-  const open = (snapshotEveryUpdates = 500) => {
-    const parts = { topicId: topic.id, log, snapshots, clock: systemClock, logger: silentLogger, snapshotEveryUpdates }
+  const open = (snapshotEveryUpdates = 500, read = log) => {
+    const parts = {
+      topicId: topic.id,
+      log: read,
+      snapshots,
+      clock: systemClock,
+      logger: silentLogger,
+      snapshotEveryUpdates,
+    }
     const documents = new DocumentPartition(parts)
     onTestFinished(() => documents.close())
     return documents
@@ -88,7 +95,7 @@ test('[DOC-7] snapshots under way, of two writers, older ones, foreign ones: not
   const { doc, type, take } = writer('d')
   const [one, two] = [open(10), open(7)]
   const following: number[] = []
-  one.follow('d', (_, offset) => following.push(offset))
+  one.follow('d', { update: (_, offset) => following.push(offset), ended() {} })
   for (let round = 0; round < 30; round++) {
     for (let count = 0; count < 9; count++) type(`${round} `)
     const appended = append(log, take())
@@ -107,6 +114,67 @@ test('[DOC-7] snapshots under way, of two writers, older ones, foreign ones: not
   await append(log, take())
   for (const documents of [one, two, open(1e9)]) expect(textOf((await opened(documents, 'd')).doc)).toBe(textOf(doc))
   expect(following.slice(0, 270)).toEqual(Array.from({ length: 270 }, (_, index) => index))
+})
+
+/** The log, of which one read of committed records is answered late: with what was there when it began. */
+function lateRead(log: Log, number: number) {
+  let goOn = () => {}
+  const held = new Promise<void>((resolve) => {
+    goOn = resolve
+  })
+  const state = { reads: 0 }
+  const readCommitted: Log['readCommitted'] = async (...asked) => {
+    const isLate = ++state.reads === number
+    const read = await log.readCommitted(...asked)
+    if (isLate) await held
+    return read
+  }
+  const late = new Proxy(log, {
+    get: (target, name) => {
+      if (name === 'readCommitted') return readCommitted
+      const value: unknown = Reflect.get(target, name)
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
+  return { log: late, state, goOn }
+}
+
+test('[DOC-17] what is written while the log is being read is told too, though nothing is written after it', async () => {
+  const { log, open } = await stage()
+  const { type, take } = writer('d')
+  const late = lateRead(log, 1)
+  const documents = open(500, late.log)
+  const told: number[] = []
+  documents.follow('d', { update: (_, offset) => told.push(offset), ended() {} })
+  type('first')
+  await append(log, take())
+  await eventually(() => late.state.reads === 1, { what: 'the first is being read' })
+  type('second')
+  await append(log, take())
+  late.goOn()
+  await eventually(() => told.length === 2, { what: 'both are told' })
+  expect(told).toEqual([0, 1])
+})
+
+test('[DOC-7] a snapshot that covers more, and came while one was made, loses nothing', async () => {
+  const { topic, log, snapshots, open } = await stage()
+  const { doc, type, take } = writer('d')
+  for (let count = 0; count < 31; count++) type(`${count} `)
+  const updates = take()
+  await append(log, updates.slice(0, 20))
+  const late = lateRead(log, 2)
+  const documents = open(10, late.log)
+  await documents.catchUp()
+  await eventually(() => late.state.reads === 2, { what: 'a snapshot is being made' })
+  await append(log, updates.slice(20, 30))
+  const foreign = { update: await prefix(log, 30), covers: 30, topicId: topic.id, timestamp: 1 }
+  await append(snapshots, [snapshotRecord(utf8.encode('d'), foreign)])
+  await append(log, updates.slice(30))
+  await documents.catchUp()
+  late.goOn()
+  await eventually(() => snapshots.highWatermark >= 2, { what: 'both are written' })
+  expect(textOf((await opened(documents, 'd')).doc)).toBe(textOf(doc))
+  expect(textOf((await opened(open(1e9), 'd')).doc)).toBe(textOf(doc))
 })
 
 async function prefix(log: Log, covers: number): Promise<Uint8Array> {

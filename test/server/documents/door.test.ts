@@ -1,7 +1,9 @@
 /** The stock provider of y-websocket, unmodified, against the relay's door. */
 import { expect, onTestFinished, test } from 'vitest'
 import { WebSocket } from 'ws'
-import { encodeStateAsUpdate } from 'yjs'
+import { Awareness, encodeAwarenessUpdate } from 'y-protocols/awareness'
+import { Doc, encodeStateAsUpdate } from 'yjs'
+import { connect } from '../../../client/index.ts'
 import { openDocument } from '../../../protocol/messages/documents.ts'
 import type { Authorizer } from '../../../server/authorizer.ts'
 import * as message from '../../../server/documents/door/messages.ts'
@@ -9,8 +11,11 @@ import { createRelay } from '../../../server/relay.ts'
 import { MemoryFiles } from '../../../server/storage/memory-files.ts'
 import { stockEditor, textOf } from '../../support/editors.ts'
 import { eventually } from '../../support/eventually.ts'
+import { fastClock } from '../../support/fast-clock.ts'
+import { FaultyFiles } from '../../support/faulty-files.ts'
 import { startRelay } from '../../support/relay.ts'
 import { RelayClient } from '../../support/relay-client.ts'
+import { RawWebSocket, upgradeRequest } from '../support/raw-web-socket.ts'
 
 const config = { autoCreateTopics: true }
 
@@ -150,4 +155,133 @@ test('[DOC-4] who may only read a topic makes nothing beside it', async () => {
   expect(relay.engine.topicByName('orders.snapshots')).toBeUndefined()
   denied.clear()
   expect(await client.call(openDocument, ask)).toMatchObject({ errorCode: 0, snapshot: null, updates: [], isWhole: 1 })
+})
+
+/** Of the records of documents, not of what a relay writes down of itself. */
+const RECORDS = /\.log$/
+
+function gate(): { until: Promise<void>; open(): void } {
+  let open = () => {}
+  const until = new Promise<void>((resolve) => {
+    open = resolve
+  })
+  return { until, open }
+}
+
+/** What an editor would send that types this. */
+function typed(text: string): Uint8Array {
+  const doc = new Doc()
+  doc.getText('t').insert(0, text)
+  return message.update(encodeStateAsUpdate(doc))
+}
+
+test('[DOC-16] what an editor sent before it left is written, however slow the disk is', async () => {
+  const files = new FaultyFiles(new MemoryFiles())
+  const relay = await startRelay({ files, config })
+  const { socket, closed } = await rawEditor(`${relay.websocket.url}/yjs/d`)
+  socket.send(typed('zeroth'))
+  await eventually(() => relay.engine.topicByName('yjs')?.partitions[0]?.highWatermark === 1, { what: 'it is open' })
+  const { until, open } = gate()
+  const slow = files.fail({ call: 'sync', path: RECORDS, times: Number.POSITIVE_INFINITY, until })
+  socket.send(typed('first'))
+  await eventually(() => slow.count > 0, { what: 'the first is on its way to the disk' })
+  socket.send(typed('second'))
+  socket.close()
+  await closed
+  const left = stockEditor(relay.websocket.url, 'other')
+  await eventually(() => left.provider.wsconnected, { what: 'the relay has heard that' })
+  open()
+  await eventually(() => relay.engine.topicByName('yjs')!.partitions[0]!.highWatermark === 3, {
+    what: 'all are written',
+  })
+  const late = stockEditor(relay.websocket.url, 'd')
+  await eventually(() => textOf(late.doc).includes('second'), { what: 'all is there' })
+})
+
+test('[DOC-16] so is what it sent before the document was open', async () => {
+  const files = new FaultyFiles(new MemoryFiles())
+  const relay = await startRelay({ files, config })
+  const { until, open } = gate()
+  const slow = files.fail({ call: 'makeDir', path: /./, times: Number.POSITIVE_INFINITY, until })
+  const { socket, closed } = await rawEditor(`${relay.websocket.url}/yjs/d`)
+  await eventually(() => slow.count > 0, { what: 'the topic is being made' })
+  for (let count = 0; count < 100; count++) socket.send(typed(`${count};`))
+  socket.close()
+  open()
+  await closed
+  const late = stockEditor(relay.websocket.url, 'd')
+  await eventually(() => textOf(late.doc).split(';').length === 101, { what: 'all is there' })
+})
+
+test('[DOC-18] with its topic an open document ends, also where an editor does not answer; who comes then has the new one', async () => {
+  const relay = await startRelay({ config })
+  const half = await RawWebSocket.dial(relay.websocket.url)
+  half.sendRaw(Buffer.from(upgradeRequest({}, '/yjs/d')))
+  await eventually(() => half.messages.length > 0, { what: 'it has the document open' })
+  half.send(typed('old'))
+  await eventually(() => relay.engine.topicByName('yjs')?.partitions[0]?.highWatermark === 1, { what: 'it is written' })
+  await relay.engine.deleteTopic(relay.engine.topicByName('yjs')!.id)
+  const next = stockEditor(relay.websocket.url, 'd')
+  next.doc.getText('t').insert(0, 'new')
+  await eventually(() => relay.engine.topicByName('yjs')?.partitions[0]?.highWatermark === 1, { what: 'it is written' })
+  expect(textOf(next.doc)).toBe('new')
+  half.reset()
+})
+
+test('[DOC-18] when the topic of the snapshots is deleted, editors of an open document go on', async () => {
+  const relay = await startRelay({ config })
+  const [a, b] = [stockEditor(relay.websocket.url, 'd'), stockEditor(relay.websocket.url, 'd')]
+  a.doc.getText('t').insert(0, 'one')
+  await eventually(() => textOf(b.doc) === 'one', { what: 'b has it' })
+  await relay.engine.deleteTopic(relay.engine.topicByName('yjs.snapshots')!.id)
+  a.doc.getText('t').insert(3, ' two')
+  await eventually(() => textOf(b.doc) === 'one two', { what: 'b has that too' })
+})
+
+test('[ACL-5] an editor is sent away when it may not read any more', async () => {
+  const relay = await startRelay({ config: { ...config, accessControl: 'lists', allowEveryoneIfNoAclFound: true } })
+  const { closed } = await rawEditor(`${relay.websocket.url}/yjs/d`)
+  const ottla = await connect(relay.websocket.url)
+  onTestFinished(() => ottla.close())
+  const line = { operation: 'read', resourceType: 'topic', resourceName: 'yjs' } as const
+  await ottla.admin.createAcls([{ ...line, principal: 'User:ANONYMOUS', permission: 'deny' }])
+  expect(await closed).toBe(4403)
+})
+
+test('[SYN-57] an editor that does not answer the end of a conversation is ended without', async () => {
+  const relay = await startRelay({ clock: fastClock(10), config })
+  const raw = await RawWebSocket.dial(relay.websocket.url)
+  raw.socket.removeAllListeners('data')
+  const heard: Buffer[] = []
+  raw.socket.on('data', (chunk: Buffer) => heard.push(chunk))
+  raw.sendRaw(Buffer.from(upgradeRequest({}, '/yjs/d')))
+  await eventually(() => heard.length > 0, { what: 'the connection is open' })
+  raw.send(Buffer.from('messages are binary'), { opcode: 1 })
+  await eventually(() => Buffer.concat(heard).includes('messages are binary'), { what: 'its end is told' })
+  expect(raw.isGone).toBe(false)
+  await eventually(() => raw.isGone, { withinMs: 2_000, what: 'it is ended' })
+})
+
+test('[DOC-12] an editor that repeats what others say, as the stock provider does, may say something itself', async () => {
+  const relay = await startRelay({ config })
+  const watcher = stockEditor(relay.websocket.url, 'd')
+  const [talker, listener] = [new Awareness(new Doc()), new Awareness(new Doc())]
+  onTestFinished(() => {
+    talker.destroy()
+    listener.destroy()
+  })
+  const [first, second] = [
+    await rawEditor(`${relay.websocket.url}/yjs/d`),
+    await rawEditor(`${relay.websocket.url}/yjs/d`),
+  ]
+  const say = (socket: WebSocket, awareness: Awareness) =>
+    socket.send(message.awareness(encodeAwarenessUpdate(awareness, [awareness.clientID])))
+  const nameOf = ({ clientID }: Awareness) => watcher.provider.awareness.getStates().get(clientID)?.name
+  talker.setLocalStateField('name', 'Ada')
+  say(first.socket, talker)
+  await eventually(() => nameOf(talker) === 'Ada', { what: 'Ada is seen' })
+  for (let count = 0; count < 1_000; count++) say(second.socket, talker)
+  listener.setLocalStateField('name', 'Bob')
+  say(second.socket, listener)
+  await eventually(() => nameOf(listener) === 'Bob', { what: 'Bob is seen' })
 })
