@@ -80,7 +80,8 @@ export class Ottla {
 
   /** At every change; `status` already is what the listener gets. Returns the function that ends listening. */
   onStatus(listener: (status: Status) => void): () => void {
-    return this.#parts.core.onStatus(listener)
+    // What it throws is reported, and is nothing to whoever else listens.
+    return this.#parts.core.onStatus(async (status) => listener(status))
   }
 
   /** Writes that wait for the relay, and those that wait for a person. */

@@ -220,7 +220,8 @@ export class Table<K = string, V = unknown> {
   /** Calls `listener` at every change among these rows, and of the table's state. Returns the function that ends it. */
   subscribe(selection: Selection<K>, listener: (event: TableEvent<K, V>) => void): () => void {
     const selected = this.#selected(selection)
-    return this.#news.on((news) => {
+    // What it throws is reported, and is nothing to whoever else listens.
+    return this.#news.on(async (news) => {
       const event = this.#event(news, selected)
       if (event) listener(event)
     })
@@ -405,11 +406,18 @@ export class Table<K = string, V = unknown> {
   }
 
   #mergingWith(merge: NonNullable<TableOptions<K, V>['merge']>): Merging {
-    const decode = (bytes: Uint8Array | null | undefined) => (bytes ? this.value.decode(bytes) : undefined)
+    const decode = (bytes: Uint8Array | null | undefined) =>
+      bytes ? this.#decoded(this.value, bytes, 'a value') : undefined
     return new Merging({
       merge: (base, local, remote, key) => {
-        const merged = merge(decode(base), decode(local), decode(remote), this.key.decode(key))
-        return merged === undefined ? null : this.value.encode(merged)
+        try {
+          const merged = merge(decode(base), decode(local), decode(remote), this.key.decode(key))
+          return merged === undefined ? null : this.value.encode(merged)
+        } catch (failure) {
+          // Reads tell of what cannot be decoded; what the function throws is reported.
+          if (!(failure instanceof OttlaError)) void Promise.reject(failure)
+          return local
+        }
       },
       write: (id, key, value, base) => this.#enqueueFrom(base, key, value, this.#newReceipt(id)),
     })

@@ -1,9 +1,11 @@
 /** A page's handle of a table, over a core that is moved by hand: what reaches it early, late, or not at all. */
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
+import { Ottla } from '../../../client/ottla.ts'
 import { Settlements } from '../../../client/producer/settlements.ts'
 import { string } from '../../../client/serde.ts'
 import type { TableNews, TableRow, TableState } from '../../../client/table/seam.ts'
 import { Table, type TableEvent, type TableOptions } from '../../../client/table/table.ts'
+import { standardCodecs } from '../../../protocol/codecs/standard.ts'
 import { HandClock } from '../../../protocol/lib/clock.ts'
 import { Emitter } from '../../../protocol/lib/events.ts'
 import { seededRandom } from '../../../protocol/lib/random.ts'
@@ -121,4 +123,70 @@ test('[TAB-8] a write that landed while the worker changed is not merged into th
   core.tellReset()
   await allHeard()
   expect(core.written()).toEqual(['1', '2'])
+})
+
+/** What would end a process that does not look. */
+function uncaught(): unknown[] {
+  const reasons: unknown[] = []
+  const others = process.listeners('unhandledRejection')
+  process.removeAllListeners('unhandledRejection')
+  process.on('unhandledRejection', (reason) => reasons.push(reason))
+  onTestFinished(() => {
+    process.removeAllListeners('unhandledRejection')
+    for (const listener of others) process.on('unhandledRejection', listener)
+  })
+  return reasons
+}
+
+test('[TAB-22] what a listener throws is reported, and others hear all the same', async () => {
+  const reasons = uncaught()
+  const core = new TableCore()
+  const table = await openOn(core)
+  let heard = 0
+  table.subscribe({}, () => {
+    throw new Error('no element to show it in')
+  })
+  table.subscribe({}, () => heard++)
+  core.tell(BEHIND, 'a')
+  core.tell(UP_TO_DATE, 'b')
+  await eventually(() => reasons.length === 2)
+  expect(heard).toBe(2)
+  expect(String(reasons[0])).toContain('no element')
+})
+
+test('[TAB-22] [TAB-8] where the values cannot be brought together the later write wins', async () => {
+  const reasons = uncaught()
+  const core = new TableCore()
+  const merge = (_base: unknown, _local: unknown, remote: unknown) => {
+    if (remote === 2) throw new Error('cannot merge')
+    return remote
+  }
+  const table = await openOn(core, { merge })
+  await table.put('a', 1).stored
+  for (const [offset, value] of ['{torn', '2', '3'].entries()) {
+    const passed = [{ partition: 0, offset, value: string.encode(value), writeId: null }]
+    const change = { key: string.encode('a'), before: null, after: null, passed }
+    core.news.emit({ topic: 't', changes: [change], isReset: false, state: UP_TO_DATE, bareTopicId: null })
+  }
+  await eventually(() => core.written().length === 2)
+  expect(core.written()).toEqual(['1', '3'])
+  await allHeard()
+  expect(reasons.map(String)).toEqual(['Error: cannot merge'])
+})
+
+test('[WRK-28] what a listener of the status throws is reported, and others hear all the same', async () => {
+  const reasons = uncaught()
+  const core = new CoreDouble()
+  const [clock, random, codecs] = [new HandClock(), seededRandom(1), standardCodecs()]
+  const openLanes = () => Promise.reject(new Error('no lanes here'))
+  const ottla = new Ottla({ core, clock, random, codecs, hasReplica: true, openLanes })
+  const phases: string[] = []
+  ottla.onStatus(() => {
+    throw new Error('no element to show it in')
+  })
+  ottla.onStatus(({ connection }) => phases.push(connection.phase))
+  core.setConnection({ phase: 'connecting', attempt: 1 })
+  await eventually(() => reasons.length === 1)
+  expect(phases).toEqual(['connecting'])
+  await ottla.close()
 })
