@@ -2,7 +2,8 @@
  * Compacts the logs of compacted topics: looks every so often, takes the one with the largest share of new bytes first, one
  * at a time, until none is due. So one map of keys is all the memory that it takes.
  *
- * A log whose compaction fails is said and left for a while; it does not keep the others waiting.
+ * A log whose compaction fails is said and left for a while; it does not keep the others waiting. One that nothing can be
+ * done about now, though it is due (an open transaction lies in front), is left until the next look.
  */
 import { readWriteCodecs } from '../protocol/codecs/read-write.ts'
 import { type Clock, sleep } from '../protocol/lib/clock.ts'
@@ -79,19 +80,20 @@ export class CompactionTask {
     const { signal } = this.#stopping
     while (!signal.aborted) {
       await sleep(clock, config.compactionCheckMs, signal)
-      for (let next = await this.#mostDue(); next && !signal.aborted; next = await this.#mostDue()) {
-        await this.#compact(next)
+      const stuck = new Set<PartitionLog>()
+      for (let next = await this.#mostDue(stuck); next && !signal.aborted; next = await this.#mostDue(stuck)) {
+        if (!(await this.#compact(next))) stuck.add(next.log)
       }
     }
   }
 
-  async #mostDue(): Promise<Candidate | undefined> {
+  async #mostDue(stuck: ReadonlySet<PartitionLog>): Promise<Candidate | undefined> {
     const { engine, clock, space } = this.#options
     // It writes before it frees.
     if (space.level === 'critical') return undefined
     let best: Candidate | undefined
     for (const { log, topic, partition } of compactedLogs(engine)) {
-      if ((this.#troubled.get(log)?.untilMs ?? 0) > clock.monotonic()) continue
+      if (stuck.has(log) || (this.#troubled.get(log)?.untilMs ?? 0) > clock.monotonic()) continue
       const need = await log.compactionNeed().catch(() => undefined)
       if (!need || (best && best.need.dirtyRatio >= need.dirtyRatio)) continue
       best = { log, topic, partition, need }
@@ -99,7 +101,8 @@ export class CompactionTask {
     return best
   }
 
-  async #compact({ log, topic, partition, need }: Candidate): Promise<void> {
+  /** Returns whether anything was done. */
+  async #compact({ log, topic, partition, need }: Candidate): Promise<boolean> {
     const { clock, config, random, logger, commits } = this.#options
     const { signal } = this.#stopping
     const pace = new SlicedPace({ clock, commits, bytesPerSecondMax: () => config.compactionBytesPerSecond, signal })
@@ -108,6 +111,7 @@ export class CompactionTask {
     try {
       const tools = { pace, codecs: this.#codecs, random, mapBytesMax: config.compactionMapBytes }
       const { skipped, ...report } = await log.compact(tools)
+      if (report.passes === 0) return false
       this.#totals.passes += report.passes
       this.#totals.recordsRemoved += report.recordsRemoved
       this.#totals.bytesFreed += Math.max(0, report.bytesBefore - report.bytesAfter)
@@ -115,11 +119,13 @@ export class CompactionTask {
       if (skipped[0]) this.#troubled.set(log, { topic, partition, reason: skipped[0], untilMs: 0 })
       const tookMs = Math.round(clock.monotonic() - startedMs)
       logger.info('compacted', { topic, partition, reason: need.reason, ...report, skipped: skipped.length, tookMs })
+      return true
     } catch (error) {
-      if (error instanceof CompactionStopped) return
+      if (error instanceof CompactionStopped) return false
       const reason = error instanceof Error ? error.message : String(error)
       this.#troubled.set(log, { topic, partition, reason, untilMs: clock.monotonic() + RETRY_MS })
       logger.warn('compaction failed, tried again later', { topic, partition, reason })
+      return false
     } finally {
       this.#running = null
     }

@@ -21,7 +21,7 @@ import type { HeldLog } from '../log/held-files.ts'
 import { MANIFEST_NAME } from '../log/log-names.ts'
 import { encodeManifest } from '../log/manifest.ts'
 import type { Logger } from '../logger.ts'
-import { type Files, isMissing, readFully, readWholeFile, replaceFile } from '../storage/files.ts'
+import { type Files, isMissing, readFully, readWholeFile, replaceFile, StorageError } from '../storage/files.ts'
 
 const POINTS_MAX = 4
 const KEPT_MS = 24 * 3_600_000
@@ -67,7 +67,9 @@ export class BackupPoints {
   /** Removes what is outdated now and then. */
   start(): void {
     const { clock, logger } = this.#options
-    this.removeOutdated().catch((error) => logger.warn('old backup points stay for now', { error: String(error) }))
+    this.#inTurn(() => this.removeOutdated()).catch((error) =>
+      logger.warn('old backup points stay for now', { error: String(error) }),
+    )
     this.#timer = clock.setTimer(TIDY_MS, () => this.start())
   }
 
@@ -75,11 +77,19 @@ export class BackupPoints {
     this.#timer?.cancel()
   }
 
-  /** Rejects with KafkaError POLICY_VIOLATION when there are too many, or StorageError. One after another. */
+  /**
+   * Rejects with KafkaError POLICY_VIOLATION when there are too many, KAFKA_STORAGE_ERROR while a log is damaged, or
+   * StorageError.
+   */
   make(): Promise<BackupPoint> {
-    const made = this.#making.then(() => this.#make())
-    this.#making = made.catch(() => {})
-    return made
+    return this.#inTurn(() => this.#make())
+  }
+
+  /** One after another: a point that is being made looks like one that was never finished. */
+  #inTurn<T>(task: () => Promise<T>): Promise<T> {
+    const done = this.#making.then(task)
+    this.#making = done.catch(() => {})
+    return done
   }
 
   async #make(): Promise<BackupPoint> {
@@ -93,6 +103,7 @@ export class BackupPoints {
     const createdAtMs = clock.now()
     const point: BackupPoint = { id, createdAtMs, files: [] }
     try {
+      for (const log of logs) checkWhole(log)
       for (const log of logs) point.files.push(...(await this.#keep(id, log)))
       point.files.push(await this.#copySmall(id, '', FORMAT_FILE))
     } finally {
@@ -174,7 +185,13 @@ export class BackupPoints {
   async removeOutdated(): Promise<void> {
     const { clock, logger } = this.#options
     for (const id of await this.#ids()) {
-      const point = await this.find(id).catch(() => undefined)
+      let point: BackupPoint | undefined
+      try {
+        point = await this.find(id)
+      } catch (error) {
+        // It may be whole: the disk, or the number of open files, stands in the way for now.
+        if (error instanceof StorageError) continue
+      }
       const ageMs = point ? clock.now() - point.createdAtMs : Number.POSITIVE_INFINITY
       if (ageMs < KEPT_MS) continue
       logger.info('backup point removed', { id, reason: point ? 'nobody finished it' : 'it was not finished' })
@@ -194,4 +211,10 @@ export class BackupPoints {
   #dataOf(id: string): string {
     return `${this.#dir}/${id}/data`
   }
+}
+
+/** A copy of what is left would pass for sound. After a write that failed all that was acknowledged is there. */
+function checkWhole({ path, fault }: HeldLog): void {
+  if (!fault || fault.kind === 'write') return
+  throw new KafkaError('KAFKA_STORAGE_ERROR', `${path} is damaged, a copy would lack records: ${fault.message}`)
 }

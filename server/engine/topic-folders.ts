@@ -8,7 +8,7 @@ export const topicIdOfFolder = (folder: string): string => folder.slice(folder.l
 
 export const topicNameOfFolder = (folder: string): string => folder.slice(0, Math.max(0, folder.lastIndexOf('.')))
 
-/** Removes a folder and all in it, deepest first. What is gone already is no error: a crash may have begun this. */
+/** Removes a folder and all in it, deepest first. What is gone already is no error: somebody else may be at it, too. */
 export async function removeFolder(files: Files, dir: string): Promise<void> {
   let names: string[]
   try {
@@ -20,8 +20,16 @@ export async function removeFolder(files: Files, dir: string): Promise<void> {
   for (const name of names) {
     const path = `${dir}/${name}`
     if ((await files.stat(path))?.isFolder) await removeFolder(files, path)
-    else await files.remove(path)
+    else await removeIfThere(files, path)
   }
-  await files.remove(dir)
+  await removeIfThere(files, dir)
   await files.syncDir(dir.slice(0, dir.lastIndexOf('/')))
+}
+
+async function removeIfThere(files: Files, path: string): Promise<void> {
+  try {
+    await files.remove(path)
+  } catch (error) {
+    if (!isMissing(error)) throw error
+  }
 }

@@ -15,8 +15,16 @@ export class Gaps {
     if (isGap(header)) this.#gaps.push({ from: header.baseOffset, to: nextOffsetOf(header) })
   }
 
-  /** Whether an offset from `from` to before `to` lies in one. */
+  /** Whether an offset from `from` to before `to` lies in one. Asked for each batch, of a log that may be half gaps. */
   lieIn(from: number, to = Number.POSITIVE_INFINITY): boolean {
-    return this.#gaps.some((gap) => gap.from < to && gap.to > from)
+    let low = 0
+    let high = this.#gaps.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (this.#gaps[middle]!.to <= from) low = middle + 1
+      else high = middle
+    }
+    const next = this.#gaps[low]
+    return next !== undefined && next.from < to
   }
 }

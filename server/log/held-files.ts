@@ -2,6 +2,7 @@
  * The files of a log as they are in one turn of the event loop, for a backup. Until they are released none of them is
  * removed; what is appended meanwhile lies behind `sizeBytes`.
  */
+import type { LogFault } from './log-fault.ts'
 import { snapshotName } from './log-names.ts'
 import type { LogState } from './log-state.ts'
 import type { Manifest } from './manifest.ts'
@@ -15,6 +16,8 @@ export interface HeldFile {
 export interface HeldFiles {
   files: readonly HeldFile[]
   manifest: Manifest
+  /** Why they may not be all that there was: a log that was opened damaged knows of nothing behind the damage. */
+  fault: LogFault | undefined
   /** Call it once. */
   release(): void
 }
@@ -30,6 +33,7 @@ export function holdFiles(state: LogState): HeldFiles {
   return {
     files: [...segments, ...snapshots.map((offset) => ({ name: snapshotName(offset) }))],
     manifest: state.manifest(),
+    fault: state.fault,
     release: () => {
       state.holds--
       for (const release of releases) release()

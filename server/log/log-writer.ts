@@ -164,8 +164,9 @@ export class LogWriter {
     const newest = this.#state.snapshots.slice(-2)
     const bases = new Set(this.#state.segments.map((segment) => segment.baseOffset))
     const doomed = this.#state.snapshots.filter((offset) => !newest.includes(offset) && !bases.has(offset))
-    for (const offset of doomed) await this.#files.remove(`${this.#dir}/${snapshotName(offset)}`)
+    // First of all: a backup that begins meanwhile must not ask for them.
     this.#state.snapshots = this.#state.snapshots.filter((offset) => !doomed.includes(offset))
+    for (const offset of doomed) await this.#files.remove(`${this.#dir}/${snapshotName(offset)}`)
   }
 
   /**

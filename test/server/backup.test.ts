@@ -1,16 +1,22 @@
 /** Backup points of a running relay: one instant of everything, whatever happens to the log meanwhile. */
-import { mkdir, readdir, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { ErrorCode } from '../../protocol/errors.ts'
 import { HandClock } from '../../protocol/lib/clock.ts'
+import { seededRandom } from '../../protocol/lib/random.ts'
 import { closeBackup, openBackup, readBackup } from '../../protocol/messages/backup.ts'
 import { offsetCommit, offsetFetch } from '../../protocol/messages/group-offsets.ts'
 import { deleteRecords } from '../../protocol/messages/offsets.ts'
 import { deleteTopics } from '../../protocol/messages/topics.ts'
+import { BackupPoints } from '../../server/backup/backup-points.ts'
+import { claimFormat } from '../../server/engine/data-format.ts'
 import { verifyDataDir } from '../../server/engine/verify.ts'
+import { silentLogger } from '../../server/logger.ts'
+import { MemoryFiles } from '../../server/storage/memory-files.ts'
 import { nodeFiles } from '../../server/storage/node-files.ts'
 import { eventually } from '../support/eventually.ts'
+import { FaultyFiles } from '../support/faulty-files.ts'
 import { startRelay, temporaryFolder } from '../support/relay.ts'
 import { batchOf, RelayClient } from '../support/relay-client.ts'
 
@@ -123,5 +129,60 @@ describe('[OPS-10] a backup point is one instant of everything', () => {
     const id = 'A'.repeat(22)
     expect(await client.call(readBackup, { backupId: id, file: 0, position: 0, bytesMax: 1 })).toMatchObject(refused)
     expect(await client.call(closeBackup, { backupId: id })).toMatchObject(refused)
+  })
+
+  test('a partition that is damaged is not copied as if nothing were missing', async () => {
+    const dataDir = await temporaryFolder()
+    const relay = await startRelay({ config: { dataDir } })
+    const client = await RelayClient.open(relay.websocket.url)
+    const topicId = await client.createTopic('t')
+    for (let index = 0; index < 10; index++) await client.produce(topicId, batchOf(`${index}`))
+    const { dir } = relay.engine.topicByName('t')!.partitions[0]!
+    await relay.close()
+    for (const name of ['manifest', 'clean']) await rm(join(dir, name))
+    const segment = join(dir, `${'0'.repeat(20)}.log`)
+    const bytes = await readFile(segment)
+    bytes[400]! ^= 1
+    await writeFile(segment, bytes)
+    const damaged = await startRelay({ config: { dataDir } })
+    expect(damaged.engine.topicByName('t')!.partitions[0]!.state).toBe('offline')
+    const again = await RelayClient.open(damaged.websocket.url)
+    const { errorCode, errorMessage } = await again.call(openBackup, { backupId: null, fromFile: 0 })
+    expect([errorCode, errorMessage]).toEqual([
+      ErrorCode.KAFKA_STORAGE_ERROR,
+      expect.stringMatching(/topics\/t\..*\/0 is damaged/),
+    ])
+  })
+
+  test('tidying up leaves alone what is being made, and what cannot be read for a moment; closing twice at once is closing', async () => {
+    const [memory, clock] = [new MemoryFiles(), new HandClock()]
+    const files = new FaultyFiles(memory)
+    await memory.makeDir('/data')
+    await claimFormat(memory, '/data')
+    const about = { files, dataDir: '/data', clock, random: seededRandom(1), logger: silentLogger, hold: () => [] }
+    const points = new BackupPoints(about)
+    points.start()
+    let goOn = () => {}
+    const held = new Promise<void>((resolve) => {
+      goOn = resolve
+    })
+    const late = files.fail({ call: 'open', path: /data\/format$/, until: held })
+    const making = points.make()
+    await eventually(() => late.count === 1)
+    clock.advance(3_600_000)
+    await new Promise((resolve) => setImmediate(resolve))
+    goOn()
+    const { id } = await making
+    expect(await points.read(id, 0, 0, 100)).not.toHaveLength(0)
+
+    points.stop()
+    const restarted = new BackupPoints(about)
+    const unreadable = files.fail({ call: 'open', path: /point\.json$/, code: 'EMFILE' })
+    await restarted.removeOutdated()
+    expect(unreadable.count).toBe(1)
+    expect((await restarted.find(id)).id).toBe(id)
+
+    await Promise.all([restarted.close(id), restarted.close(id)])
+    expect(await memory.list('/data/backups')).toEqual([])
   })
 })

@@ -1,7 +1,22 @@
 /** What compaction keeps and what it takes, one case at a time. */
 import { describe, expect, test } from 'vitest'
 import { HandClock } from '../../../protocol/lib/clock.ts'
-import { type CodecId, codecOf, hasDeleteHorizon, isControl } from '../../../protocol/record-batch.ts'
+import { seededRandom } from '../../../protocol/lib/random.ts'
+import {
+  type CodecId,
+  codecOf,
+  hasDeleteHorizon,
+  isControl,
+  viewOf,
+  writeBaseOffset,
+} from '../../../protocol/record-batch.ts'
+import { CompactionTask } from '../../../server/compaction-task.ts'
+import { relayConfigDefaults } from '../../../server/config.ts'
+import type { Engine } from '../../../server/engine.ts'
+import { gapBatch } from '../../../server/log/compaction/batch-forms.ts'
+import { segmentName } from '../../../server/log/log-names.ts'
+import { silentLogger } from '../../../server/logger.ts'
+import type { DiskSpace } from '../../../server/storage/disk-space.ts'
 import { MemoryFiles } from '../../../server/storage/memory-files.ts'
 import { eventually } from '../../support/eventually.ts'
 import { FaultyFiles } from '../../support/faulty-files.ts'
@@ -546,3 +561,56 @@ test('[CMP-11] a record with neither key nor value stays, and no pass comes back
   expect(await log.compactionNeed()).toBeUndefined()
   await log.close()
 })
+
+test('[CMP-12] what is due and cannot be done, behind an open transaction, is looked at once in each check', async () => {
+  const clock = new HandClock()
+  const config = { ...relayConfigDefaults, compactionCheckMs: 1000 }
+  const log = await openCompacted({ clock, config: { maxCompactionLagMs: 5000 } })
+  const producer = { id: 7, sequence: 0, isTransactional: true }
+  await log.append(await keyedBatch([['a', '1']], { producer })).durable
+  await roll(log)
+  clock.advance(10_000)
+  expect(await log.compactionNeed()).toMatchObject({ reason: 'lag' })
+  let looked = 0
+  const watched = new Proxy(log, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name)
+      if (name === 'compact' && ++looked > 20) void task.stop()
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
+  const topic = { name: 't', partitions: [watched], config: { cleanupPolicy: 'compact' } }
+  const engine = { topics: () => [topic] } as unknown as Engine
+  const [random, commits] = [seededRandom(1), { running: 0, begun: 0 }]
+  const space = { level: 'free' } as DiskSpace
+  const task = new CompactionTask({ engine, config, clock, random, logger: silentLogger, commits, space })
+  for (let check = 1; check <= 3; check++) {
+    clock.advance(1000)
+    for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve))
+    expect(looked).toBe(check)
+  }
+  await log.appendMarker({ producerId: 7, producerEpoch: 0, coordinatorEpoch: 0, outcome: 'commit' }).durable
+  clock.advance(1000)
+  await eventually(() => task.status.passes === 1)
+  await task.stop()
+  await log.close()
+})
+
+test('[CMP-37] a log that is half gaps is verified in a time that grows with its size alone', async () => {
+  const [gap, batch] = [gapBatch(0, 1, 0), await keyedBatch([['a', '1']], { producer: { id: 7, sequence: 0 } })]
+  const pairs = 50_000
+  const bytes = new Uint8Array(pairs * (gap.length + batch.length))
+  for (let pair = 0, at = 0; pair < pairs; pair++) {
+    for (const [index, each] of [gap, batch].entries()) {
+      bytes.set(each, at)
+      writeBaseOffset(viewOf(bytes), at, 2 * pair + index)
+      at += each.length
+    }
+  }
+  const files = new MemoryFiles()
+  await files.makeDir(DIR)
+  await (await files.open(`${DIR}/${segmentName(0)}`, 'create')).writev([bytes], 0)
+  const startedMs = performance.now()
+  expect((await findings(files)).filter(({ severity }) => severity === 'error')).toEqual([])
+  expect(performance.now() - startedMs).toBeLessThan(10_000)
+}, 120_000)

@@ -193,3 +193,22 @@ test('[LOG-46] offsets by time: first at or after, within a batch, across segmen
   expect(await log.maxTimestampOffset()).toBeUndefined()
   await log.close()
 })
+
+test('[OPS-10] what a backup holds is there, also when snapshots are being removed as it begins', async () => {
+  const memory = new MemoryFiles()
+  const files = new FaultyFiles(memory)
+  let goOn = () => {}
+  const later = new Promise<void>((resolve) => {
+    goOn = resolve
+  })
+  const log = await openLog({ files, checkpointBytes: 100 })
+  const removing = files.fail({ call: 'remove', path: /\.snapshot$/, until: later })
+  for (let index = 0; removing.count === 0; index++) await appendEach(log, [`${index}`])
+  const held = log.hold()
+  goOn()
+  await appendEach(log, ['last'])
+  const names = await memory.list(DIR)
+  for (const { name } of held.files) expect(names).toContain(name)
+  held.release()
+  await log.close()
+})
