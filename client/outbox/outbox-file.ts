@@ -86,7 +86,7 @@ export async function importOutbox(core: FileCore, file: Blob, options: ImportOp
   const outcome: ImportOutcome = { imported: 0, known: 0, doubtful: 0 }
   for await (const lines of writesIn(open())) {
     const { id } = lines[0]!
-    if (waiting.has(id) || (await hasEnded(core, id))) outcome.known++
+    if (waiting.has(id) || (await isKnown(core, id, lines.length))) outcome.known++
     else if (!options.alsoUnknown && lines.some(({ state }) => state === 'in-flight' || state === 'unknown'))
       outcome.doubtful++
     else {
@@ -181,10 +181,13 @@ async function take(core: FileCore, id: string, lines: readonly Line[]): Promise
   }
 }
 
-/** Also of a write whose parts were taken in: the first of them says it. */
-async function hasEnded(core: FileCore, id: string): Promise<boolean> {
-  const outcomes = await core.outcomes([id, `${id}/0`])
-  return outcomes.length < 2 || outcomes.some(({ outcome }) => outcome !== 'unknown')
+/** Also of a write whose parts were taken in, if all of them were: an import may have been interrupted between two. */
+async function isKnown(core: FileCore, id: string, partCount: number): Promise<boolean> {
+  const parts = Array.from({ length: partCount }, (_, part) => `${id}/${part}`)
+  // There is none of what still waits.
+  const unheardOf = (await core.outcomes([id, ...parts])).filter(({ outcome }) => outcome === 'unknown')
+  const unheardIds = new Set(unheardOf.map((settled) => settled.id))
+  return !unheardIds.has(id) || !parts.some((part) => unheardIds.has(part))
 }
 
 function lineFrom(text: string): Line {

@@ -31,6 +31,19 @@ test('[STO-10] what waits goes into a file and comes back, transactions whole, a
   expect((await heldIn(second, 'notes')).slice(0, 3)).toEqual(['a', 'b', 'c'])
 })
 
+test('[STO-10] a write in parts of which an import that was interrupted took some comes back whole', async () => {
+  const core = await openStoredCore({ replica: newReplica() })
+  await core.enqueue({ ...writeOf('notes', ['a']), id: 'w' })
+  await core.enqueue({ ...writeOf('notes', ['b']), id: 'x' })
+  const text = await (await exportOutbox(core, 0)).text()
+  const file = new Blob([text.replace('"id":"x"', '"id":"w"')])
+  const other = await openStoredCore({ replica: newReplica() })
+  await other.enqueue({ ...writeOf('notes', ['a']), id: 'w/0' })
+  expect(await importOutbox(other, file)).toEqual({ imported: 1, known: 0, doubtful: 0 })
+  expect((await other.outbox.list()).map(({ id }) => id)).toEqual(['w/0', 'w/1'])
+  expect(await importOutbox(other, file)).toEqual({ imported: 0, known: 1, doubtful: 0 })
+})
+
 test('[STO-11] what may be in the log already is left out unless asked for, what is no such file is refused', async () => {
   const core = await openStoredCore({ replica: newReplica() })
   await core.enqueue(writeOf('notes', ['a']))
