@@ -33,6 +33,8 @@ export async function openLiveSource(
       return offset < 0 ? listOffset(partition, END) : offset
     },
     feed(partition, options, events) {
+      // Others may have taken this partition there since the last records were looked for.
+      if (session?.isSubscribed(topic.id, partition)) session = lanes.find(topic, [partition])
       session ??= lanes.find(topic, partitions)
       const feed = new LiveFeed(session, topic, partition, options, events)
       feeds.add(feed)

@@ -167,6 +167,29 @@ describe('following', () => {
     expect(relay.connections.length).toBe(2)
   })
 
+  test('[RDR-9] a reader that begins at the last records leaves room for others, whatever they took of it meanwhile', async () => {
+    const { relay, read } = setUp()
+    relay.createTopic('t', 2)
+    relay.append('t', [record('0'), record('1')], 1)
+    expect(await valuesOf(read({ from: { last: 1 }, follow: false }))).toEqual(['1'])
+    let release: (() => void) | undefined
+    relay.intercept = (request, connection) => {
+      if (request.name !== 'Subscribe' || release) return false
+      release = () => connection.reply(request)
+      return true
+    }
+    const last = collect(read({ from: { last: 1 } }))
+    await turns()
+    const other = collect(read({ from: 'beginning', partitions: [0] }))
+    await turns()
+    release!()
+    await turns()
+    relay.append('t', [record('a')], 0)
+    await turns()
+    expect(other.values).toEqual(['a'])
+    expect(last.values).toEqual(['1', 'a'])
+  })
+
   test('closing ends an iteration that waits; an abort throws', async () => {
     const { relay, read } = setUp()
     relay.createTopic('t')
