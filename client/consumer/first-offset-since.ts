@@ -5,16 +5,40 @@ import type { Core, ReplicaRange, StoredChunk } from '../core.ts'
 import { decodeFrame } from './decode-frame.ts'
 import type { Frame, Isolation } from './source.ts'
 
+export interface Since {
+  timestampMs: number
+  isolation: Isolation
+  /** Resolves when what the replica holds is enough, or nothing more is to be waited for. */
+  until(isEnough: (range: ReplicaRange) => boolean): Promise<void>
+}
+
+/** Of a replica that is behind, what is still to come may be as old as it likes: it is looked through as it comes. */
+export async function firstOffsetSince(
+  core: Core,
+  rangeNow: () => ReplicaRange,
+  since: Since,
+  codecs: CodecRegistry,
+): Promise<number> {
+  for (let lookedUpTo = 0; ; ) {
+    const range = rangeNow()
+    const found = await firstIn(core, { ...range, start: Math.max(range.start, lookedUpTo) }, since, codecs)
+    if (found !== undefined) return found
+    lookedUpTo = range.end
+    await since.until(({ end, upToDate }) => upToDate || end !== lookedUpTo)
+    if (rangeNow().end === lookedUpTo) return lookedUpTo
+  }
+}
+
 /**
  * Halves the range by the largest timestamp of the chunk in the middle: right as long as timestamps grow about as offsets
  * do; a straggler may hide in an earlier chunk, as it may from the relay's sparse time index.
  */
-export async function firstOffsetSince(
+async function firstIn(
   core: Core,
   range: ReplicaRange,
-  { timestampMs, isolation }: { timestampMs: number; isolation: Isolation },
+  { timestampMs, isolation }: Since,
   codecs: CodecRegistry,
-): Promise<number> {
+): Promise<number | undefined> {
   let { start: low, end: high } = range
   let candidate: Frame | undefined
   while (low < high) {
@@ -34,7 +58,7 @@ export async function firstOffsetSince(
       candidate = frameOf(range, chunk, isolation)
     }
   }
-  if (!candidate) return range.end
+  if (!candidate) return undefined
   const records = await decodeFrame(candidate, codecs)
   return records.find((record) => record.timestamp >= timestampMs)?.offset ?? candidate.nextOffset
 }

@@ -119,6 +119,8 @@ export class ReplicaFeed implements Feed {
     const wasGeneration = this.#range.generation
     this.#range = range
     if (range.generation !== wasGeneration) this.#cut(range.cutAt ?? range.start)
+    // A first read that found nothing, as all was about to be fetched again, was none.
+    this.#hasRead = this.#isReading || this.#queue.length > 0
     this.#look()
   }
 

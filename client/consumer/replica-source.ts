@@ -8,6 +8,8 @@ import { mayHearMore } from './may-hear-more.ts'
 import { ReplicaFeed } from './replica-feed.ts'
 import type { Isolation, Source } from './source.ts'
 
+type RangeCheck = (range: ReplicaRange) => boolean
+
 export async function openReplicaSource(
   core: Core,
   topicName: string,
@@ -27,18 +29,20 @@ export async function openReplicaSource(
     const rangeOf = (partition: number) =>
       seen(chosen, ranges.get(partition) ?? emptyRange(topicName, topic.id, partition))
     const feeds = new Set<ReplicaFeed>()
+    /** Or until there is nothing more to wait for. */
+    const untilRange = (partition: number, isEnough: RangeCheck) =>
+      until(core, signal, () => isEnough(rangeOf(partition)) || !mayHearMore(core))
     return {
       ...{ topic, isolation },
       async bounds(partition, newest) {
-        const isEnough = ({ start, end, relayEnd, upToDate }: ReplicaRange) =>
-          upToDate || relayEnd >= 0 || (!newest && end > start) || !mayHearMore(core)
-        await until(core, signal, () => isEnough(rangeOf(partition)))
+        await untilRange(partition, ({ start, end, relayEnd }) => relayEnd >= 0 || (!newest && end > start))
         const { start, end, relayEnd } = rangeOf(partition)
         return { start, end: newest || end === start ? Math.max(end, relayEnd) : end }
       },
       async offsetForTimestamp(partition, timestampMs) {
         const { firstOffsetSince } = await import('./first-offset-since.ts')
-        return firstOffsetSince(core, rangeOf(partition), { timestampMs, isolation }, codecs)
+        const since = { timestampMs, isolation, until: (isEnough: RangeCheck) => untilRange(partition, isEnough) }
+        return firstOffsetSince(core, () => rangeOf(partition), since, codecs)
       },
       feed(partition, options, events) {
         const feed = new ReplicaFeed({ core, chosen, range: rangeOf(partition) }, options, events)

@@ -111,6 +111,38 @@ describe('with the relay', () => {
     expect(values).toEqual(['0', '1', '2'])
   })
 
+  test('[RDR-7] from a time that the replica has not come to yet: what comes before it is not given', async () => {
+    // The code for it is loaded with the first.
+    await collect(setUp().read({ from: { timestamp: 0 }, follow: false })).done
+    const { core, read } = setUp(['0', '1'])
+    core.setConnection({ phase: 'live', sinceMs: 0 })
+    const { values } = collect(read({ from: { timestamp: 1_004 } }))
+    await turns()
+    core.move({ relayEnd: 6 })
+    for (let index = 2; index < 6; index++) {
+      core.store([record(`${index}`, null, 1_000 + index)], { relayEnd: 6, upToDate: index === 5 })
+      await turns()
+    }
+    core.store([record('older than the one before', null, 1_001)])
+    await turns()
+    expect(values).toEqual(['4', '5', 'older than the one before'])
+  })
+
+  test('[RDR-8] a first read that finds nothing, as all is about to be fetched again, is not the last one', async () => {
+    const { core, read } = setUp(['0'])
+    core.setConnection({ phase: 'live', sinceMs: 0 })
+    const held = core.readReplica.bind(core)
+    core.readReplica = async () => []
+    const { values } = collect(read({ from: 'beginning' }))
+    await turns()
+    core.move({ end: 0, relayEnd: 1 })
+    await turns()
+    core.readReplica = held
+    core.move({ end: 1, upToDate: true })
+    await turns()
+    expect(values).toEqual(['0'])
+  })
+
   test('following: each advance is read once, and the replica is not asked in vain', async () => {
     const { core, read } = setUp()
     core.setConnection({ phase: 'live', sinceMs: 0 })
