@@ -16,6 +16,12 @@ import type { PatientClock } from './patient-clock.ts'
 import { isWhollyExpired, retainedFrom } from './retention.ts'
 import type { Segment } from './segment.ts'
 
+/**
+ * Nobody is forgotten so soon after a start, which believes whatever clock it finds: who sends again what an outage left
+ * unanswered (Kafka's clients for two minutes) must be known, or it is there twice.
+ */
+const PRODUCERS_GRACE_MS = 600_000
+
 export interface LogStartOptions {
   dir: string
   time: PatientClock
@@ -65,7 +71,9 @@ export class LogStart {
     }
     this.#isAhead = aheadMs !== undefined
     const config = this.#options.config()
-    state.producers.expire(nowMs - config.producerIdExpirationMs, state.highWatermark)
+    if (time.upMs >= PRODUCERS_GRACE_MS) {
+      state.producers.expire(nowMs - config.producerIdExpirationMs, state.highWatermark)
+    }
     if (!isDeleted(config.cleanupPolicy)) return 0
     if (isWhollyExpired(state, config, nowMs)) await this.#options.rollIdle()
     const before = state.sizeBytes

@@ -13,13 +13,19 @@ const CLOCK_JUMP_MS = 3_600_000
 
 export class PatientClock {
   readonly #clock: Clock
+  readonly #startedMs: number
   #nowMs: number
   #monotonicMs: number
 
   constructor(clock: Clock) {
     this.#clock = clock
     this.#nowMs = clock.now()
-    this.#monotonicMs = clock.monotonic()
+    this.#startedMs = this.#monotonicMs = clock.monotonic()
+  }
+
+  /** Since the start, whatever the wall clock was set to. */
+  get upMs(): number {
+    return this.#clock.monotonic() - this.#startedMs
   }
 
   /** Whole milliseconds: it is written into batches. */

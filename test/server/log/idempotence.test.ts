@@ -148,8 +148,27 @@ test('[LOG-16] a producer expires by the time of its append, not by that of its 
   const replayed = await openLog({ files: await killed(files, clock), clock, config })
   await replayed.enforceRetention()
   expect(replayed.producers()).toHaveLength(1)
-  clock.advance(61_000)
+  clock.advance(601_000)
   await log.enforceRetention()
   expect(log.producers()).toEqual([])
   await log.close()
+})
+
+test('[LOG-106] a start with a clock that is far ahead forgets no producer that sends again what was not answered', async () => {
+  const files = new MemoryFiles({ tracksPower: true })
+  const clock = new HandClock()
+  const config = { producerIdExpirationMs: 60_000, retentionMs: -1 }
+  const log = await openLog({ files, clock, config })
+  const batch = batchOf(['a'], { producer: { id: 7, sequence: 0 } })
+  await log.append(batch.slice()).durable
+  await log.close()
+  const later = new HandClock(clock.now() + 86_400_000)
+  const again = await openLog({ files, clock: later, config })
+  later.advance(500_000)
+  await again.enforceRetention()
+  expect(again.append(batch.slice())).toMatchObject({ duplicate: true, baseOffset: 0 })
+  later.advance(700_000)
+  await again.enforceRetention()
+  expect(again.producers()).toEqual([])
+  await again.close()
 })

@@ -157,7 +157,7 @@ test('[LOG-66] a producer with an open transaction does not expire', async () =>
   const log = await openLog({ clock, config: { producerIdExpirationMs: 60_000, retentionMs: -1 } })
   await log.append(inTransaction('a', 0)).durable
   await log.append(batchOf(['b'], { producer: { id: 8, sequence: 0 } })).durable
-  clock.advance(61_000)
+  clock.advance(601_000)
   await log.enforceRetention()
   expect(log.producers()).toMatchObject([{ producerId: 7 }])
   await log.appendMarker(marker('commit')).durable
