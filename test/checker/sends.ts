@@ -30,8 +30,8 @@ function checkPlaces(send: Send, places: Found, findings: Findings): void {
     const all = places[index] ?? []
     // What was not answered before its topic was deleted may be in the next one of that name as well.
     const mayBeTwice = send.mayRepeat || all.some(({ log }) => log.partition === partition && log.id !== all[0]!.log.id)
-    const found =
-      (mayBeTwice && all.find(({ log, offset: at }) => log.partition === partition && at === offset)) || all[0]
+    // Of one that is there several times, those that nobody read by the topic's id are not known.
+    const found = mayBeTwice ? all.find(({ log, offset: at }) => log.partition === partition && at === offset) : all[0]
     if (!found || (send.topicId && !found.log.id.startsWith(send.topicId))) return
     if (found.log.partition !== partition || (offset >= 0 && found.offset !== offset)) {
       const text = `${value} was said to be at ${offset} of partition ${partition} and is at ${found.offset} of ${found.log.name}`
