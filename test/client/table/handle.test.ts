@@ -163,13 +163,14 @@ test('[TAB-22] [TAB-8] where the values cannot be brought together the later wri
   }
   const table = await openOn(core, { merge })
   await table.put('a', 1).stored
-  for (const [offset, value] of ['{torn', '2', '3'].entries()) {
+  await table.put('b', 1).stored
+  for (const [offset, [key, value]] of [['a', '{torn'] as const, ['b', '2'] as const, ['b', '3'] as const].entries()) {
     const passed = [{ partition: 0, offset, value: string.encode(value), writeId: null }]
-    const change = { key: string.encode('a'), before: null, after: null, passed }
+    const change = { key: string.encode(key), before: null, after: null, passed }
     core.news.emit({ topic: 't', changes: [change], isReset: false, state: UP_TO_DATE, bareTopicId: null })
   }
-  await eventually(() => core.written().length === 2)
-  expect(core.written()).toEqual(['1', '3'])
+  await eventually(() => core.written().length === 3)
+  expect(core.written()).toEqual(['1', '1', '3'])
   await allHeard()
   expect(reasons.map(String)).toEqual(['Error: cannot merge'])
 })
