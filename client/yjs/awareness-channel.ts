@@ -31,12 +31,12 @@ export class AwarenessChannel {
     this.#awareness = awareness
     this.#members = new AwarenessMembers({
       apply: (update) => applyAwarenessUpdate(awareness, update, this),
-      remove: (clients) =>
-        removeAwarenessStates(
-          awareness,
-          clients.filter((client) => client !== awareness.clientID),
-          this,
-        ),
+      remove: (clients) => {
+        const others = clients.filter((client) => client !== awareness.clientID)
+        removeAwarenessStates(awareness, others, this)
+        // Who comes back says what it said before, and is to be heard.
+        for (const client of others) awareness.meta.delete(client)
+      },
     })
     const options = { stateSerde: bytes, messageSerde: bytes, state: this.#own() ?? undefined }
     this.#opening = ottla.channel<Uint8Array, Uint8Array>(topic, awarenessChannelOf(documentId), options)
@@ -49,6 +49,10 @@ export class AwarenessChannel {
       channel.onChange((member) => this.#present(member))
       channel.onLeave(({ id }) => this.#members.gone(id))
       channel.onError(onError)
+      channel.onConnection((isConnected) => {
+        // Stock providers remember what was said before: it has to be said as something new.
+        if (isConnected && awareness.getLocalState()) awareness.setLocalState(awareness.getLocalState())
+      })
     }, onError)
   }
 

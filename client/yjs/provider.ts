@@ -71,6 +71,7 @@ export class OttlaProvider {
   #isSynced = false
   #wasSaved = true
   #isAsking = false
+  #isAskingAgain = false
   #hasAsked = false
   #status: ProviderStatus
   #loaded!: () => void
@@ -253,22 +254,24 @@ export class OttlaProvider {
   #statusChanged(): void {
     const status = this.#statusNow()
     if (status === this.#status) return
-    const isNew = status === 'connected'
     this.#status = status
     this.#emit('status', status)
-    if (!isNew) this.#hasAsked = false
+    if (status !== 'connected') this.#hasAsked = false
     this.#progressed()
-    if (isNew && this.#log.isReading) void this.#askAgain()
   }
 
   async #askAgain(): Promise<void> {
     const { signal } = this.#ending
+    this.#isAskingAgain = true
     while (!signal.aborted && this.#isLive && !(await this.#ask([]))) {
       await sleep(this.#clock, AGAIN_MS, signal).catch(() => {})
     }
+    this.#isAskingAgain = false
   }
 
   #progressed(): void {
+    // A connection, or a reader, that was not there when the other came.
+    if (this.#isLive && this.#log.isReading && !this.#hasAsked && !this.#isAskingAgain) void this.#askAgain()
     if (this.#log.isAtBarrier || this.#log.hasWhatIsHere) this.#loaded()
     if (this.#hasReplica) this.#copy.look()
     const isSynced = this.#isLive && this.#hasAsked && this.#log.isAtBarrier

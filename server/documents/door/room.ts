@@ -26,6 +26,8 @@ import type { EditorSocket } from './editor-socket.ts'
 import * as message from './messages.ts'
 
 export const PENDING_BYTES_MAX = 1024 * 1024
+/** From here on it is looked up what the copy takes, each time that this has doubled. */
+const MEASURED_BYTES_MIN = 4 * 1024 * 1024
 const STATE_EVERY_MS = 50
 const UPDATES_PER_TURN = 200
 
@@ -64,8 +66,9 @@ export class Room implements Seat {
   #pending: Pending[] = []
   #pendingBytes = 0
   #isWriting = false
-  /** What was read of it, about what the copy takes. */
+  /** About what the copy takes: what it took when it was measured, and what was read since. */
   sizeBytes = 0
+  #measureAt = MEASURED_BYTES_MIN
 
   static async open(place: RoomPlace): Promise<Room> {
     const room = new Room(place, await yjs(), await yProtocols())
@@ -88,7 +91,7 @@ export class Room implements Seat {
     this.#awareness.setLocalState(null)
     this.#members = new AwarenessMembers({
       apply: (update) => protocols.awareness.applyAwarenessUpdate(this.#awareness, update, this),
-      remove: (clients) => protocols.awareness.removeAwarenessStates(this.#awareness, clients, this),
+      remove: (clients) => this.#removeAwareness(clients, this),
     })
     this.#doc.on('update', (update: Uint8Array, origin: unknown) => this.#broadcast(message.update(update), origin))
     this.#awareness.on('update', (change: message.AwarenessChange, origin: unknown) =>
@@ -110,7 +113,7 @@ export class Room implements Seat {
 
   leave(socket: EditorSocket): void {
     if (!this.#sockets.delete(socket)) return
-    if (!this.isClosed) this.#protocols.awareness.removeAwarenessStates(this.#awareness, [...socket.clients], socket)
+    if (!this.isClosed) this.#removeAwareness([...socket.clients], socket)
   }
 
   /** Throws what bytes that make no sense throw. */
@@ -182,6 +185,10 @@ export class Room implements Seat {
 
   #apply(update: Uint8Array, origin: EditorSocket | undefined): void {
     this.sizeBytes += update.length
+    if (this.sizeBytes > this.#measureAt) {
+      this.sizeBytes = this.#y.encodeStateAsUpdate(this.#doc).length + update.length
+      this.#measureAt = Math.max(MEASURED_BYTES_MIN, this.sizeBytes * 2)
+    }
     try {
       this.#y.applyUpdate(this.#doc, update, origin)
     } catch (error) {
@@ -260,10 +267,10 @@ export class Room implements Seat {
     this.#protocols.awareness.applyAwarenessUpdate(this.#awareness, update, socket)
   }
 
-  /** As y-protocols decides it. */
   #isNews({ client, clock, isGone }: message.AwarenessEntry): boolean {
-    const known = this.#awareness.meta.get(client)?.clock ?? 0
-    return clock > known || (clock === known && isGone && this.#awareness.states.has(client))
+    const { meta, states } = this.#awareness
+    const known = meta.get(client)?.clock ?? 0
+    return isGone ? clock >= known && states.has(client) : clock > known
   }
 
   #present(memberId: string, payload: Uint8Array | null): void {
@@ -272,6 +279,12 @@ export class Room implements Seat {
     } catch {
       this.#members.gone(memberId)
     }
+  }
+
+  /** Who comes back says what it said before, and is to be heard. */
+  #removeAwareness(clients: number[], origin: unknown): void {
+    this.#protocols.awareness.removeAwarenessStates(this.#awareness, clients, origin)
+    for (const client of clients) this.#awareness.meta.delete(client)
   }
 
   #awarenessChanged({ added, updated, removed }: message.AwarenessChange, origin: unknown): void {

@@ -1,6 +1,6 @@
 /** Ottla's provider for Yjs, beside the stock one, over a real relay. */
 import 'fake-indexeddb/auto'
-import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest'
+import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest'
 import { Doc, encodeStateAsUpdate } from 'yjs'
 import { bytes, connect, string } from '../../../client/index.ts'
 import { OttlaProvider } from '../../../client/yjs/index.ts'
@@ -206,6 +206,69 @@ test('[DOC-11] what was in the document before it had a provider is written, onc
   await eventually(() => again.synced && again.saved, { what: 'synced' })
   expect(relay.engine.topicByName('yjs')!.partitions[0]!.highWatermark).toBe(highWatermark)
   await again.destroy()
+})
+
+test('[DOC-12] after the relay has been away all see each other again, though nobody says anything new', async () => {
+  const url = relay.websocket.url
+  const stock = stockEditor(url, 'd')
+  const [ada, bob] = [await ottlaEditor(url, 'd'), await ottlaEditor(url, 'd')]
+  const all = [stock.provider.awareness, ada.provider.awareness!, bob.provider.awareness!]
+  ;['Stock', 'Ada', 'Bob'].forEach((name, index) => {
+    all[index]!.setLocalStateField('name', name)
+  })
+  const namesAt = (awareness: (typeof all)[number]) =>
+    [...awareness.getStates().values()].flatMap(({ name }) => name ?? []).sort()
+  const seesAll = () => all.every((awareness) => namesAt(awareness).join() === 'Ada,Bob,Stock')
+  await eventually(seesAll, { what: 'everybody sees everybody' })
+  const port = portOf()
+  await relay.close()
+  await eventually(() => all.every((awareness) => namesAt(awareness).length === 1), { what: 'nobody is seen' })
+  relay = await start(port)
+  await eventually(seesAll, { what: 'everybody sees everybody again' })
+})
+
+test('[DOC-9] a connection that comes just when a document begins to be read from the replica is not missed', async () => {
+  const url = relay.websocket.url
+  const replica = `soon-${Date.now()}`
+  const first = await ottlaEditor(url, 'd', { replica })
+  first.doc.getText('t').insert(0, 'one')
+  const held = () => first.ottla.status.topics.find(({ name }) => name === 'yjs')?.replica[0]
+  await eventually(() => held()?.end === 1 && first.provider.synced, { what: 'the replica has it' })
+  const port = portOf()
+  await first.close()
+  await relay.close()
+
+  const ottla = await connect(url, { replica, lazy: true, backoff: { delayMsFirst: 20, delayMsMax: 100 } })
+  onTestFinished(() => ottla.close())
+  let goOn = () => {}
+  const asked = new Promise<void>((resolve) => {
+    goOn = resolve
+  })
+  let isAsked = false
+  const topicOf = ottla.topic.bind(ottla)
+  vi.spyOn(ottla, 'topic').mockImplementation(((name: string, options: object) => {
+    const topic = topicOf(name, options)
+    const info = topic.info.bind(topic)
+    // A worker that takes its time.
+    topic.info = async () => {
+      isAsked = true
+      const known = await info()
+      await asked
+      return known
+    }
+    return topic
+  }) as typeof ottla.topic)
+  const doc = new Doc()
+  doc.getText('t').insert(0, 'before ')
+  const provider = new OttlaProvider(ottla, 'd', doc, { batchMs: 5 })
+  onTestFinished(() => provider.destroy())
+  await eventually(() => isAsked, { what: 'it is about to read' })
+  relay = await start(port)
+  await eventually(() => provider.status === 'connected', { what: 'connected' })
+  goOn()
+  await eventually(() => provider.synced && provider.saved, { what: 'synced, and what was there before written' })
+  expect(textOf(doc)).toContain('one')
+  expect(relay.engine.topicByName('yjs')!.partitions[0]!.highWatermark).toBe(2)
 })
 
 test('[DOC-12] both kinds of editors see each other, and who has gone', async () => {

@@ -4,10 +4,17 @@ import { WebSocket } from 'ws'
 import { Awareness, encodeAwarenessUpdate } from 'y-protocols/awareness'
 import { Doc, encodeStateAsUpdate } from 'yjs'
 import { connect } from '../../../client/index.ts'
+import { systemClock } from '../../../protocol/lib/clock.ts'
+import { systemRandom } from '../../../protocol/lib/random.ts'
 import { openDocument } from '../../../protocol/messages/documents.ts'
+import { encodeBatch } from '../../../protocol/records.ts'
 import type { Authorizer } from '../../../server/authorizer.ts'
+import { relayConfigDefaults } from '../../../server/config.ts'
 import * as message from '../../../server/documents/door/messages.ts'
+import { Room } from '../../../server/documents/door/room.ts'
+import { silentLogger } from '../../../server/logger.ts'
 import { createRelay } from '../../../server/relay.ts'
+import { openRelayCore } from '../../../server/relay-core.ts'
 import { MemoryFiles } from '../../../server/storage/memory-files.ts'
 import { stockEditor, textOf } from '../../support/editors.ts'
 import { eventually } from '../../support/eventually.ts'
@@ -142,6 +149,36 @@ test('[DOC-5] a document is in memory while somebody has it open, and as it was 
     await eventually(() => textOf(again.doc) === 'x', { what: 'it is there' })
     again.provider.disconnect()
   }
+})
+
+test('[DOC-5] an open document that is edited for days counts for as much as it holds, not for all that was written', async () => {
+  const [files, clock] = [new MemoryFiles(), systemClock]
+  const core = await openRelayCore({
+    ...{
+      config: { ...relayConfigDefaults, dataDir: 'data' },
+      files,
+      clock,
+      random: systemRandom,
+      logger: silentLogger,
+    },
+    advertised: { http: () => ({ host: '127.0.0.1', port: 1 }), kafka: () => ({ host: '127.0.0.1', port: 1 }) },
+  })
+  onTestFinished(() => core.close())
+  const { services } = core
+  const topic = await services.engine.createTopic({ name: 'yjs', partitionCount: 1, configs: {} })
+  const { documents } = await services.documents.partitionOf(topic, 'd', () => true)
+  const log = topic.partitions[0]!
+  const room = await Room.open({ services, topicId: topic.id, documentId: 'd', log, documents, onEnded: () => {} })
+  onTestFinished(() => room.close())
+  const doc = new Doc()
+  const updates: Uint8Array[] = []
+  doc.on('update', (update: Uint8Array) => updates.push(update))
+  for (let count = 0; count < 40; count++) doc.getMap('m').set('k', `${count} ${'x'.repeat(500_000)}`)
+  const key = new TextEncoder().encode('d')
+  for (const value of updates) await log.append(encodeBatch([{ key, value, timestamp: 1 }])).durable
+  await documents.catchUp()
+  expect(room.sizeBytes).toBeLessThan(10_000_000)
+  expect(room.sizeBytes).toBeGreaterThan(400_000)
 })
 
 test('[DOC-4] who may only read a topic makes nothing beside it', async () => {
