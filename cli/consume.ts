@@ -60,16 +60,24 @@ function isolationOf(invocation: Invocation): 'committed' | 'uncommitted' {
   throw new UsageError(`--isolation: '${given}' is not allowed; use committed or uncommitted`)
 }
 
-/** Full pieces leave at once; the rest at the end of the event loop's turn, so that a follower sees each record. */
+/**
+ * Full pieces leave at once; the rest at the end of the event loop's turn, so that a follower sees each record. One write
+ * at a time: what comes meanwhile is gathered, and waits when it is a full piece.
+ */
 function createBuffer({ output }: Invocation) {
   let pieces: Uint8Array[] = []
   let sizeBytes = 0
   let scheduled = false
-  const flush = async () => {
+  let lastWrite = Promise.resolve()
+  const writeGathered = async () => {
     const full = pieces
     pieces = []
     sizeBytes = 0
     if (full.length > 0) await output.write(Buffer.concat(full))
+  }
+  const flush = () => {
+    lastWrite = lastWrite.then(writeGathered)
+    return lastWrite
   }
   const flushSoon = () => {
     scheduled = false

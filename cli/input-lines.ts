@@ -12,9 +12,10 @@ const READ_BYTES = 64 * 1024
 const NEWLINE = 10
 const RETURN = 13
 
-/** `-` and nothing mean standard input. */
+/** `-` and nothing mean standard input. A file that cannot be read is told to whoever reads, which may be a while later. */
 export function openInput(path: string | undefined): Readable {
-  return path === undefined || path === '-' ? process.stdin : createReadStream(path, { highWaterMark: READ_BYTES })
+  if (path === undefined || path === '-') return process.stdin
+  return createReadStream(path, { highWaterMark: READ_BYTES }).on('error', () => {})
 }
 
 /**

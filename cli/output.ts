@@ -28,12 +28,14 @@ export interface OutputOptions {
   stderr: Writable & { isTTY?: boolean }
   /** Nobody reads any more. */
   onReaderGone(): void
+  /** Results cannot be written, to a full disk say. */
+  onFailure(error: Error): void
 }
 
-export function createOutput({ stdout, stderr, onReaderGone }: OutputOptions): Output {
+export function createOutput({ stdout, stderr, onReaderGone, onFailure }: OutputOptions): Output {
   stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') onReaderGone()
-    else throw error
+    else onFailure(error)
   })
   // With standard error closed there is nobody left to tell.
   stderr.on('error', () => {})
@@ -76,7 +78,7 @@ export function createOutput({ stdout, stderr, onReaderGone }: OutputOptions): O
 /** Columns as wide as their widest cell; numbers to the right. */
 export function table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
   const widths = head.map((title, column) =>
-    Math.max(title.length, ...rows.map((row) => String(row[column] ?? '').length)),
+    rows.reduce((width, row) => Math.max(width, String(row[column] ?? '').length), title.length),
   )
   const layOut = (cells: readonly (string | number)[]) =>
     cells

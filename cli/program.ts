@@ -18,6 +18,10 @@ export async function runProgram(commands: readonly Command[], words: readonly s
     stdout: process.stdout,
     stderr: process.stderr,
     onReaderGone: () => process.exit(EXIT_OK),
+    onFailure: (error) => {
+      report(error, { output, environment: process.env, json: words.includes('--json') }, 'ottla')
+      process.stderr.write('', () => process.exit(EXIT_FAILURE))
+    },
   })
   let code = EXIT_FAILURE
   try {

@@ -1,11 +1,16 @@
 /** `ottla produce` and `ottla consume` against a real relay: what goes in comes out. */
+import { execFile } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { afterEach, describe, expect, test } from 'vitest'
+import { consume } from '../../cli/consume.ts'
+import type { Output } from '../../cli/output.ts'
 import { batchOf } from '../support/batches.ts'
 import { eventually } from '../support/eventually.ts'
-import { endAll, runOttla, startOttla, temporaryFolder } from '../support/ottla-process.ts'
+import { endAll, PROGRAM, runOttla, startOttla, temporaryFolder } from '../support/ottla-process.ts'
 import { startRelay } from '../support/relay.ts'
+import { RelayClient } from '../support/relay-client.ts'
 
 afterEach(endAll)
 
@@ -105,6 +110,14 @@ describe('[CLI-9] produce commits what it reads, consume prints it', () => {
     expect((await consume('t')).stdout).toBe('a\n')
   })
 
+  test('[CLI-18] an input file that is not there is one line', async () => {
+    const { produce } = await relayWith({ name: 't' })
+    const { code, stderr } = await produce(['t', '/nowhere'])
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/^ottla: \/nowhere: no such file or folder$/m)
+    expect(stderr).not.toContain('    at ')
+  })
+
   test('a topic that does not exist is said before anything is typed', async () => {
     const { url } = await relayWith()
     const typing = startOttla(['produce', 'none', '--url', url])
@@ -158,6 +171,50 @@ describe('[CLI-10] consume begins and ends where it is told', () => {
     follower.process.kill('SIGINT')
     expect(await follower.exited).toBe(0)
     expect(follower.stderr()).toBe('')
+  })
+
+  test('[CLI-19] a follower whose reader is slow takes no more than that reads', async () => {
+    const { relay, url } = await relayWith({ name: 't' })
+    const sender = await RelayClient.open(url)
+    const topicId = relay.engine.topicByName('t')!.id
+    const written: string[] = []
+    let readerIsBack = () => {}
+    const read = new Promise<void>((resolve) => {
+      readerIsBack = resolve
+    })
+    const write = (chunk: string | Uint8Array) => {
+      written.push(Buffer.from(chunk).toString())
+      return read
+    }
+    const stopping = new AbortController()
+    const consuming = consume({
+      ...{ positionals: ['t'], flags: { url, follow: true, from: 'beginning' }, environment: {}, json: false },
+      ...{ output: { write } as unknown as Output, signal: stopping.signal },
+    })
+    const values = Array.from({ length: 40 }, (_, index) => `${index}`.padEnd(10_000, '.'))
+    for (const value of values) {
+      await sender.produce(topicId, [value])
+      await eventually(() => written.length > 0)
+      // Enough for it to be read, where nothing holds that up.
+      await new Promise((resolve) => setTimeout(resolve, 5))
+    }
+    expect(written).toHaveLength(1)
+    readerIsBack()
+    await eventually(() => written.join('').length === 40 * 10_001)
+    expect(written.join('')).toBe(values.map((value) => `${value}\n`).join(''))
+    stopping.abort()
+    expect(await consuming).toBe(0)
+  })
+
+  test('[CLI-18] results that cannot be written are one line and code 1', async () => {
+    const { url, produce } = await relayWith({ name: 't' })
+    await produce(['t'], 'x\n')
+    const run = promisify(execFile)
+    const line = '"$0" "$@" > /dev/full'
+    const failing = run('sh', ['-c', line, process.execPath, PROGRAM, 'consume', 't', '--url', url], {
+      timeout: 20_000,
+    })
+    await expect(failing).rejects.toMatchObject({ code: 1, stderr: 'ottla: the disk: no space left\n' })
   })
 
   test('a reader that goes away (head) ends it quietly', async () => {

@@ -1,6 +1,7 @@
 /** What the command line makes of records: input lines, output patterns, start positions. */
 import { describe, expect, test } from 'vitest'
 import { UsageError } from '../../cli/command.ts'
+import { table } from '../../cli/output.ts'
 import { type PrintableRecord, recordPrinter } from '../../cli/record-format.ts'
 import { parseRecord } from '../../cli/record-input.ts'
 import { parseStartPosition } from '../../cli/start-position.ts'
@@ -116,4 +117,9 @@ describe('[CLI-3] --from', () => {
       expect(() => parseStartPosition(text)).toThrow(/beginning, end, offset:N/)
     },
   )
+})
+
+test('[CLI-18] a table may be as long as it gets', () => {
+  const rows = Array.from({ length: 200_000 }, (_, index) => ['t', index])
+  expect(table(['TOPIC', 'PARTITION'], rows).split('\n')).toHaveLength(200_002)
 })
