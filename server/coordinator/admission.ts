@@ -39,6 +39,12 @@ export class Admission {
     group.memberBytes = sizeBytes
   }
 
+  /** There is no such group any more. */
+  forget(group: HeldGroup): void {
+    this.#memberBytes -= group.memberBytes
+    group.memberBytes = 0
+  }
+
   /** NONE, or why this member of the classic protocol can't be taken in. */
   joinError(request: JoinRequest, group: HeldGroup | undefined): number {
     const { groupMinSessionTimeoutMs, groupMaxSessionTimeoutMs } = this.#options.config

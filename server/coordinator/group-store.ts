@@ -41,6 +41,8 @@ export interface GroupStoreOptions {
   onLoaded: () => void
   /** The state is about to be dropped. */
   onDropping: () => void
+  /** The group is no more. */
+  onRemoved: (group: HeldGroup) => void
   /** These records are on disk. */
   onStored: (records: readonly GroupRecord[]) => void
 }
@@ -282,6 +284,7 @@ export class GroupStore {
       held?.shares.clear()
       if (held?.machine.type === 'classic') held.machine.die(this.#now())
       groups.delete(groupId)
+      if (held && isInService) this.#options.onRemoved(held)
     } else {
       const machine = isInService ? held!.machine : this.#restoreClassic(groupId, record.value)
       this.#hold(groups, machine).kept = encodeRecord(record)

@@ -109,6 +109,7 @@ export class GroupCoordinator {
       streamsLimits: (groupId) => streamsLimits(config, this.#store.configs.get(groupId)),
       onLoaded: () => this.#onLoaded(),
       onDropping: () => this.#onDropping(),
+      onRemoved: (group) => this.#admission.forget(group),
       onStored: (records) => this.receipts.stored(records),
     })
     this.#admission = new Admission({ config, groupCount: () => this.#store.groups.size })
@@ -285,9 +286,7 @@ export class GroupCoordinator {
   async deleteGroup(groupId: string): Promise<void> {
     const group = this.#existing(groupId)
     if (!group.machine.isEmpty) throw new KafkaError('NON_EMPTY_GROUP', `${groupId} has members`)
-    const durable = this.#store.change([{ kind: 'group', groupId, value: null }])
-    this.#admission.count(group)
-    await durable
+    await this.#store.change([{ kind: 'group', groupId, value: null }])
   }
 
   /** Idempotent. */

@@ -7,8 +7,11 @@ import { offsetCommit, offsetFetch } from '../../../../protocol/messages/group-o
 import { StreamsStatus, streamsGroupDescribe } from '../../../../protocol/messages/streams-groups.ts'
 import { createPartitions } from '../../../../protocol/messages/topics.ts'
 import type { Authorizer } from '../../../../server/authorizer.ts'
+import { NO_PARTITIONS } from '../../../../server/coordinator/consumer/partitions.ts'
+import type { StreamsHeartbeat } from '../../../../server/coordinator/streams/streams-group.ts'
 import { startRelay } from '../../../support/relay.ts'
 import { RelayClient } from '../../../support/relay-client.ts'
+import { openCoordinator } from '../coordinator-fixture.ts'
 import { join as joinClassic } from '../group-client.ts'
 import { configureGroup } from '../share/share-member.ts'
 import { counter, own, type Request, StreamsMember, tasksIn } from './streams-member.ts'
@@ -178,6 +181,26 @@ test('[STG-7] members, topology and tasks are there after a restart', async () =
     topology: { epoch: 0, subtopologies: [{ subtopologyId: '0' }, { subtopologyId: '1' }] },
   })
   expect(tasksIn(groups[0]!.members[0]!.assignment.activeTasks)).toEqual(['0_0', '0_1', '1_0', '1_1'])
+})
+
+test.each(['deleted', 'expired'])('[GRP-9] what an application said of itself is freed when its group is %s', async (how) => {
+  const clock = new HandClock()
+  const config = { offsetsRetentionMinutes: 1, offsetsRetentionCheckIntervalMs: 60_000 }
+  const coordinator = await openCoordinator({ clock, config })
+  const changelog = { name: 'app-counts', partitions: 0, configs: { note: 'x'.repeat(900_000) } }
+  const part = { id: '0', sources: ['absent'], changelogs: [changelog], repartitionSinks: [], repartitionSources: [] }
+  const said: StreamsHeartbeat = {
+    ...{ memberId: 'a', memberEpoch: 0, instanceId: null, rackId: null, clientId: 'c', clientHost: '/h' },
+    ...{ rebalanceTimeoutMs: 1000, topology: { epoch: 0, subtopologies: [{ ...part, copartitioned: [] }] } },
+    ...{ active: NO_PARTITIONS, processId: 'p', userEndpoint: null, clientTags: [], endpointEpoch: -1, wantsShutdown: false },
+  }
+  for (let app = 0; app < 80; app++) {
+    await coordinator.streamsHeartbeat(`app-${app}`, said, async () => {})
+    await coordinator.streamsLeave(`app-${app}`, { memberId: 'a', memberEpoch: -1, instanceId: null })
+    if (how === 'deleted') await coordinator.deleteGroup(`app-${app}`)
+    else await clock.advanceAsync(60_000)
+    expect(coordinator.groups()).toEqual([])
+  }
 })
 
 test('[STG-8] a member commits in its epoch; what a classic group committed goes on as a streams group', async () => {
