@@ -23,6 +23,8 @@ export interface Watch extends GroupPartition {
   isActive: boolean
   /** Something was not told. */
   isBehind: boolean
+  /** The whole state is about to be told. News that overtook it would be half of the truth. */
+  isBeingTold: boolean
 }
 
 export class ProgressWatches {
@@ -49,7 +51,16 @@ export class ProgressWatches {
     if (!former && (ofPeer.size >= WATCHES_PER_PEER_MAX || this.#count >= WATCHES_MAX))
       throw new KafkaError('POLICY_VIOLATION', 'too much is watched already')
     if (former) this.#remove(former)
-    const watch: Watch = { peer, groupId, topicId, partition, fromOffset, isActive: false, isBehind: false }
+    const watch: Watch = {
+      peer,
+      groupId,
+      topicId,
+      partition,
+      fromOffset,
+      isActive: false,
+      isBehind: false,
+      isBeingTold: false,
+    }
     ofPeer.set(key, watch)
     this.#byPeer.set(peer, ofPeer)
     const watches = this.#byPartition.get(key) ?? new Set()
@@ -109,13 +120,20 @@ export class ProgressWatches {
     watch.isBehind = true
     if (!canBeTold(watch)) return
     watch.isBehind = false
-    this.#receipts.progress(watch).then(
-      (state) => {
-        if (this.#byPeer.get(watch.peer)?.get(keyOf(watch)) === watch) send(watch, ErrorCode.NONE, state)
-      },
-      // The coordinator reads its log again, and tells everybody after that.
-      () => {},
-    )
+    watch.isBeingTold = true
+    this.#receipts
+      .progress(watch)
+      .then(
+        (state) => {
+          if (this.#byPeer.get(watch.peer)?.get(keyOf(watch)) === watch) send(watch, ErrorCode.NONE, state)
+        },
+        // The coordinator reads its log again, and tells everybody after that.
+        () => {},
+      )
+      .then(() => {
+        watch.isBeingTold = false
+        if (watch.isBehind) this.#tellAnew(watch)
+      })
   }
 
   #end(watch: Watch, errorCode: number): void {
@@ -147,8 +165,8 @@ function wireRange({ from, to, how, reason, place }: FailedRange): WireRange {
   }
 }
 
-function canBeTold({ isActive, peer }: Watch): boolean {
-  return isActive && peer.unsentBytes <= UNSENT_BYTES_MAX
+function canBeTold({ isActive, isBeingTold, peer }: Watch): boolean {
+  return isActive && !isBeingTold && peer.unsentBytes <= UNSENT_BYTES_MAX
 }
 
 function send({ peer, fromOffset, groupId, topicId, partition }: Watch, errorCode: number, state: GroupProgress): void {

@@ -1,12 +1,15 @@
 /** What is known of records in a group, and what is told of it: never more than is true, never before it is on disk. */
 import { describe, expect, test } from 'vitest'
+import { Reader } from '../../../protocol/bytes/reader.ts'
 import { ErrorCode } from '../../../protocol/errors.ts'
 import { HandClock } from '../../../protocol/lib/clock.ts'
 import { offsetCommit } from '../../../protocol/messages/group-offsets.ts'
+import { readPushStart } from '../../../protocol/messages/offset-protocol.ts'
 import { deleteRecords } from '../../../protocol/messages/offsets.ts'
 import {
   FailedHow,
   type Progress,
+  progress,
   reportFailed,
   unwatchProgress,
   watchProgress,
@@ -15,6 +18,7 @@ import { deleteTopics } from '../../../protocol/messages/topics.ts'
 import { FAILED_PER_PARTITION_MAX, type FailedRange } from '../../../server/coordinator/failed-records.ts'
 import { decodeRecord } from '../../../server/coordinator/group-records.ts'
 import type { GroupCoordinator } from '../../../server/coordinator/runtime.ts'
+import { ProgressWatches } from '../../../server/progress-watches.ts'
 import { MemoryFiles } from '../../../server/storage/memory-files.ts'
 import { eventually } from '../../support/eventually.ts'
 import { FaultyFiles } from '../../support/faulty-files.ts'
@@ -211,6 +215,41 @@ describe('[RCP-3] watchers are told what is on disk, and where things stand', ()
     await eventually(() => last(sender.progress)?.committed === 4)
     expect(await watch(3)).toMatchObject({ committed: 4, failed: [] })
     expect(await watch(2)).toMatchObject({ committed: 4, failed: [{ from: 2 }] })
+  })
+
+  test('a commit past a record is not told before what became of the record, to whom both are news', async () => {
+    const files = new FaultyFiles(new MemoryFiles())
+    const topicId = 'AAAAAAAAAAAAAAAAAAAAAQ'
+    const coordinator = await openCoordinator({ files, topics: new Map([['t', topicId]]) })
+    const watches = new ProgressWatches(coordinator.receipts)
+    const told: Progress[] = []
+    const nobody = { name: 'ANONYMOUS', clientId: null, host: '' }
+    const peer = {
+      ...{ isClosed: false, unsentBytes: 0, subscriptions: undefined, principal: () => nobody, sendFrame: () => {} },
+      close: () => {},
+      sendMessage(bytes: Uint8Array, headroom: number) {
+        const reader = new Reader(bytes.subarray(headroom))
+        reader.int32()
+        told.push(progress.body.read(reader, readPushStart(reader).version))
+      },
+    }
+    const claim = await groupOfOne(coordinator)
+    await coordinator.commit('g', claim, [offsetOf(0, 0, topicId)])
+    const watch = watches.add(peer, { groupId: 'g', topicId, partition: 0 }, 0)
+    await coordinator.reportFailed('g', claim, [{ topicId, partition: 0, failed: [dead(0)] }])
+    let letGo = () => {}
+    files.fail({ call: 'sync', until: new Promise<void>((resolve) => (letGo = resolve)) })
+    const commit = coordinator.commit('g', claim, [offsetOf(0, 1, topicId)])
+    // Its answer is out, and said less.
+    watches.activate(watch)
+    letGo()
+    await commit
+    await eventually(() => told.some(({ committed }) => committed === 1))
+    const failed = told.slice(0, told.findIndex(({ committed }) => committed === 1) + 1).flatMap((each) => each.failed)
+    expect(failed).toMatchObject([{ from: 0, to: 1 }])
+    await coordinator.commit('g', claim, [offsetOf(0, 2, topicId)])
+    await eventually(() => told.at(-1)?.committed === 2)
+    watches.close()
   })
 
   test('nothing comes after unwatching, after a deleted topic one word, and of a stranger group nothing', async () => {
