@@ -69,6 +69,7 @@ export class AssignedPartition implements TopicPartition {
   readonly #onProgress: (partition: AssignedPartition) => void
   readonly #halted = new AbortController()
   readonly #over = new AbortController()
+  #left = new AbortController()
   #feed: LiveFeed | undefined
   #epochs = new EpochTrail(0, -1)
   #codecs: CodecRegistry | undefined
@@ -109,6 +110,11 @@ export class AssignedPartition implements TopicPartition {
 
   get isHalted(): boolean {
     return this.#halted.signal.aborted
+  }
+
+  /** Aborts when a record that was handed out is not to be tried again: nothing more is, or reading goes on elsewhere. */
+  get left(): AbortSignal {
+    return this.#left.signal
   }
 
   get isOpen(): boolean {
@@ -174,9 +180,10 @@ export class AssignedPartition implements TopicPartition {
       const { value: records } = await current.pieces.next()
       if (this.#reading !== reading) return undefined
       const { frame, gap } = current
-      if (records) {
+      // A gap is told before anything behind it is done, also where no record comes first there.
+      if (records || gap) {
         current.gap = undefined
-        return { records, gap, reading }
+        return { records: records ?? [], gap, reading }
       }
       this.#current = undefined
       frame.release()
@@ -242,6 +249,7 @@ export class AssignedPartition implements TopicPartition {
   /** Whoever works on it takes no more records. */
   retire(): void {
     this.#halted.abort()
+    this.#left.abort()
     this.#wake()
   }
 
@@ -259,6 +267,7 @@ export class AssignedPartition implements TopicPartition {
   end(): void {
     if (this.isOver) return
     this.#halted.abort()
+    this.#left.abort()
     this.#over.abort()
     this.#feed?.close()
     this.#feed = undefined
@@ -281,6 +290,9 @@ export class AssignedPartition implements TopicPartition {
     this.#reading++
     this.#current = undefined
     this.#kept = undefined
+    this.failing = undefined
+    this.#left.abort()
+    if (!this.isHalted) this.#left = new AbortController()
   }
 
   #finished(nextOffset: number): void {

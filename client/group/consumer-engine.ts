@@ -214,6 +214,7 @@ export class ConsumerEngine {
     if (offset > processedTo) await this.#desk.missed(partition, processedTo, offset, 'a member sought past it')
     partition.moveTo(offset)
     this.#committer.touch()
+    this.#parts.events.changed()
   }
 
   /** The page is going: what is done is committed and the group left, without waiting for anything. */

@@ -156,7 +156,7 @@ class PieceWork {
     changed()
     if (verdict.kind === 'pause') return 'resumed'
     if (verdict.kind !== 'retry') return this.#giveUp(record, verdict.kind, failure)
-    await sleep(clock, verdict.afterMs, partition.halted).catch(() => {})
+    await sleep(clock, verdict.afterMs, partition.left).catch(() => {})
     return 'again'
   }
 

@@ -139,6 +139,33 @@ test('[DLQ-2] a paused partition waits with its record until it is resumed, othe
   await done
 })
 
+test.each(['pause', 'skip'] as const)(
+  '[DLQ-2] who seeks past a record that fails goes on at once, and fails no longer (%s)',
+  async (orElse) => {
+    const ottla = await filled(1, ['bad', 'b'])
+    const seen: string[] = []
+    const retry = { attempts: orElse === 'pause' ? 1 : 9, backoff: { firstMs: 60_000, maxMs: 60_000 }, orElse }
+    const consumer = ottla.group('g', FAST).read('orders', { value: string, from: 'beginning', retry })
+    const done = consumer.each(({ value }) => {
+      if (value === 'bad') throw new Error('never')
+      seen.push(value!)
+    })
+    const state = () => consumer.status?.partitions[0]
+    let told: string | undefined
+    consumer.onStatus(({ partitions }) => (told = partitions[0]?.state))
+    await eventually(() => told === 'failing')
+    await consumer.seek({ topic: 'orders', partition: 0 }, 2)
+    expect(told).not.toBe('failing')
+    expect(state()).toMatchObject({ state: orElse === 'pause' ? 'paused' : 'reading', failure: null })
+    await ottla.topic('orders', { value: string }).send({ value: 'c', partition: 0 }).committed
+    consumer.resume()
+    await eventually(() => seen.length === 1)
+    expect(seen).toEqual(['c'])
+    await consumer.close()
+    await done
+  },
+)
+
 test('[DLQ-3] what is left out is told as left out; what cannot be decoded is not tried again', async () => {
   const ottla = await filled(1, ['1', '{', '3'])
   const seen: unknown[] = []

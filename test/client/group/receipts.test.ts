@@ -95,6 +95,28 @@ test('[RCP-11] a dead letter and a record left out reject with the reason; the o
   expect(error).toMatchObject({ cause: { reason: 'no stock', place: { topic: 'orders.billing.dlq', partition: 0 } } })
 })
 
+test('[RCP-11] what is passed over because the log has deleted the place where the group was is left out, whatever comes first behind it', async () => {
+  const [sender, reader] = [await client(), await client()]
+  const orders = await topic(sender)
+  const sent = Array.from({ length: 10 }, (_, index) => orders.send({ value: `${index}` }, { receipt: 'billing' }))
+  await Promise.all(sent.map(({ committed }) => committed))
+  const at = { topic: 'orders', partition: 0 }
+  await sender.admin.alterConsumerGroupOffsets('billing', [{ ...at, offset: 1 }])
+  await sender.admin.deleteRecords([{ ...at, beforeOffset: 5 }])
+  const options = { value: string, from: 'beginning', onMissingOffset: 'latest' } as const
+  const consumer = reader.group('billing', FAST).read('orders', options)
+  let hasGap = false
+  consumer.onGap(() => (hasGap = true))
+  void consumer.each(() => {})
+  await eventually(() => hasGap)
+  const producer = await sender.producer({ transactionalId: 'tx' })
+  await producer.begin()
+  await producer.send('orders', { value: 'never' })
+  await producer.abort()
+  expect(await outcome(sent[7]!.processed)).toBe('SKIPPED')
+  await consumer.close()
+})
+
 test('[RCP-12] a deadline ends the wait; a group that an operator moves on has handled nothing', async () => {
   const sender = await client()
   const orders = await topic(sender)

@@ -183,25 +183,35 @@ test('[STG-7] members, topology and tasks are there after a restart', async () =
   expect(tasksIn(groups[0]!.members[0]!.assignment.activeTasks)).toEqual(['0_0', '0_1', '1_0', '1_1'])
 })
 
-test.each(['deleted', 'expired'])('[GRP-9] what an application said of itself is freed when its group is %s', async (how) => {
-  const clock = new HandClock()
-  const config = { offsetsRetentionMinutes: 1, offsetsRetentionCheckIntervalMs: 60_000 }
-  const coordinator = await openCoordinator({ clock, config })
-  const changelog = { name: 'app-counts', partitions: 0, configs: { note: 'x'.repeat(900_000) } }
-  const part = { id: '0', sources: ['absent'], changelogs: [changelog], repartitionSinks: [], repartitionSources: [] }
-  const said: StreamsHeartbeat = {
-    ...{ memberId: 'a', memberEpoch: 0, instanceId: null, rackId: null, clientId: 'c', clientHost: '/h' },
-    ...{ rebalanceTimeoutMs: 1000, topology: { epoch: 0, subtopologies: [{ ...part, copartitioned: [] }] } },
-    ...{ active: NO_PARTITIONS, processId: 'p', userEndpoint: null, clientTags: [], endpointEpoch: -1, wantsShutdown: false },
-  }
-  for (let app = 0; app < 80; app++) {
-    await coordinator.streamsHeartbeat(`app-${app}`, said, async () => {})
-    await coordinator.streamsLeave(`app-${app}`, { memberId: 'a', memberEpoch: -1, instanceId: null })
-    if (how === 'deleted') await coordinator.deleteGroup(`app-${app}`)
-    else await clock.advanceAsync(60_000)
-    expect(coordinator.groups()).toEqual([])
-  }
-})
+test.each(['deleted', 'expired'])(
+  '[GRP-9] what an application said of itself is freed when its group is %s',
+  async (how) => {
+    const clock = new HandClock()
+    const config = { offsetsRetentionMinutes: 1, offsetsRetentionCheckIntervalMs: 60_000 }
+    const coordinator = await openCoordinator({ clock, config })
+    const changelog = { name: 'app-counts', partitions: 0, configs: { note: 'x'.repeat(900_000) } }
+    const part = { id: '0', sources: ['absent'], changelogs: [changelog], repartitionSinks: [], repartitionSources: [] }
+    const said: StreamsHeartbeat = {
+      ...{ memberId: 'a', memberEpoch: 0, instanceId: null, rackId: null, clientId: 'c', clientHost: '/h' },
+      ...{ rebalanceTimeoutMs: 1000, topology: { epoch: 0, subtopologies: [{ ...part, copartitioned: [] }] } },
+      ...{
+        active: NO_PARTITIONS,
+        processId: 'p',
+        userEndpoint: null,
+        clientTags: [],
+        endpointEpoch: -1,
+        wantsShutdown: false,
+      },
+    }
+    for (let app = 0; app < 80; app++) {
+      await coordinator.streamsHeartbeat(`app-${app}`, said, async () => {})
+      await coordinator.streamsLeave(`app-${app}`, { memberId: 'a', memberEpoch: -1, instanceId: null })
+      if (how === 'deleted') await coordinator.deleteGroup(`app-${app}`)
+      else await clock.advanceAsync(60_000)
+      expect(coordinator.groups()).toEqual([])
+    }
+  },
+)
 
 test('[STG-8] a member commits in its epoch; what a classic group committed goes on as a streams group', async () => {
   const { client } = await open({ config: { groupInitialRebalanceDelayMs: 0 } })
