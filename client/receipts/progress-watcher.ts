@@ -23,6 +23,8 @@ interface Watch {
   topicId: string
   partition: number
   state: GroupProgress
+  /** What was given up below this offset is not part of the state, as nobody had asked for it. */
+  from: number
   askers: Set<Asker>
 }
 
@@ -53,7 +55,8 @@ export class ProgressWatcher {
   progress({ group, topicId, partition, offset }: ProgressQuery, waitMs: number): Promise<GroupProgress> {
     const key = keyOf({ groupId: group, topicId, partition })
     const known = this.#watches.get(key)
-    const watch = known ?? { groupId: group, topicId, partition, state: NOTHING, askers: new Set<Asker>() }
+    const fresh = { groupId: group, topicId, partition, state: NOTHING, from: Number.POSITIVE_INFINITY }
+    const watch = known ?? { ...fresh, askers: new Set<Asker>() }
     this.#watches.set(key, watch)
     return new Promise((resolve, reject) => {
       const done = (settle: () => void) => {
@@ -67,7 +70,7 @@ export class ProgressWatcher {
         settle: (state) => done(() => resolve(state)),
         fail: (error) => done(() => reject(error)),
       }
-      const timer = this.#clock.setTimer(waitMs, () => asker.settle(watch.state))
+      const timer = this.#clock.setTimer(waitMs, () => asker.settle(offset < watch.from ? NOTHING : watch.state))
       watch.askers.add(asker)
       // The lower of two offsets must see what was given up below the other's.
       if (this.#session.state.phase === 'live') this.#ask([watch])
@@ -92,7 +95,8 @@ export class ProgressWatcher {
     }))
     this.#session.call(watchProgress, { watches: asked }).then(
       ({ watches: answers }) => {
-        for (const answer of answers) this.#answered(answer)
+        const fromOffsets = new Map(asked.map((each) => [keyOf(each), each.fromOffset]))
+        for (const answer of answers) this.#answered(answer, fromOffsets.get(keyOf(answer)))
       },
       (error: unknown) => {
         // A connection that ended is asked again when there is another.
@@ -102,12 +106,13 @@ export class ProgressWatcher {
     )
   }
 
-  #answered(answer: Progress): void {
+  #answered(answer: Progress, from: number | undefined): void {
     const watch = this.#watches.get(keyOf(answer))
-    if (!watch) return
+    if (!watch || from === undefined) return
     if (answer.errorCode !== 0) return this.#refused(watch, answer.errorCode)
     const { committed, knownFrom, failed } = answer
     watch.state = { committed, knownFrom, givenUp: failed.map(givenUpOf) }
+    watch.from = from
     this.#settle(watch)
   }
 
@@ -137,7 +142,7 @@ export class ProgressWatcher {
 
   #settle(watch: Watch): void {
     for (const asker of [...watch.askers]) {
-      if (fateOf(asker.offset, watch.state).is !== 'waiting') asker.settle(watch.state)
+      if (asker.offset >= watch.from && fateOf(asker.offset, watch.state).is !== 'waiting') asker.settle(watch.state)
     }
   }
 

@@ -1,6 +1,10 @@
 /** What senders learn of their records: handled, given up, too late, or not to be known; never more than is true. */
 import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest'
 import { connect, type Ottla, string } from '../../../client/index.ts'
+import { fateOf } from '../../../client/receipts/progress.ts'
+import { ProgressWatcher } from '../../../client/receipts/progress-watcher.ts'
+import type { Session } from '../../../client/session.ts'
+import { HandClock } from '../../../protocol/lib/clock.ts'
 import { offsetCommit } from '../../../protocol/messages/group-offsets.ts'
 import { createRelay, type Relay } from '../../../server/relay.ts'
 import { MemoryFiles } from '../../../server/storage/memory-files.ts'
@@ -115,6 +119,33 @@ test('[RCP-11] what is passed over because the log has deleted the place where t
   await producer.abort()
   expect(await outcome(sent[7]!.processed)).toBe('SKIPPED')
   await consumer.close()
+})
+
+test('[RCP-11] who asks about an earlier record than others do is not answered by what they were told', async () => {
+  const asked: Array<{ body: { watches: Array<Record<string, unknown>> }; answer(answer: unknown): void }> = []
+  let push: (news: unknown) => void = () => {}
+  const session = {
+    ...{ state: { phase: 'live' }, onState: () => () => {}, onProgress: (hear: typeof push) => (push = hear) },
+    call: (_api: unknown, body: (typeof asked)[number]['body']) =>
+      new Promise((answer) => asked.push({ body, answer: (state) => answer({ watches: [state] }) })),
+  } as unknown as Session
+  const clock = new HandClock()
+  const watcher = new ProgressWatcher(session, clock)
+  const at = { groupId: 'g', topicId: 'T', partition: 0 }
+  const skipped = { from: 3, to: 4, how: 1, reason: 'bad', deadTopic: '', deadPartition: -1, deadOffset: -1 }
+  const ask = (offset: number) => watcher.progress({ group: 'g', topicId: 'T', partition: 0, offset }, 30_000)
+  void ask(5)
+  asked[0]!.answer({ ...at, errorCode: 0, committed: 3, knownFrom: 0, failed: [] })
+  await clock.advanceAsync(1)
+  const earlier = ask(3)
+  // On its way before the second question came: what was given up below the first one's record was left out.
+  push({ ...at, errorCode: 0, committed: 4, knownFrom: 0, failed: [] })
+  expect(asked[1]!.body.watches[0]).toMatchObject({ fromOffset: 3 })
+  asked[1]!.answer({ ...at, errorCode: 0, committed: 4, knownFrom: 0, failed: [skipped] })
+  expect(fateOf(3, await earlier)).toMatchObject({ is: 'given-up' })
+  const late = ask(2)
+  await clock.advanceAsync(30_000)
+  expect(fateOf(2, await late)).toEqual({ is: 'waiting' })
 })
 
 test('[RCP-12] a deadline ends the wait; a group that an operator moves on has handled nothing', async () => {
