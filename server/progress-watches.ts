@@ -121,7 +121,7 @@ export class ProgressWatches {
     if (!canBeTold(watch)) return
     watch.isBehind = false
     watch.isBeingTold = true
-    this.#receipts
+    void this.#receipts
       .progress(watch)
       .then(
         (state) => {
@@ -130,7 +130,7 @@ export class ProgressWatches {
         // The coordinator reads its log again, and tells everybody after that.
         () => {},
       )
-      .then(() => {
+      .finally(() => {
         watch.isBeingTold = false
         if (watch.isBehind) this.#tellAnew(watch)
       })
