@@ -27,5 +27,13 @@ export const PAST_SEEDS: ReadonlyArray<{ seed: number; found: string }> = [
     found: 'a sync that failed as its process died was believed by the next one, and a power cut left a hole',
   },
   { seed: 8888, found: 'a table that was opened as its replica was taken over threw an error of the inside' },
+  {
+    seed: 16408,
+    found: 'a transaction that another client had committed was told with the places of an aborted attempt',
+  },
+  {
+    seed: 16478,
+    found: 'a relay that started with its clock a month ahead forgot a producer, and took its batch twice',
+  },
   { seed: 20050, found: 'a table of some keys that had come up to date went on saying that it was behind' },
 ]
