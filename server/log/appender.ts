@@ -151,6 +151,7 @@ export class Appender {
     const boundary = this.#boundaryBefore(header, config)
     if (this.#position === 0) this.#begin(this.#segment!)
     this.#segment!.index!.add(baseOffset, this.#position, header.maxTimestamp)
+    if (header.maxTimestamp < 0) this.#segment!.writtenMs = this.#options.clock.now()
     this.#position += bytes.length
     state.endOffset = nextOffset
     recent.add(baseOffset, nextOffset, bytes)

@@ -23,6 +23,8 @@ export interface SealedSegment {
   compacted?: { endOffset: number; generation: number }
   /** From when on (wall clock) compaction may drop tombstones or markers in it; left out when there are none to drop. */
   horizonMs?: number
+  /** When it was written to last (wall clock), where no record has a timestamp to tell its age by. */
+  writtenMs?: number
 }
 
 export interface Manifest {

@@ -246,6 +246,7 @@ class Recovery {
       maxTimestamp: index.maxTimestamp,
     })
     segment.index = index
+    segment.writtenMs = this.#context.nowMs
     segment.sinceMs = this.#manifest.activeSinceMs
     this.#segments.push(segment)
     this.#checkpoint = { baseOffset: marker.active, position: marker.sizeBytes, endOffset: marker.endOffset }
@@ -304,6 +305,7 @@ class Recovery {
         sizeBytes: result.position,
         endOffset: result.endOffset,
         maxTimestamp: index.maxTimestamp,
+        writtenMs: this.#context.nowMs,
       })
       const known = this.#knownPosition.baseOffset === segment.baseOffset ? this.#knownPosition.position : 0
       // It is called durable from here on.

@@ -8,7 +8,7 @@ import type { LogState } from './log-state.ts'
 export function isWhollyExpired(state: LogState, config: LogConfig, nowMs: number): boolean {
   if (config.retentionMs < 0 || state.segments.length === 0 || !state.active || state.active.sizeBytes === 0)
     return false
-  return state.segments.every((segment) => nowMs - segment.maxTimestamp > config.retentionMs)
+  return state.segments.every((segment) => nowMs - segment.newestMs > config.retentionMs)
 }
 
 /** The log start that the configuration asks for; never within or beyond the active segment. */
@@ -16,7 +16,7 @@ export function retainedFrom(state: LogState, config: LogConfig, nowMs: number):
   const sealed = state.segments.filter((segment) => segment.isSealed)
   let start = state.startOffset
   for (const segment of sealed) {
-    if (config.retentionMs < 0 || nowMs - segment.maxTimestamp <= config.retentionMs) break
+    if (config.retentionMs < 0 || nowMs - segment.newestMs <= config.retentionMs) break
     start = Math.max(start, segment.endOffset)
   }
   if (config.retentionBytes < 0) return start

@@ -32,6 +32,8 @@ export class Segment implements Closable {
   isSealed = false
   /** Wall clock at its first append, where that is known. */
   sinceMs: number | undefined
+  /** The same at the last append of a batch without a timestamp. */
+  writtenMs: number | undefined
   /** From when on compaction may drop tombstones or markers in it. */
   horizonMs: number | undefined
   /** Present while loaded; always present for the segment that is written to. */
@@ -60,6 +62,11 @@ export class Segment implements Closable {
     return `${this.#dir}/${indexNameOf(this)}`
   }
 
+  /** How young it is: by its records, or where none of them has a timestamp by when they were written. */
+  get newestMs(): number {
+    return this.maxTimestamp < 0 ? (this.writtenMs ?? this.maxTimestamp) : this.maxTimestamp
+  }
+
   get bounds() {
     return { baseOffset: this.baseOffset, endOffset: this.endOffset, sizeBytes: this.sizeBytes }
   }
@@ -71,18 +78,19 @@ export class Segment implements Closable {
 
   /** What the manifest says of it once it is sealed. */
   sealedEntry(): SealedSegment {
-    const { baseOffset, endOffset, sizeBytes, maxTimestamp, abortedFrom, compacted, horizonMs } = this
+    const { baseOffset, endOffset, sizeBytes, maxTimestamp, abortedFrom, compacted, horizonMs, writtenMs } = this
     const entry: SealedSegment = { baseOffset, endOffset, sizeBytes, maxTimestamp }
     if (abortedFrom !== Number.POSITIVE_INFINITY) entry.abortedFrom = abortedFrom
     if (compacted) entry.compacted = compacted
     if (horizonMs !== undefined) entry.horizonMs = horizonMs
+    if (writtenMs !== undefined && maxTimestamp < 0) entry.writtenMs = writtenMs
     return entry
   }
 
   /** Becomes what the manifest says. */
   seal({ abortedFrom = Number.POSITIVE_INFINITY, ...entry }: SealedSegment): void {
-    const { endOffset, sizeBytes, maxTimestamp, horizonMs } = entry
-    Object.assign(this, { endOffset, sizeBytes, maxTimestamp, horizonMs, isSealed: true })
+    const { endOffset, sizeBytes, maxTimestamp, horizonMs, writtenMs } = entry
+    Object.assign(this, { endOffset, sizeBytes, maxTimestamp, horizonMs, writtenMs, isSealed: true })
     this.#abortedFrom = abortedFrom
   }
 

@@ -126,6 +126,7 @@ export class CompactedFile {
       ...{ baseOffset, endOffset: segment.compacted!.endOffset, sizeBytes: this.#position },
       ...{ maxTimestamp: this.#index.maxTimestamp, abortedFrom: this.#index.aborted.from },
       horizonMs: this.#horizonMs === Number.POSITIVE_INFINITY ? undefined : this.#horizonMs,
+      writtenMs: newestOf(this.#options.replaced.map(({ writtenMs }) => writtenMs)),
     })
     await this.#saveIndex()
     await files.rename(this.#temporary, segment.path)
@@ -160,4 +161,9 @@ export class CompactedFile {
     this.#file = undefined
     await file?.close()
   }
+}
+
+function newestOf(times: ReadonlyArray<number | undefined>): number | undefined {
+  const known = times.filter((time) => time !== undefined)
+  return known.length > 0 ? Math.max(...known) : undefined
 }

@@ -207,6 +207,7 @@ function sealedEntry(
     ...(aborted.from === Number.POSITIVE_INFINITY ? {} : { abortedFrom: aborted.from }),
     ...(compacted ? { compacted } : {}),
     ...(before?.horizonMs === undefined ? {} : { horizonMs: before.horizonMs }),
+    ...(before?.writtenMs === undefined ? {} : { writtenMs: before.writtenMs }),
   }
 }
 

@@ -4,7 +4,8 @@ import { HandClock } from '../../../protocol/lib/clock.ts'
 import { MemoryFiles } from '../../../server/storage/memory-files.ts'
 import { batchOf } from '../../support/batches.ts'
 import { FaultyFiles } from '../../support/faulty-files.ts'
-import { appendEach, DIR, findings, openLog, valuesFrom } from './log-fixture.ts'
+import { compact } from './compaction-fixture.ts'
+import { appendEach, DIR, findings, killed, openLog, valuesFrom } from './log-fixture.ts'
 
 const DAY_MS = 86_400_000
 const VALUES = Array.from({ length: 12 }, (_, index) => `value-${index}`)
@@ -211,4 +212,31 @@ test('[OPS-10] what a backup holds is there, also when snapshots are being remov
   for (const { name } of held.files) expect(names).toContain(name)
   held.release()
   await log.close()
+})
+
+test('[LOG-48] records without a timestamp count from when they were written, over restarts and a compaction', async () => {
+  const clock = new HandClock()
+  const changing = { segmentBytes: 400, retentionMs: DAY_MS, cleanupPolicy: 'compact,delete' as const }
+  for (const isClosed of [true, false]) {
+    let files = new MemoryFiles({ tracksPower: true })
+    let log = await openLog({ files, clock, config: changing })
+    for (const value of VALUES) await log.append(batchOf([value], { timestamp: -1 })).durable
+    await log.enforceRetention()
+    expect(log.startOffset).toBe(0)
+    await compact(log)
+    clock.advance(DAY_MS / 2)
+    if (isClosed) await log.close()
+    else files = await killed(files, clock)
+    log = await openLog({ files, clock, config: changing })
+    await log.enforceRetention()
+    expect(log.startOffset).toBe(0)
+    clock.advance(DAY_MS / 2 + 1000)
+    await log.enforceRetention()
+    expect(log.startOffset).toBeGreaterThan(0)
+    clock.advance(DAY_MS)
+    await log.enforceRetention()
+    expect(log.startOffset).toBe(VALUES.length)
+    await log.close()
+    expect(await findings(files)).toEqual([])
+  }
 })
