@@ -41,10 +41,14 @@ export class LogReads {
     for (;;) {
       const { generation, lastStableOffset } = this.#state
       const { bytes, ...read } = await this.read(offset, maxBytes, Math.min(upTo, lastStableOffset), allocate)
-      const { pieces, ...decided } = await this.#committed.decide({ ...read, pieces: [bytes] }, offset)
       // With its segments the log may have lost what was known of them: look again.
-      const isSame = generation === this.#state.generation && offset >= this.#state.startOffset
-      if (isSame) return { ...read, ...decided, bytes: pieces[0]! }
+      const isSame = () => generation === this.#state.generation && offset >= this.#state.startOffset
+      try {
+        const { pieces, ...decided } = await this.#committed.decide({ ...read, pieces: [bytes] }, offset)
+        if (isSame()) return { ...read, ...decided, bytes: pieces[0]! }
+      } catch (error) {
+        if (isSame()) throw error
+      }
     }
   }
 

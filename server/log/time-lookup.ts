@@ -28,12 +28,12 @@ export class TimeLookup {
   /** The first record whose timestamp is `timestampMs` or later; undefined when there is none. */
   async first(timestampMs: number): Promise<TimedOffset | undefined> {
     for (;;) {
-      const { generation } = this.#state
+      const { generation, startOffset } = this.#state
       try {
         return await this.#first(timestampMs)
       } catch (error) {
-        // A segment was replaced while it was looked at.
-        if (generation === this.#state.generation) throw error
+        // A segment was replaced, or dropped, while it was looked at.
+        if (generation === this.#state.generation && startOffset === this.#state.startOffset) throw error
       }
     }
   }

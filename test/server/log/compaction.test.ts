@@ -614,3 +614,32 @@ test('[CMP-37] a log that is half gaps is verified in a time that grows with its
   expect((await findings(files)).filter(({ severity }) => severity === 'error')).toEqual([])
   expect(performance.now() - startedMs).toBeLessThan(10_000)
 }, 120_000)
+
+test('[CMP-8] a reader of committed records whose segment is replaced while it looks for aborted ones reads on in the new', async () => {
+  const [memory, clock] = [new MemoryFiles(), new HandClock()]
+  let log = await openCompacted({ files: memory, clock })
+  const producer = { id: 7, sequence: 0, isTransactional: true }
+  await write(log, [
+    ['a', '1'],
+    ['a', '2'],
+  ])
+  await log.append(await keyedBatch([['b', '1']], { producer })).durable
+  await log.appendMarker({ producerId: 7, producerEpoch: 0, coordinatorEpoch: 0, outcome: 'abort' }).durable
+  await roll(log)
+  await log.close()
+  const files = new FaultyFiles(memory)
+  log = await openCompacted({ files, clock })
+  let goOn = () => {}
+  const held = new Promise<void>((resolve) => {
+    goOn = resolve
+  })
+  const late = files.fail({ call: 'open', path: /0\.index$/, until: held })
+  const reading = log.readCommitted(0, 1000)
+  await eventually(() => late.count === 1)
+  await compact(log)
+  await eventually(async () => !(await segmentsIn(memory)).includes(segmentName(0)))
+  goOn()
+  expect((await reading).nextOffset).toBeGreaterThan(0)
+  expect(log.state).toBe('online')
+  await log.close()
+})

@@ -1,8 +1,10 @@
 import { expect, test } from 'vitest'
 import { ErrorCode } from '../../../protocol/errors.ts'
 import { HandClock } from '../../../protocol/lib/clock.ts'
+import { segmentName } from '../../../server/log/log-names.ts'
 import { MemoryFiles } from '../../../server/storage/memory-files.ts'
 import { batchOf } from '../../support/batches.ts'
+import { eventually } from '../../support/eventually.ts'
 import { FaultyFiles } from '../../support/faulty-files.ts'
 import { compact } from './compaction-fixture.ts'
 import { appendEach, DIR, findings, killed, openLog, valuesFrom } from './log-fixture.ts'
@@ -239,4 +241,26 @@ test('[LOG-48] records without a timestamp count from when they were written, ov
     await log.close()
     expect(await findings(files)).toEqual([])
   }
+})
+
+test('[LOG-46] a time is found though the segment that was looked at is deleted meanwhile', async () => {
+  const [memory, clock] = [new MemoryFiles(), new HandClock()]
+  const config = { segmentBytes: 400 }
+  let log = await openLog({ files: memory, clock, config })
+  for (const [index, value] of VALUES.entries()) await log.append(batchOf([value], { timestamp: 1000 + index })).durable
+  await log.close()
+  const files = new FaultyFiles(memory)
+  log = await openLog({ files, clock, config })
+  let goOn = () => {}
+  const held = new Promise<void>((resolve) => {
+    goOn = resolve
+  })
+  const late = files.fail({ call: 'open', path: /0\.index$/, until: held })
+  const looking = log.offsetForTimestamp(1001)
+  await eventually(() => late.count === 1)
+  await log.deleteRecordsBefore(8)
+  await eventually(async () => !(await segmentsIn(memory)).includes(segmentName(0)))
+  goOn()
+  expect(await looking).toEqual({ offset: 8, timestamp: 1008 })
+  await log.close()
 })
