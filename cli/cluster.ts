@@ -2,6 +2,7 @@
 
 import { EXIT_OK, type Invocation, listFlag, numberFlag, textFlag } from './command.ts'
 import { table } from './output.ts'
+import { timeText } from './record-format.ts'
 import { withRelay } from './relay-connection.ts'
 import { partitionsNamed } from './topic-selection.ts'
 
@@ -33,7 +34,7 @@ export async function describeProducers(invocation: Invocation): Promise<number>
   else {
     const rows = producers.map((each) => [
       ...[`${each.topic}-${each.partition}`, each.producerId, each.producerEpoch, each.lastSequence],
-      ...[new Date(each.lastTimestamp).toISOString()],
+      ...[timeText(each.lastTimestamp)],
       each.currentTransactionStart < 0 ? '-' : each.currentTransactionStart,
     ])
     await output.write(table(['PARTITION', 'PRODUCER', 'EPOCH', 'SEQUENCE', 'LAST WRITE', 'OPEN SINCE OFFSET'], rows))

@@ -3,7 +3,7 @@
 import { type DeadLetter, type DeadLetters, OttlaError } from '../client/node.ts'
 import { EXIT_FAILURE, EXIT_OK, type Invocation, listFlag, switchFlag, textFlag, UsageError } from './command.ts'
 import { table } from './output.ts'
-import { jsonRecord } from './record-format.ts'
+import { jsonRecord, timeText } from './record-format.ts'
 import { withRelay } from './relay-connection.ts'
 
 /** A reason in a table is cut here; `show` and --json have it whole. */
@@ -92,7 +92,7 @@ const originOf = ({ origin }: DeadLetter) => `${origin.topic}-${origin.partition
 
 function letterTable(letters: readonly DeadLetter[]): string {
   const rows = letters.map((letter) => [
-    ...[placeOf(letter), new Date(letter.timestamp).toISOString(), originOf(letter), letter.attempts, letter.code],
+    ...[placeOf(letter), timeText(letter.timestamp), originOf(letter), letter.attempts, letter.code],
     ...[oneLine(letter.message), letter.isReplayed ? 'yes' : '-'],
   ])
   return table(['LETTER', 'DIED', 'ORIGIN', 'ATTEMPTS', 'CODE', 'REASON', 'REPLAYED'], rows)
@@ -102,9 +102,9 @@ function described(letter: DeadLetter): string {
   const { key, value, headers } = jsonRecord(letter)
   const lines = [
     `Dead letter ${placeOf(letter)} of ${letter.topic}`,
-    `  origin    ${originOf(letter)}, written ${new Date(letter.origin.timestamp).toISOString()}`,
+    `  origin    ${originOf(letter)}, written ${timeText(letter.origin.timestamp)}`,
     `  group     ${letter.group}`,
-    `  died      ${new Date(letter.timestamp).toISOString()}, after ${letter.attempts} attempts`,
+    `  died      ${timeText(letter.timestamp)}, after ${letter.attempts} attempts`,
     `  reason    ${letter.code}: ${letter.message}`,
     `  replayed  ${letter.isReplayed ? 'yes' : 'no'}`,
     `  key       ${shown(key)}`,

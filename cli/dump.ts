@@ -14,7 +14,7 @@ import { topicNameOfFolder } from '../server/engine/topic-folders.ts'
 import { type DumpedBatch, type DumpedDamage, dump as dumpLog } from '../server/log/dump.ts'
 import { nodeFiles } from '../server/storage/node-files.ts'
 import { EXIT_FAILURE, EXIT_OK, type Invocation, numberFlag, switchFlag, textFlag, UsageError } from './command.ts'
-import { jsonRecord } from './record-format.ts'
+import { jsonRecord, timeText } from './record-format.ts'
 
 export async function dump(invocation: Invocation): Promise<number> {
   const { output, json } = invocation
@@ -78,7 +78,7 @@ function batchLine(batch: DumpedBatch, records: RawRecord[] | string | undefined
     `${header.recordCount} records`,
     `${header.sizeBytes} bytes at ${batch.position}`,
     CODEC_NAMES[codecOf(header)] ?? 'unknown codec',
-    new Date(header.maxTimestamp).toISOString(),
+    timeText(header.maxTimestamp),
     `leader epoch ${header.leaderEpoch}`,
     ...producer,
     ...flagsOf(batch),
@@ -99,7 +99,7 @@ function recordLine({ offset, timestamp, key, value, headers }: RawRecord): stri
   const shown = [`key ${quoted(key)}`, `value ${quoted(value)}`]
   const named = headers.map((header) => `${JSON.stringify(header.key)}=${quoted(header.value)}`)
   const attached = named.length > 0 ? [`headers ${named.join(' ')}`] : []
-  return [String(offset), new Date(timestamp).toISOString(), ...shown, ...attached].join('  ')
+  return [String(offset), timeText(timestamp), ...shown, ...attached].join('  ')
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })

@@ -39,6 +39,12 @@ export function jsonRecord(record: PrintableRecord): Record<string, unknown> {
   }
 }
 
+/** A producer may send any number for a time, and some send nanoseconds: not all are days of a calendar. */
+export function timeText(timestampMs: number): string {
+  const date = new Date(timestampMs)
+  return Number.isNaN(date.getTime()) ? `${timestampMs} ms` : date.toISOString()
+}
+
 type Piece = (record: PrintableRecord) => Uint8Array
 
 const EMPTY = new Uint8Array(0)

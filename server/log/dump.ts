@@ -3,7 +3,7 @@
  * nothing, believes nothing but the bytes, and needs no manifest.
  */
 import type { BatchHeader } from '../../protocol/record-batch.ts'
-import { lastOffsetOf } from '../../protocol/record-batch.ts'
+import { lastOffsetOf, nextOffsetOf } from '../../protocol/record-batch.ts'
 import type { Files, OpenFile } from '../storage/files.ts'
 import { readFully, StorageError } from '../storage/files.ts'
 import { segmentFiles, segmentNameOf } from './log-names.ts'
@@ -36,16 +36,29 @@ export interface DumpOptions {
   toOffset?: number
 }
 
-/** Of one segment, or of all in a log's folder, in order. */
+/**
+ * Of one segment, or of all in a log's folder, in order. A running relay may replace or drop one before it is its turn: then
+ * the folder is looked at again.
+ */
 export async function* dump(
   files: Files,
   path: string,
   { fromOffset = 0, toOffset = Number.POSITIVE_INFINITY }: DumpOptions = {},
 ): AsyncGenerator<DumpedBatch | DumpedDamage> {
-  for (const segment of await segmentsAt(files, path, fromOffset, toOffset)) {
+  let [from, nextOffset] = [fromOffset, fromOffset]
+  let left = await segmentsAt(files, path, from, toOffset)
+  for (let segment = left.shift(); segment !== undefined; segment = left.shift()) {
+    if (segment !== path && !(await files.stat(segment))) {
+      from = nextOffset
+      left = await segmentsAt(files, path, from, toOffset)
+      continue
+    }
     for await (const found of dumpSegment(files, segment)) {
-      if (found.kind === 'batch' && lastOffsetOf(found.header) < fromOffset) continue
-      if (found.kind === 'batch' && found.header.baseOffset > toOffset) return
+      if (found.kind === 'batch') {
+        if (lastOffsetOf(found.header) < from) continue
+        if (found.header.baseOffset > toOffset) return
+        nextOffset = nextOffsetOf(found.header)
+      }
       yield found
     }
   }

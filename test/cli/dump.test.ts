@@ -3,6 +3,11 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync }
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { encodeBatch } from '../../protocol/records.ts'
+import { dump } from '../../server/log/dump.ts'
+import { MemoryFiles } from '../../server/storage/memory-files.ts'
+import { compact, openCompacted, roll, write } from '../server/log/compaction-fixture.ts'
+import { DIR } from '../server/log/log-fixture.ts'
 import { endAll, runOttla, startRelay, temporaryFolder } from '../support/ottla-process.ts'
 
 afterEach(endAll)
@@ -82,5 +87,41 @@ describe('[OPS-7] dump shows every batch and its records, and goes on behind dam
     expect(await runOttla(['dump', folder])).toMatchObject({ code: 1, stderr: expect.stringMatching(/no segments/) })
     expect(await runOttla(['dump', `${folder}/none`])).toMatchObject({ code: 1 })
     expect(await runOttla(['dump', folder, '--topic', 't'])).toMatchObject({ code: 1 })
+  })
+
+  test('times that no calendar knows, as nanoseconds of a producer are', async () => {
+    const file = join(temporaryFolder(), `${'0'.repeat(20)}.log`)
+    const batch = encodeBatch([{ key: null, value: Buffer.from('v'), timestamp: 1.7e18 }])
+    writeFileSync(file, batch)
+    const { code, stdout } = await runOttla(['dump', file, '--records'])
+    expect([code, stdout]).toEqual([
+      0,
+      expect.stringMatching(/, 1700000000000000000 ms, .*\n {4}0 {2}1700000000000000000 ms/s),
+    ])
+  })
+
+  test('a segment that the relay compacts or drops meanwhile: on where it was', async () => {
+    const files = new MemoryFiles()
+    const log = await openCompacted({ files })
+    await write(log, [
+      ['a', '1'],
+      ['b', '1'],
+    ])
+    await roll(log)
+    await write(log, [['c', '1']])
+    await roll(log)
+    const offsets: number[] = []
+    for await (const found of dump(files, DIR)) {
+      if (found.kind !== 'batch') continue
+      offsets.push(found.header.baseOffset)
+      if (offsets.length !== 1) continue
+      await write(log, [['c', '2']])
+      await roll(log)
+      await compact(log)
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    expect(offsets.slice(0, 4)).toEqual([0, 1, 2, 3])
+    expect(offsets.at(-1)).toBe(log.endOffset - 1)
+    await log.close()
   })
 })
