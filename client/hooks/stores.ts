@@ -1,6 +1,6 @@
 /** Status, outbox, a table's rows and a topic's newest records as stores; no framework. */
 import type { OutboxEntry, Status } from '../core.ts'
-import { asOttlaError, type OttlaError } from '../errors.ts'
+import { asOttlaError, OttlaError } from '../errors.ts'
 import type { Ottla } from '../ottla.ts'
 import type { TopicRecord } from '../record.ts'
 import type { Selection } from '../table/selection.ts'
@@ -70,8 +70,8 @@ export function tableStore<K = string, V = unknown>(
       const look = oneAtATime(async () => {
         try {
           const rows = await table.range(chosen, { limit, reverse })
-          const { isReady, isUpToDate } = table.state
-          show({ rows, isReady, isUpToDate, error: null })
+          const { isReady, isUpToDate, error } = table.state
+          show({ rows, isReady, isUpToDate, error: error && OttlaError.fromInfo(error) })
         } catch (failure) {
           fail(failure)
         }

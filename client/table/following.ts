@@ -36,8 +36,8 @@ const SET_BACK_MS = 60_000
 
 export class Following {
   readonly #parts: FollowingParts
-  /** The generation that each partition was in when it was to begin again. */
-  readonly #beginning = new Map<number, number>()
+  /** The generation that each partition was in when it was to begin again, and when that was asked for. */
+  readonly #beginning = new Map<number, { generation: number; askedAt: number }>()
 
   constructor(parts: FollowingParts) {
     this.#parts = parts
@@ -81,9 +81,13 @@ export class Following {
   }
 
   #beginAgain({ topicId, partition, generation }: ReplicaRange): undefined {
-    if (this.#beginning.get(partition) === generation) return undefined
-    this.#beginning.set(partition, generation)
-    this.#parts.source.beginAgain(topicId, partition)
+    const { source } = this.#parts
+    const asked = this.#beginning.get(partition)
+    const now = source.clock.monotonic()
+    // The device may have failed over it: then the generation is the same for ever.
+    if (asked?.generation === generation && now - asked.askedAt < LOOK_EVERY_MS) return undefined
+    this.#beginning.set(partition, { generation, askedAt: now })
+    source.beginAgain(topicId, partition)
     return undefined
   }
 

@@ -127,6 +127,8 @@ export class Table<K = string, V = unknown> {
   readonly #isKept: (key: Uint8Array) => boolean
   readonly #updates = new Map<string, Turns>()
   readonly #stopListening: () => void
+  readonly #closed = new Emitter<void>()
+  #isClosed = false
   #state = NOTHING_HEARD
 
   /** A topic never heard of is waited for while offline. Rejects UNKNOWN_TOPIC, INVALID_ARGUMENT, STORAGE_FAILED, ABORTED. */
@@ -170,18 +172,22 @@ export class Table<K = string, V = unknown> {
     return this.#state
   }
 
-  /** Resolves when `state.isReady`. Offline on an empty device that may take until there is a network. */
+  /**
+   * Resolves when `state.isReady`. Offline on an empty device that may take until there is a network. Rejects ABORTED, and
+   * CLOSED when this handle is closed meanwhile.
+   */
   whenReady({ signal }: { signal?: AbortSignal } = {}): Promise<void> {
     return new Promise((resolve, reject) => {
       const look = () => {
-        const isOver = this.#state.isReady || signal?.aborted
+        const isOver = this.#state.isReady || signal?.aborted || this.#isClosed
         if (!isOver) return
-        unlisten()
+        for (const off of offs) off()
         signal?.removeEventListener('abort', look)
         if (this.#state.isReady) resolve()
-        else reject(abortError('waiting for a table', signal!))
+        else if (signal?.aborted) reject(abortError('waiting for a table', signal))
+        else reject(new OttlaError('CLOSED', { message: `the table of ${this.name} was closed before it was ready` }))
       }
-      const unlisten = this.#news.on(look)
+      const offs = [this.#news.on(look), this.#closed.on(look)]
       signal?.addEventListener('abort', look)
       look()
     })
@@ -263,6 +269,8 @@ export class Table<K = string, V = unknown> {
   close(): void {
     this.#stopListening()
     this.#news.clear()
+    this.#isClosed = true
+    this.#closed.emit()
   }
 
   async #row(key: Uint8Array): Promise<TableRow | undefined> {

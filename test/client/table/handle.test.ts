@@ -1,5 +1,7 @@
 /** A page's handle of a table, over a core that is moved by hand: what reaches it early, late, or not at all. */
 import { expect, onTestFinished, test } from 'vitest'
+import { deviceError } from '../../../client/device-errors.ts'
+import { tableStore } from '../../../client/hooks/stores.ts'
 import { Ottla } from '../../../client/ottla.ts'
 import { Settlements } from '../../../client/producer/settlements.ts'
 import { string } from '../../../client/serde.ts'
@@ -190,4 +192,29 @@ test('[WRK-28] what a listener of the status throws is reported, and others hear
   await eventually(() => reasons.length === 1)
   expect(phases).toEqual(['connecting'])
   await ottla.close()
+})
+
+test('[TAB-23] waiting for a table ends when its handle is closed, or by a signal', async () => {
+  const core = new TableCore()
+  core.state = { ...BEHIND, isReady: false }
+  const table = await openOn(core)
+  const giveUp = new AbortController()
+  const waiting = [table.whenReady(), table.whenReady({ signal: giveUp.signal })]
+  giveUp.abort()
+  table.close()
+  await expect(waiting[1]).rejects.toMatchObject({ code: 'ABORTED' })
+  await expect(waiting[0]).rejects.toMatchObject({ code: 'CLOSED' })
+  await expect(table.whenReady()).rejects.toMatchObject({ code: 'CLOSED' })
+})
+
+test('[HKS-2] what keeps a table from getting on is in the snapshot, and gone when it gets on', async () => {
+  const core = new TableCore()
+  const ottla = { table: () => openOn(core) } as unknown as Ottla
+  const store = tableStore(ottla, 't')
+  onTestFinished(store.subscribe(() => {}))
+  await eventually(() => store.getSnapshot().isReady)
+  core.tell({ ...BEHIND, error: deviceError('QUOTA_EXCEEDED', { message: 'no room' }).toInfo() })
+  await eventually(() => store.getSnapshot().error?.code === 'QUOTA_EXCEEDED')
+  core.tell(UP_TO_DATE)
+  await eventually(() => store.getSnapshot().error === null && store.getSnapshot().isUpToDate)
 })

@@ -181,6 +181,20 @@ const waitingWrite = (id: string, key: string, value: string): ExportedEntry => 
   batch: encodeBatch([{ key: string.encode(key), value: string.encode(value), timestamp: 1 }]),
 })
 
+test('[TAB-16] chunks that were asked for again in vain, as the device failed over it, are asked for again after a while', async () => {
+  const log = new Log()
+  log.entries = [['a', '1']]
+  const { view } = await openOn(log)
+  log.entries.push(['b', '1'], ['c', '1'])
+  log.start = 2
+  view.wake()
+  await eventually(() => log.beganAgain === 1)
+  await eventually(() => {
+    log.clock.advance(60_000)
+    return log.beganAgain === 2
+  })
+})
+
 test('[TAB-2] a write that ends while the table reads it from the outbox does not stay pending', async () => {
   const log = new Log()
   log.entries = [['a', '1']]
