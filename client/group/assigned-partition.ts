@@ -238,6 +238,12 @@ export class AssignedPartition implements TopicPartition {
     this.#wake()
   }
 
+  /** The topic is no more, and with it what had come of it. */
+  forget(): void {
+    this.#readAnew()
+    this.#wake()
+  }
+
   /** Reads on at `offset`; what had come is dropped. */
   moveTo(offset: number): void {
     this.#readAnew()

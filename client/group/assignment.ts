@@ -130,7 +130,7 @@ export class Assignment {
     for (const partition of partitions) {
       const { offset, isCommitted } = starts.get(keyOf(partition))!
       partition.commitTo = offset
-      if (isCommitted) partition.committedTo = offset
+      partition.committedTo = isCommitted ? offset : -1
     }
     // Where the group begins must not depend on who dies when: what comes from here on is its own.
     await this.#options.committer.flush(partitions)
@@ -179,6 +179,7 @@ export class Assignment {
   async #feedFailed(partition: AssignedPartition, error: unknown): Promise<void> {
     const { lanes, clock } = this.#options
     if (!isMissing(error)) throw error
+    partition.forget()
     while (!partition.isHalted && !partition.isOfId) {
       lanes.main.metadata.forget(partition.topic)
       try {

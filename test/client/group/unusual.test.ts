@@ -88,6 +88,33 @@ test('[CON-40] a log that ends before what a group has committed is read on from
   expect(await committedOf(ottla)).toEqual([7])
 })
 
+test('[CON-35] what is left in hand of a topic that is made anew is not handed out, nor committed for the new one', async () => {
+  const ottla = await client()
+  await ottla.admin.createTopics([{ name: 'orders', partitions: 1 }])
+  await write(ottla, 1, 0, 10)
+  const timing = { sessionTimeoutMs: 5_000, rebalanceTimeoutMs: 5_000, heartbeatMs: 100 }
+  const consumer = ottla
+    .group('g', { ...timing, groupProtocol: 'classic' })
+    .read('orders', { value: json<number>(), from: 'beginning' })
+  const seen: number[] = []
+  let goOn = () => {}
+  const done = consumer.each(async ({ value }) => {
+    seen.push(value!)
+    if (value === 0) await new Promise<void>((resolve) => (goOn = resolve))
+  })
+  await eventually(() => seen.length === 1)
+  await ottla.admin.deleteTopics(['orders'])
+  await ottla.admin.createTopics([{ name: 'orders', partitions: 1 }])
+  await write(await client(), 1, 100, 3)
+  await eventually(() => consumer.status?.partitions[0]?.end === 3, { withinMs: 15_000 })
+  goOn()
+  await eventually(() => seen.includes(102))
+  expect(seen).toEqual([0, 100, 101, 102])
+  await consumer.close()
+  await done
+  expect(await committedOf(ottla)).toEqual([3])
+})
+
 test('[CON-41] a member that only knows an eager assignor and one that knows a cooperative one too divide a topic', async () => {
   const [one, two] = [await client(), await client()]
   await one.admin.createTopics([{ name: 'orders', partitions: 4 }])
