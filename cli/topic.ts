@@ -4,7 +4,8 @@
  * Arguments are checked before the connection is made, so a mistake never depends on a relay being there.
  */
 
-import type { ConfigEntry, Ottla } from '../client/node.ts'
+import type { ConfigEntry, Ottla, OttlaError } from '../client/node.ts'
+import { errorName } from '../protocol/errors.ts'
 import { EXIT_OK, type Invocation, listFlag, numberFlag, switchFlag, UsageError } from './command.ts'
 import { configPairs } from './config-pairs.ts'
 import { reportEach } from './group.ts'
@@ -14,6 +15,9 @@ import { partitionsNamed } from './topic-selection.ts'
 
 const PARTITIONS_MAX = 10_000
 const ALL_RECORDS = -1
+const STORAGE_ERROR = 56
+/** In the place of an offset that nobody knows. */
+const DAMAGED = -1
 
 export async function createTopic(invocation: Invocation): Promise<number> {
   const { output, json, positionals } = invocation
@@ -51,7 +55,10 @@ export async function describeTopic(invocation: Invocation): Promise<number> {
     await output.json(found)
     return EXIT_OK
   }
-  const rows = found.partitions.map(({ partition, start, end, state }) => [partition, start, end, end - start, state])
+  const rows = found.partitions.map(({ partition, start, end, state }) => {
+    const isKnown = start >= 0 && end >= 0
+    return [partition, start, isKnown ? end : '-', isKnown ? end - start : '-', state]
+  })
   await output.line(`Topic ${found.topic}, id ${found.id}`)
   await output.write(`\n${table(['PARTITION', 'START', 'END', 'OFFSETS', 'STATE'], rows)}`)
   const configs = found.configs.map(({ name, value, source }) => [name, value ?? '', source])
@@ -65,8 +72,8 @@ async function describe(ottla: Ottla, name: string) {
   const online = partitions.filter(({ errorCode }) => errorCode === 0)
   const offsets = async (spec: 'earliest' | 'latest') => {
     const queries = online.map(({ partition }) => ({ topic: name, partition, spec }))
-    const listed = await ottla.admin.listOffsets(queries)
-    return new Map(listed.map(({ partition, offset }) => [partition, offset]))
+    const listed = await ottla.admin.listOffsets(queries).settled()
+    return new Map(listed.map(({ entry, value, error }) => [entry.partition, value?.offset ?? damageOr(error!)]))
   }
   const [starts, ends, [configs]] = await Promise.all([
     offsets('earliest'),
@@ -80,7 +87,12 @@ async function describe(ottla: Ottla, name: string) {
       partition,
       start: starts.get(partition) ?? -1,
       end: ends.get(partition) ?? -1,
-      state: errorCode === 0 ? 'online' : `offline (Kafka error ${errorCode})`,
+      state:
+        errorCode !== 0
+          ? `offline (Kafka error ${errorCode})`
+          : [starts, ends].some((told) => told.get(partition) === DAMAGED)
+            ? `offline (${errorName(STORAGE_ERROR)})`
+            : 'online',
     })),
     configs: (configs?.entries ?? []).map(({ name: key, value, source }: ConfigEntry) => ({
       name: key,
@@ -88,6 +100,12 @@ async function describe(ottla: Ottla, name: string) {
       source,
     })),
   }
+}
+
+/** Where a log ends cannot be told behind damage; what there is of the topic can. Throws any other error. */
+function damageOr(error: OttlaError): number {
+  if (error.kafkaCode === STORAGE_ERROR) return DAMAGED
+  throw error
 }
 
 export async function alterTopic(invocation: Invocation): Promise<number> {

@@ -60,7 +60,8 @@ export interface Engine {
   /** The checks of `createTopic` without its effect. The id is NULL_UUID. */
   checkNewTopic(topic: NewTopic): CheckedTopic
   deleteTopic(id: string): Promise<void>
-  growTopic(id: string, partitionCount: number): Promise<void>
+  /** Throws KafkaError INVALID_PARTITIONS unless that is more than there are. */
+  growTopic(id: string, partitionCount: number, options?: { validateOnly?: boolean }): Promise<void>
   /** `null` takes an override back. */
   alterTopic(
     id: string,

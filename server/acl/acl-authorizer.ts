@@ -7,7 +7,16 @@
  * denied implies nothing.
  */
 import type { Authorizer, Operation, Principal, Resource } from '../authorizer.ts'
-import { type Acl, ANY_HOST, ANY_USER, CLUSTER_NAME, OperationCode, PermissionCode, ResourceCode } from './acl.ts'
+import {
+  type Acl,
+  ANY_HOST,
+  ANY_USER,
+  CLUSTER_NAME,
+  OperationCode,
+  PatternCode,
+  PermissionCode,
+  ResourceCode,
+} from './acl.ts'
 import type { AclLists } from './acl-lists.ts'
 
 const RESOURCES: Readonly<Record<Resource['type'], number>> = {
@@ -78,13 +87,16 @@ export class AclAuthorizer implements Authorizer {
     const wanted = OPERATIONS[operation]
     for (const acl of this.#lists.ofType(RESOURCES[type])) {
       const isCandidate = acl.permissionType === PermissionCode.allow && concerns(acl, user, principal.host)
-      // A prefix, or the star, is asked for as if it were a name: what denies it denies all that begins so.
-      if (isCandidate && allowsBy(acl, wanted) && this.allows(principal, operation, { type, name: acl.resourceName }))
+      if (isCandidate && allowsBy(acl, wanted) && this.allows(principal, operation, { type, name: someNameOf(acl) }))
         return true
     }
     return false
   }
 }
+
+/** The star is asked for as if it were a name; a prefix by a name that begins so and that nobody's line can be about alone. */
+const someNameOf = ({ patternType, resourceName }: Acl) =>
+  patternType === PatternCode.prefixed ? `${resourceName}\0` : resourceName
 
 const nameOf = (resource: Resource) => (resource.type === 'cluster' ? CLUSTER_NAME : resource.name)
 

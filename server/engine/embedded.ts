@@ -245,11 +245,19 @@ export class EmbeddedEngine implements Engine {
     throw new KafkaError('KAFKA_STORAGE_ERROR', 'the disk is all but full: no new partitions until there is room')
   }
 
-  growTopic(id: string, partitionCount: number): Promise<void> {
+  growTopic(id: string, partitionCount: number, options: { validateOnly?: boolean } = {}): Promise<void> {
     return this.#change(async () => {
       this.#checkRoom()
       const topic = this.#existing(id)
+      const { name, partitions } = topic
+      if (partitionCount <= partitions.length) {
+        throw new KafkaError(
+          'INVALID_PARTITIONS',
+          `${name} has ${partitions.length} partitions already; the new total must be larger than that, not ${partitionCount}`,
+        )
+      }
       this.#checkPartitionCount(partitionCount)
+      if (options.validateOnly) return
       const opened = { ...topic, partitions: [...topic.partitions] }
       await this.#keepIf(opened.partitions, topic.partitions.length, async () => {
         await this.#openMissing(opened, partitionCount)

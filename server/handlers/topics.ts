@@ -113,7 +113,9 @@ async function remove(name: string | null, topicId: string, context: RequestCont
   const { engine } = context.services
   if (name !== null && !context.allows('describe', { type: 'topic', name }))
     throw new KafkaError('TOPIC_AUTHORIZATION_FAILED', `not allowed to delete ${name}`)
-  const topic = name === null ? engine.topicById(topicId) : engine.topicByName(name)
+  const found = name === null ? engine.topicById(topicId) : engine.topicByName(name)
+  // An id tells nobody the name of a topic that may not be seen.
+  const topic = found && context.allows('describe', { type: 'topic', name: found.name }) ? found : undefined
   if (!topic) {
     throw name === null
       ? new KafkaError('UNKNOWN_TOPIC_ID', `no topic has the id ${topicId}`)
@@ -160,20 +162,14 @@ async function grow(
     throw new KafkaError('TOPIC_AUTHORIZATION_FAILED', `not allowed to alter ${name}`)
   const topic = engine.topicByName(name)
   if (!topic) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `there is no topic ${name}`)
-  if (count <= topic.partitions.length) {
-    throw new KafkaError(
-      'INVALID_PARTITIONS',
-      `${name} has ${topic.partitions.length} partitions already; the new total must be larger than that, not ${count}`,
-    )
-  }
   const added = count - topic.partitions.length
-  if (assignments && !(assignments.length === added && assignments.every(isToThisBroker))) {
+  if (assignments && added > 0 && !(assignments.length === added && assignments.every(isToThisBroker))) {
     throw new KafkaError(
       'INVALID_REPLICA_ASSIGNMENT',
       `assignments must give each of the ${added} new partitions to broker ${BROKER_ID} alone; leave them out`,
     )
   }
-  if (!validateOnly) await engine.growTopic(topic.id, count)
+  await engine.growTopic(topic.id, count, { validateOnly })
 }
 
 /** A name that stands twice in one request is refused twice, as Kafka does: which one was meant? */

@@ -1,6 +1,10 @@
 /** `ottla topic …` against a real relay. */
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
-import { endAll, type RelayProcess, runOttla, startRelay } from '../support/ottla-process.ts'
+import { endAll, type RelayProcess, runOttla, startRelay, temporaryFolder } from '../support/ottla-process.ts'
+import { startRelay as startHere } from '../support/relay.ts'
+import { RelayClient } from '../support/relay-client.ts'
 
 afterEach(endAll)
 
@@ -68,6 +72,32 @@ describe('[CLI-7] a topic is created, listed, described, altered and deleted', (
 
     expect(await ottlaJson(relay, 'topic', 'delete', 'flights')).toEqual([{ topic: 'flights', deleted: true }])
     expect(await ottlaJson(relay, 'topic', 'list')).toEqual([])
+  })
+
+  test('one of whose partitions is damaged is described all the same', async () => {
+    const config = { dataDir: temporaryFolder() }
+    const relay = await startHere({ config })
+    const { partitions } = await relay.engine.createTopic({ name: 't', partitionCount: 2, configs: {} })
+    const writer = await RelayClient.open(relay.websocket.url)
+    const topicId = relay.engine.topicByName('t')!.id
+    for (const partition of [0, 1, 1, 1]) await writer.produce(topicId, ['x'], partition)
+    await relay.close()
+    const { dir } = partitions[1]!
+    for (const name of ['manifest', 'clean']) rmSync(join(dir, name))
+    const segment = join(dir, `${'0'.repeat(20)}.log`)
+    const bytes = readFileSync(segment)
+    bytes[80]! ^= 1
+    writeFileSync(segment, bytes)
+    const damaged = await startHere({ config })
+    const described = (...flags: string[]) =>
+      runOttla(['topic', 'describe', 't', '--url', damaged.websocket.url, ...flags])
+    const { code, stdout } = await described('--json')
+    expect(code).toBe(0)
+    expect(JSON.parse(stdout).partitions).toEqual([
+      { partition: 0, start: 0, end: 1, state: 'online' },
+      { partition: 1, start: 0, end: -1, state: 'offline (KAFKA_STORAGE_ERROR)' },
+    ])
+    expect((await described()).stdout).toMatch(/^ +1 +0 +- +- +offline \(KAFKA_STORAGE_ERROR\)$/m)
   })
 
   test('for people: sentences and tables', async () => {

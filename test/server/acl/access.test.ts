@@ -354,4 +354,8 @@ test('[ACL-3] a topic that may not be seen cannot be deleted, and whether it is 
     ErrorCode.TOPIC_AUTHORIZATION_FAILED,
     ErrorCode.TOPIC_AUTHORIZATION_FAILED,
   ])
+  const byId = [{ name: null, topicId: relay.engine.topicByName('t')!.id }]
+  const { responses: ofId } = await eve.call(deleteTopics, { topics: byId, timeoutMs: 1000 })
+  expect(ofId).toMatchObject([{ name: null, errorCode: ErrorCode.UNKNOWN_TOPIC_ID }])
+  expect(ofId[0]!.errorMessage).toBe(`no topic has the id ${byId[0]!.topicId}`)
 })

@@ -112,6 +112,26 @@ test('[ACL-1] a hundred thousand decisions are those of an oracle that looks at 
   expect(some).toBeGreaterThan(400)
 })
 
+test('[ACL-1] who may write to all that begins so may write somewhere, also where one name is denied', async () => {
+  const lists = new AclLists(new MemoryFacts())
+  const authorizer = new AclAuthorizer({ lists, superUsers: [], allowsWhatNoLineSpeaksOf: false })
+  const line = { resourceType: ResourceCode.topic, resourceName: 'logs', principal: 'User:ada', host: '*' }
+  const ada: Principal = { name: 'ada', clientId: null, host: '10.0.0.1' }
+  const { write } = OperationCode
+  await lists.add({
+    ...line,
+    patternType: PatternCode.prefixed,
+    operation: write,
+    permissionType: PermissionCode.allow,
+  })
+  await lists.add({ ...line, patternType: PatternCode.literal, operation: write, permissionType: PermissionCode.deny })
+  expect(authorizer.allows(ada, 'write', { type: 'topic', name: 'logs' })).toBe(false)
+  expect(authorizer.allows(ada, 'write', { type: 'topic', name: 'logs.web' })).toBe(true)
+  expect(authorizer.allowsSome(ada, 'write', 'topic')).toBe(true)
+  await lists.add({ ...line, patternType: PatternCode.prefixed, operation: write, permissionType: PermissionCode.deny })
+  expect(authorizer.allowsSome(ada, 'write', 'topic')).toBe(false)
+})
+
 const EVERYTHING = {
   ...{ resourceTypeFilter: ResourceCode.any, resourceNameFilter: null, patternTypeFilter: PatternCode.any },
   ...{ principalFilter: null, hostFilter: null, operation: OperationCode.any, permissionType: PermissionCode.any },
