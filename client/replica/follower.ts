@@ -127,6 +127,7 @@ export class Follower implements WrittenPartition {
       onDeliver: (frame) => this.#delivered(frame),
       onEnded: (end) => this.#ended(end),
     })
+    this.#adoptFilter()
   }
 
   /** Gives the subscription up; `follow` goes on from the position. */
@@ -168,7 +169,7 @@ export class Follower implements WrittenPartition {
 
   /**
    * What is held was asked for by another filter than the policy's. If it has all that is wanted now, only what comes is
-   * chosen anew; else all is fetched again, and not before it can be: offline what there is stays.
+   * chosen anew; else all is fetched again, and not before it can be: offline, or paused, what there is stays.
    */
   #adoptFilter(): void {
     const { position, from } = this.#state
@@ -178,7 +179,7 @@ export class Follower implements WrittenPartition {
       this.#state = { ...this.#state, position: { ...withoutFilter(position), ...keptBy(this.policy) } }
       this.#subscription?.restart()
     } else if (covers(position.filter, wanted)) this.#change(() => this.#chooseAnew())
-    else if (this.#context.session.state.phase === 'live') {
+    else if (this.isFollowing && this.#context.session.state.phase === 'live') {
       this.#change(async () => {
         if (!covers(this.position.filter, filterOf(this.policy))) await this.#reset(this.position.start, false)
       })

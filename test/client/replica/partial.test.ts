@@ -141,6 +141,23 @@ describe('a replica of some keys', () => {
     await waiting.close()
   })
 
+  test('[REP-33] widened while replicas are paused it keeps what there is, and fetches the rest when it may', async () => {
+    const writer = await client()
+    await withLetters(writer)
+    const ottla = await client({ replica: newReplica() })
+    await live(ottla)
+    expect(await valuesOf(ottla, { keys: ['a'] })).toEqual(of('a'))
+    await ottla.pauseReplicas()
+    await letters(ottla, { keys: ['b'] }).replicate()
+    // Answered behind whatever that has begun in the database.
+    await writer.topic('letters', { value: string }).send({ key: 'c', value: 'c' }).committed
+    await ottla.topic('letters').send({ key: 'c', value: new Uint8Array(1) }).committed
+    expect(heldOf(ottla)).toMatchObject([{ start: 0, end: 60 }])
+    await ottla.pauseReplicas(false)
+    await eventually(isUpToDate(ottla, 62))
+    expect(await valuesOf(ottla, { keys: ['b'] })).toEqual(of('b'))
+  })
+
   test('[REP-34] keys that no relay takes are refused before anything is kept', async () => {
     const writer = await client()
     await withLetters(writer, 1)
