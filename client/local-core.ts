@@ -85,6 +85,7 @@ export class StoredCore implements LocalCore {
   #trouble: OttlaError | undefined
   #closing: Promise<void> | undefined
   #leaving: Promise<LogoutOutcome> | undefined
+  #hasLeft = false
   readonly #gate = new Gate()
   readonly #writePauses = new Pauses()
   /** The replica's name where it lies in IndexedDB. */
@@ -100,7 +101,7 @@ export class StoredCore implements LocalCore {
     this.life = contents.life
     this.#database = options.store ? null : options.replica
     this.#generation = contents.claimNumber * CONNECTIONS_PER_CLAIM
-    const isEnding = () => this.#closing !== undefined
+    const isEnding = () => this.#closing !== undefined || this.#hasLeft
     this.#statuses = new StatusFeed({ clock, isEnding, make: () => this.#makeStatus() })
     this.#recovery = new StoreRecovery({
       ...{ clock, isEnding },
@@ -359,8 +360,11 @@ export class StoredCore implements LocalCore {
   /** The end is noted. Whatever fails from here on is done by whoever opens a replica next. */
   async #leave(keepOutbox: boolean): Promise<LogoutOutcome> {
     const error = loggedOutError().toOttlaError()
+    this.#hasLeft = true
     this.#trouble = error
     this.#gate.shut(error)
+    // A browser that clears all, as the application's server may ask it to at a logout, is not begun anew for.
+    await this.#recovery.settled()
     this.#options.wallet?.forget()
     await this.tables.close()
     await this.#outbox.close()
@@ -368,11 +372,14 @@ export class StoredCore implements LocalCore {
     if (!keepOutbox) this.#outbox.abandon(error.toInfo())
     await this.#replica.close()
     try {
-      await this.#store.end(keepOutbox)
+      await this.#store.end(keepOutbox).catch((failure: unknown) => {
+        if (!(failure instanceof StoreError) || failure.kind !== 'evicted') throw failure
+      })
       if (this.#database !== null) await finishEnding(this.#database, this.#clock)
     } catch (failure) {
       throw storageFailure(failure)
     } finally {
+      this.#trouble = error
       await this.close()
     }
     return { unsent }

@@ -48,7 +48,7 @@ export interface ChunkWriterOptions {
 export class ChunkWriter {
   readonly #options: ChunkWriterOptions
   #frames: Array<{ partition: WrittenPartition; frame: QueuedFrame }> = []
-  #jobs: Array<() => Promise<void>> = []
+  #jobs: Array<{ run(): Promise<void>; dropped(): void }> = []
   #running: Promise<void> | undefined
   #isClosed = false
 
@@ -73,9 +73,10 @@ export class ChunkWriter {
     return sizeBytes
   }
 
-  /** Runs `job` when no unit and no other job runs. Its failures go to `failed`. */
-  run(job: () => Promise<void>): void {
-    this.#jobs.push(job)
+  /** Runs `job` when no unit and no other job runs. Its failures go to `failed`. `dropped`: it will never run. */
+  run(job: () => Promise<void>, dropped: () => void = () => {}): void {
+    if (this.#isClosed) return dropped()
+    this.#jobs.push({ run: job, dropped })
     this.#start()
   }
 
@@ -83,7 +84,7 @@ export class ChunkWriter {
   async close(): Promise<void> {
     this.#isClosed = true
     this.#frames = []
-    this.#jobs = []
+    for (const { dropped } of this.#jobs.splice(0)) dropped()
     await this.#running
   }
 
@@ -98,7 +99,8 @@ export class ChunkWriter {
     try {
       while (this.#jobs.length > 0 || this.#frames.length > 0) {
         const job = this.#jobs.shift()
-        if (job) await job().catch((failure: unknown) => this.#options.failed(storeErrorFrom(failure, 'the replica')))
+        if (job)
+          await job.run().catch((failure: unknown) => this.#options.failed(storeErrorFrom(failure, 'the replica')))
         if (this.#frames.length > 0) await this.#storeUnit()
       }
     } finally {

@@ -19,7 +19,7 @@ import { makeRoom } from './make-room.ts'
 import { Retries } from './retries.ts'
 import { SharedWindow } from './shared-window.ts'
 import type { ReplicaStore, StoreContents, StoredTopic } from './store.ts'
-import { CorruptChunks, type StoreError } from './store-error.ts'
+import { CorruptChunks, StoreError } from './store-error.ts'
 
 export interface ReplicaOptions {
   session: Session
@@ -151,15 +151,15 @@ export class Replica {
   makeRoom(sizeBytes: number): Promise<boolean> {
     return new Promise((resolve) => {
       const { store } = this.#options
-      this.#writer.run(async () => resolve(await makeRoom(this.#topics, store, sizeBytes, true).catch(() => false)))
-      if (this.#isClosed) resolve(false)
+      const make = async () => resolve(await makeRoom(this.#topics, store, sizeBytes, true).catch(() => false))
+      this.#writer.run(make, () => resolve(false))
     })
   }
 
   /** Is the database still ours, and what is held in it? False when it was cleared under us, and all begins anew. */
   isIntact(): Promise<boolean> {
     return new Promise((resolve) => {
-      this.#writer.run(async () => {
+      const look = async () => {
         try {
           await this.#options.store.putTopics([])
           resolve(true)
@@ -167,8 +167,8 @@ export class Replica {
           resolve(false)
           throw failure
         }
-      })
-      if (this.#isClosed) resolve(false)
+      }
+      this.#writer.run(look, () => resolve(false))
     })
   }
 
@@ -347,7 +347,8 @@ export class Replica {
 
   #asJob(job: () => Promise<void>): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#writer.run(() => job().then(resolve, reject))
+      const dropped = () => reject(new StoreError('closed', 'the replica is closed'))
+      this.#writer.run(() => job().then(resolve, reject), dropped)
     })
   }
 

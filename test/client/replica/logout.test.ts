@@ -1,8 +1,10 @@
 /** The end of a user's time on a device, with crashes, sleepers and unsent writes, on fake-indexeddb. */
 import 'fake-indexeddb/auto'
+import { deleteDB } from 'idb'
 import { expect, test } from 'vitest'
 import type { Settled } from '../../../client/core.ts'
 import { noteIntent } from '../../../client/replica/ending.ts'
+import { databaseName } from '../../../client/replica/idb-format.ts'
 import { eventually } from '../../support/eventually.ts'
 import { onTheDevice } from '../../support/on-the-device.ts'
 import { startRelay } from '../../support/relay.ts'
@@ -132,4 +134,19 @@ test('a client without a replica just closes', async () => {
   await expect(core.logout()).rejects.toMatchObject({ code: 'UNSENT_WRITES' })
   await core.logout({ pending: 'discard' })
   expect(core.status().state).toBe('closed')
+})
+
+test('[LGO-10] a logout ends, and is told as one, when the browser clears the storage in the middle of it', async () => {
+  for (let turns = 0; turns < 8; turns++) {
+    const replica = newReplica()
+    const core = await openStoredCore({ replica })
+    await core.enqueue(writeOf('diary', ['wiped out']))
+    const leaving = core.logout({ pending: 'discard' })
+    for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve))
+    const cleared = deleteDB(databaseName(replica))
+    await leaving
+    expect(core.status()).toMatchObject({ state: 'closed', connection: { error: { code: 'LOGGED_OUT' } } })
+    await cleared
+    expect(await onTheDevice()).not.toContain('wiped out')
+  }
 })
