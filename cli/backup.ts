@@ -1,13 +1,13 @@
 /**
  * `ottla backup`: copies a backup point file by file.
  *
- * The folder holds `.backup.json` until it is complete, and its metadata comes last: what was interrupted is neither
- * served nor restored by mistake, and the same command finds how far it had come by the sizes of the files.
+ * The folder holds `.backup.json` until it is complete, and its metadata comes last, all at once: what was interrupted is
+ * neither served nor restored by mistake, and the same command finds how far it had come by the sizes of the files.
  */
 
 import { existsSync } from 'node:fs'
-import { type FileHandle, mkdir, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
-import { dirname, join, normalize } from 'node:path'
+import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { dirname, join, normalize, sep } from 'node:path'
 import type { Ottla } from '../client/index.ts'
 import { EXIT_OK, type Invocation, switchFlag, UsageError } from './command.ts'
 import { CopyProgress, sizeText } from './copy-progress.ts'
@@ -15,13 +15,17 @@ import { withRelay } from './relay-connection.ts'
 import { verifiedFolder } from './verified-folder.ts'
 
 export const UNFINISHED_FILE = '.backup.json'
+/** Where the metadata is until all of it is there. */
+export const UNFINISHED_METADATA = 'metadata.unfinished'
 
 type Backup = Awaited<ReturnType<Ottla['admin']['openBackup']>>
 
 export function backup(invocation: Invocation): Promise<number> {
   return withRelay(invocation, async (ottla) => {
     const folder = invocation.positionals[0]!
-    const known = await prepare(folder, switchFlag(invocation, 'restart'))
+    const { known, forgotten } = await prepare(folder, switchFlag(invocation, 'restart'))
+    // There are never more than a few of them, and each keeps what the relay has deleted since.
+    if (forgotten !== undefined) await ottla.admin.closeBackup(forgotten)
     const point = await ottla.admin.openBackup(known, { signal: invocation.signal })
     await writeFile(join(folder, UNFINISHED_FILE), JSON.stringify({ id: point.id }))
     await copy(ottla, point, folder, invocation)
@@ -40,26 +44,38 @@ export function backup(invocation: Invocation): Promise<number> {
   })
 }
 
-/** The id of a backup that was begun here. */
-async function prepare(folder: string, restarts: boolean): Promise<string | undefined> {
+/** The id of a backup that was begun here, to go on with or to forget. */
+async function prepare(folder: string, restarts: boolean): Promise<{ known?: string; forgotten?: string }> {
   const unfinished = join(folder, UNFINISHED_FILE)
-  if (restarts && existsSync(unfinished)) await rm(folder, { recursive: true })
+  const begun = existsSync(unfinished) ? idIn(await readFile(unfinished, 'utf8')) : undefined
+  if (restarts && begun !== undefined) await rm(folder, { recursive: true })
   await mkdir(folder, { recursive: true, mode: 0o700 })
-  if (existsSync(unfinished)) return (JSON.parse(await readFile(unfinished, 'utf8')) as { id: string }).id
-  if ((await readdir(folder)).length > 0)
+  if (begun === undefined && (await readdir(folder)).length > 0)
     throw new UsageError(`${folder} is not empty, and holds no backup to go on with`)
-  return undefined
+  if (restarts) return begun ? { forgotten: begun } : {}
+  if (begun === '') throw new UsageError(`${unfinished} does not tell which backup was begun: use --restart`)
+  return begun === undefined ? {} : { known: begun }
+}
+
+/** Empty when the disk was full as it was written. */
+function idIn(text: string): string {
+  try {
+    return String((JSON.parse(text) as { id: unknown }).id)
+  } catch {
+    return ''
+  }
 }
 
 async function copy({ admin }: Ottla, point: Backup, folder: string, { output, signal }: Invocation): Promise<void> {
   const files = point.files.map((file, index) => ({ ...file, index }))
   const ordered = [...files.filter(({ path }) => !isMetadata(path)), ...files.filter(({ path }) => isMetadata(path))]
+  const placeOf = placeFor(folder)
   let progress: CopyProgress | undefined
   for (const { path, sizeBytes, index } of ordered) {
-    const target = placeIn(folder, path)
+    const target = placeOf(path)
     await mkdir(dirname(target), { recursive: true, mode: 0o700 })
     const doneBytes = await sizeOf(target)
-    progress ??= new CopyProgress(output, point.totalBytes, await copiedBytes(folder, point))
+    progress ??= new CopyProgress(output, point.totalBytes, await copiedBytes(placeOf, point))
     if (doneBytes > sizeBytes) throw new Error(`${target} is larger than in the backup: begin anew with --restart`)
     if (doneBytes === sizeBytes && existsSync(target)) continue
     await appendTo(target, async (file) => {
@@ -71,9 +87,18 @@ async function copy({ admin }: Ottla, point: Backup, folder: string, { output, s
       }
     })
   }
+  const unfinished = join(folder, UNFINISHED_METADATA)
+  if (existsSync(unfinished)) await rename(unfinished, join(folder, 'metadata'))
 }
 
-const isMetadata = (path: string) => path.startsWith('metadata/')
+export const isMetadata = (path: string): boolean => path.startsWith('metadata/') || path.startsWith(`metadata${sep}`)
+
+/** Of each file; an earlier run may have been interrupted when all were in their places. */
+function placeFor(folder: string): (path: string) => string {
+  const isPlaced = existsSync(join(folder, 'metadata'))
+  return (path) =>
+    placeIn(folder, isMetadata(path) && !isPlaced ? path.replace(/^metadata/, UNFINISHED_METADATA) : path)
+}
 
 /** The relay names the files; it must not name any outside. */
 function placeIn(folder: string, path: string): string {
@@ -86,9 +111,9 @@ async function sizeOf(path: string): Promise<number> {
   return (await stat(path).catch(() => undefined))?.size ?? 0
 }
 
-async function copiedBytes(folder: string, { files }: Backup): Promise<number> {
+async function copiedBytes(placeOf: (path: string) => string, { files }: Backup): Promise<number> {
   let total = 0
-  for (const { path } of files) total += await sizeOf(placeIn(folder, path))
+  for (const { path } of files) total += await sizeOf(placeOf(path))
   return total
 }
 

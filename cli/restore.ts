@@ -1,9 +1,9 @@
-/** `ottla restore`: a data folder out of a backup. The metadata comes last: half a folder is never served. */
+/** `ottla restore`: a data folder out of a backup. The metadata comes last, and all at once: half a folder is never served. */
 
 import { existsSync } from 'node:fs'
-import { constants, copyFile, mkdir, open, readdir, stat } from 'node:fs/promises'
+import { constants, copyFile, mkdir, open, readdir, rename, stat } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
-import { UNFINISHED_FILE } from './backup.ts'
+import { isMetadata, UNFINISHED_FILE, UNFINISHED_METADATA } from './backup.ts'
 import { EXIT_OK, type Invocation, UsageError } from './command.ts'
 import { CopyProgress, sizeText } from './copy-progress.ts'
 import { verifiedFolder } from './verified-folder.ts'
@@ -22,9 +22,11 @@ export async function restore({ positionals, output, json, signal }: Invocation)
   )
   for (const { path, sizeBytes } of files) {
     signal.throwIfAborted()
-    await copyDurably(join(from, path), join(to, path))
+    const target = isMetadata(path) ? path.replace(/^metadata/, UNFINISHED_METADATA) : path
+    await copyDurably(join(from, path), join(to, target))
     progress.add(sizeBytes)
   }
+  await rename(join(to, UNFINISHED_METADATA), join(to, 'metadata'))
   output.endProgress()
   const bytes = files.reduce((total, { sizeBytes }) => total + sizeBytes, 0)
   if (json) await output.json({ folder: to, topics, records, bytes })
@@ -45,8 +47,7 @@ async function filesIn(folder: string): Promise<Array<{ path: string; sizeBytes:
         return { path: relative(folder, path), sizeBytes: (await stat(path)).size }
       }),
   )
-  const isMetadata = ({ path }: { path: string }) => path.startsWith('metadata')
-  return [...files.filter((file) => !isMetadata(file)), ...files.filter(isMetadata)]
+  return [...files.filter(({ path }) => !isMetadata(path)), ...files.filter(({ path }) => isMetadata(path))]
 }
 
 /** Shares blocks where the file system can. */

@@ -2,6 +2,8 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
+import type { Invocation } from '../../cli/command.ts'
+import { restore } from '../../cli/restore.ts'
 import { connect } from '../../client/index.ts'
 import { endAll, runOttla, startRelay, temporaryFolder } from '../support/ottla-process.ts'
 
@@ -76,5 +78,44 @@ describe('[OPS-11] a backup of a running relay, restored, is the relay as it was
     writeFileSync(join(other, 'mine'), 'x')
     expect(await runOttla(['backup', other, '--url', relay.url])).toMatchObject({ code: 2 })
     expect(readdirSync(other)).toEqual(['mine'])
+  })
+
+  test('begun anew, it does not leave the point of the first try with the relay', async () => {
+    const { data, relay } = await relayWithRecords()
+    const backup = temporaryFolder()
+    const ottla = await connect(relay.url)
+    const { id } = await ottla.admin.openBackup()
+    await ottla.close()
+    writeFileSync(join(backup, '.backup.json'), JSON.stringify({ id }))
+    expect(await runOttla(['backup', backup, '--restart', '--url', relay.url])).toMatchObject({ code: 0 })
+    expect(readdirSync(join(data, 'backups'))).toEqual([])
+    // Of a disk that was full as it began.
+    const empty = temporaryFolder()
+    writeFileSync(join(empty, '.backup.json'), '')
+    const unreadable = await runOttla(['backup', empty, '--url', relay.url])
+    expect(unreadable).toMatchObject({ code: 2, stderr: expect.stringMatching(/--restart/) })
+    expect(await runOttla(['backup', empty, '--restart', '--url', relay.url])).toMatchObject({ code: 0 })
+  })
+
+  test('a restored folder with half of its metadata is never served', async () => {
+    const { relay } = await relayWithRecords()
+    const backup = join(temporaryFolder(), 'b')
+    expect(await runOttla(['backup', backup, '--url', relay.url])).toMatchObject({ code: 0 })
+    const fileCount = readdirSync(backup, { recursive: true, withFileTypes: true }).filter((each) =>
+      each.isFile(),
+    ).length
+    const output = { endProgress() {}, progress() {}, note() {}, line: async () => {}, json: async () => {} }
+    let left = fileCount - 1
+    const signal = {
+      throwIfAborted() {
+        if (left-- === 0) throw new Error('interrupted')
+      },
+    }
+    const restored = join(temporaryFolder(), 'r')
+    const invocation = { positionals: [backup, restored], output, json: false, signal } as unknown as Invocation
+    await expect(restore(invocation)).rejects.toThrow('interrupted')
+    expect(existsSync(join(restored, 'metadata'))).toBe(false)
+    const { code, stderr } = await runOttla(['serve', '--data', restored, '--http-port', '0', '--kafka-port', 'off'])
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/metadata is missing/)])
   })
 })
