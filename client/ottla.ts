@@ -283,7 +283,7 @@ export class Ottla {
    * it has begun, a crash only delays it. Rejects UNSENT_WRITES, and then nothing has changed; STORAGE_FAILED.
    */
   async logout(options?: LogoutOptions): Promise<LogoutOutcome> {
-    if (this.#closing) throw new OttlaError('CLOSED', { message: 'this client was closed' })
+    this.#throwIfClosed()
     await Promise.all([...this.#buffers].map((buffer) => buffer.flush()))
     const outcome = await this.#parts.core.logout(options)
     this.#parts.wallet?.forget()
