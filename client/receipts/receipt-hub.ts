@@ -2,7 +2,7 @@
  * Promises that a group has handled a record. All that wait for one group and partition share one question, which is asked
  * again for as long as somebody waits, over reconnects and over the end of a worker.
  */
-import { type Clock, sleep } from '../../protocol/lib/clock.ts'
+import { type Clock, sleep, type Timer } from '../../protocol/lib/clock.ts'
 import { abortError } from '../abort-error.ts'
 import type { Core } from '../core.ts'
 import { asOttlaError } from '../errors.ts'
@@ -27,6 +27,8 @@ interface Waiter {
 
 const ASK_MS = 30_000
 const AFTER_FAILURE_MS = 1_000
+/** Of what is longer, timers say at once that it is over. */
+const TIMER_MS_MAX = 2 ** 31 - 1
 
 export class ReceiptHub {
   readonly #core: Pick<Core, 'progress'>
@@ -47,14 +49,15 @@ export class ReceiptHub {
     const key = `${topicId}/${partition}/${group}`
     return new Promise((resolve, reject) => {
       const what = `record ${offset} of ${topic}-${partition}`
-      const timer =
-        deadlineMs === undefined
-          ? undefined
-          : this.#clock.setTimer(deadlineMs, () =>
-              waiter.settle(
-                groupError('DEADLINE', { message: `group ${group} had not handled ${what} after ${deadlineMs} ms` }),
-              ),
-            )
+      let timer: Timer | undefined
+      const expireIn = (waitMs: number) => {
+        timer = this.#clock.setTimer(Math.min(waitMs, TIMER_MS_MAX), () => {
+          if (waitMs > TIMER_MS_MAX) return expireIn(waitMs - TIMER_MS_MAX)
+          const message = `group ${group} had not handled ${what} after ${deadlineMs} ms`
+          waiter.settle(groupError('DEADLINE', { message }))
+        })
+      }
+      if (deadlineMs !== undefined) expireIn(deadlineMs)
       const onAbort = () => waiter.settle(abortError(`waiting for group ${group}`, signal!))
       const waiter: Waiter = {
         record,

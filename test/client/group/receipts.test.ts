@@ -153,6 +153,10 @@ test('[RCP-12] a deadline ends the wait; a group that an operator moves on has h
   const orders = await topic(sender)
   const late = orders.send({ value: 'a' }, { receipt: 'nobody', deadlineMs: 50 })
   expect(await outcome(late.processed)).toBe('DEADLINE')
+  // Longer than timers can wait.
+  const patient = orders.send({ value: 'a' }, { receipt: 'nobody', deadlineMs: 30 * 86_400_000 })
+  let hasEnded = false
+  patient.processed.catch(() => (hasEnded = true))
   const moved = orders.send({ value: 'b' }, { receipt: 'moved' })
   const { offset } = await moved.committed
   const { id: topicId } = await orders.info()
@@ -167,6 +171,7 @@ test('[RCP-12] a deadline ends the wait; a group that an operator moves on has h
   expect(await outcome(moved.processed)).toBe('PROCESSING_UNKNOWN')
   const signal = AbortSignal.timeout(20)
   expect(await outcome(orders.send({ value: 'c' }, { receipt: 'nobody', signal }).processed)).toBe('ABORTED')
+  expect(hasEnded).toBe(false)
 })
 
 test('[RCP-13] a wait goes on over a relay that restarts, and a topic that goes leaves it unknown', async () => {
