@@ -9,7 +9,7 @@ export interface Since {
   timestampMs: number
   isolation: Isolation
   /** Resolves when what the replica holds is enough, or nothing more is to be waited for. */
-  until(isEnough: (range: ReplicaRange) => boolean): Promise<void>
+  untilRange(partition: number, isEnough: (range: ReplicaRange) => boolean): Promise<void>
 }
 
 /** Of a replica that is behind, what is still to come may be as old as it likes: it is looked through as it comes. */
@@ -24,7 +24,7 @@ export async function firstOffsetSince(
     const found = await firstIn(core, { ...range, start: Math.max(range.start, lookedUpTo) }, since, codecs)
     if (found !== undefined) return found
     lookedUpTo = range.end
-    await since.until(({ end, upToDate }) => upToDate || end !== lookedUpTo)
+    await since.untilRange(range.partition, ({ end, upToDate }) => upToDate || end !== lookedUpTo)
     if (rangeNow().end === lookedUpTo) return lookedUpTo
   }
 }

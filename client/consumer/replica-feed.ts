@@ -120,7 +120,7 @@ export class ReplicaFeed implements Feed {
     this.#range = range
     if (range.generation !== wasGeneration) this.#cut(range.cutAt ?? range.start)
     // A first read that found nothing, as all was about to be fetched again, was none.
-    this.#hasRead = this.#isReading || this.#queue.length > 0
+    if (this.#queue.length === 0) this.#hasRead = this.#isReading
     this.#look()
   }
 

@@ -41,7 +41,7 @@ export async function openReplicaSource(
       },
       async offsetForTimestamp(partition, timestampMs) {
         const { firstOffsetSince } = await import('./first-offset-since.ts')
-        const since = { timestampMs, isolation, until: (isEnough: RangeCheck) => untilRange(partition, isEnough) }
+        const since = { timestampMs, isolation, untilRange }
         return firstOffsetSince(core, () => rangeOf(partition), since, codecs)
       },
       feed(partition, options, events) {
