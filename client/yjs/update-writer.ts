@@ -23,6 +23,8 @@ export class UpdateWriter {
   #gathered: Uint8Array[] = []
   #timer: Timer | undefined
   #unsaved = 0
+  /** Something was refused: it may never be there. */
+  #isRefused = false
   /** When everything that was handed over has been told as stored, or never will be. */
   stored: Promise<void> = Promise.resolve()
 
@@ -32,7 +34,7 @@ export class UpdateWriter {
 
   /** Everything that was edited here is on the relay's disk. */
   get isSaved(): boolean {
-    return this.#unsaved === 0 && this.#gathered.length === 0
+    return !this.#isRefused && this.#unsaved === 0 && this.#gathered.length === 0
   }
 
   add(update: Uint8Array): void {
@@ -53,17 +55,21 @@ export class UpdateWriter {
       const receipt = topic.send({ key: documentId, value, headers })
       this.#gathered = []
       this.#unsaved++
-      const settled = (error?: unknown) => {
-        this.#unsaved--
-        if (error !== undefined) this.#parts.onError(asOttlaError(error, 'RELAY'))
-        this.#parts.onChange()
-      }
       this.stored = receipt.stored.then(
         () => this.#parts.onStored(value),
         // `committed` says why.
         () => {},
       )
-      receipt.committed.then(() => settled(), settled)
+      receipt.committed.then(
+        () => {
+          this.#unsaved--
+          this.#parts.onChange()
+        },
+        (error) => {
+          this.#isRefused = true
+          this.#parts.onError(asOttlaError(error, 'RELAY'))
+        },
+      )
     } catch (thrown) {
       this.#notTaken(asOttlaError(thrown, 'INVALID_VALUE'))
     }
@@ -72,7 +78,10 @@ export class UpdateWriter {
   /** The device does not keep up: later. For good: it is told, and stays in the document alone. */
   #notTaken(error: OttlaError): void {
     if (error.retriable) this.#timer = this.#parts.clock.setTimer(1_000, () => this.flush())
-    else this.#gathered = []
+    else {
+      this.#gathered = []
+      this.#isRefused = true
+    }
     this.#parts.onError(error)
   }
 }

@@ -21,6 +21,8 @@ export class EditorSocket {
   readonly #remote: string
   readonly #rate: PublishRate
   #room: Room | undefined
+  /** Of what was sent to it: a whole document may be larger than what may wait else. */
+  #largestBytes = 0
   #closing: Timer | undefined
   isHeard = true
   isClosed = false
@@ -49,11 +51,12 @@ export class EditorSocket {
 
   send(bytes: Uint8Array): void {
     if (this.isClosed) return
-    if (this.#webSocket.bufferedAmount > UNSENT_BYTES_MAX) {
+    if (this.#webSocket.bufferedAmount > UNSENT_BYTES_MAX + this.#largestBytes) {
       this.close(CloseCode.tryAgainLater, 'reads too slowly')
       this.#webSocket.terminate()
       return
     }
+    this.#largestBytes = Math.max(this.#largestBytes, bytes.length)
     this.#webSocket.send(bytes)
   }
 

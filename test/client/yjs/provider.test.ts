@@ -173,6 +173,27 @@ test('[DOC-15] windows of one browser hear of an edit without a relay, once it i
   relay = await start()
 })
 
+test('[DOC-19] what is refused is told, and never told as saved', async () => {
+  const admin = await connect(relay.websocket.url)
+  onTestFinished(() => admin.close())
+  await admin.admin.createTopics([{ name: 'yjs', configs: { 'max.message.bytes': '2000' } }])
+  const { doc, provider } = await ottlaEditor(relay.websocket.url, 'd')
+  const happened: unknown[] = []
+  provider.on('error', ({ code }) => happened.push(code))
+  provider.on('saved', (isSaved) => happened.push(isSaved))
+  doc.getText('t').insert(0, 'small')
+  await eventually(() => happened.length === 2, { what: 'saved' })
+  const random = seededRandom(1)
+  // More than compression could help.
+  doc.getText('t').insert(0, Array.from({ length: 1_000 }, () => random.next()).join())
+  await eventually(() => happened.includes('REJECTED'), { what: 'refused' })
+  doc.getText('t').insert(0, 'small')
+  await eventually(() => relay.engine.topicByName('yjs')!.partitions[0]!.highWatermark === 2, { what: 'the next' })
+  await provider.destroy()
+  expect(happened).toEqual([false, true, false, 'REJECTED'])
+  expect(provider.saved).toBe(false)
+})
+
 test('[DOC-10] one record for what is typed in a moment, and what others wrote is not written again', async () => {
   const [a, b] = [
     await ottlaEditor(relay.websocket.url, 'd', { provider: { batchMs: 30 } }),

@@ -181,6 +181,35 @@ test('[DOC-5] an open document that is edited for days counts for as much as it 
   expect(room.sizeBytes).toBeGreaterThan(400_000)
 })
 
+test('[DOC-20] who takes a large document slowly is not cut off because others edit it', async () => {
+  const relay = await startRelay({ config, files: new MemoryFiles() })
+  const topic = await relay.engine.createTopic({ name: 'yjs', partitionCount: 1, configs: {} })
+  const [large, updates] = [new Doc(), [] as Uint8Array[]]
+  large.on('update', (update: Uint8Array) => updates.push(update))
+  for (let count = 0; count < 34; count++) large.getMap('m').set(`${count}`, 'x'.repeat(900_000))
+  const key = new TextEncoder().encode('d')
+  for (const value of updates) await topic.partitions[0]!.append(encodeBatch([{ key, value, timestamp: 1 }])).durable
+  const { socket } = await rawEditor(`${relay.websocket.url}/yjs/d`)
+  let closedWith = 0
+  socket.on('close', (code) => {
+    closedWith = code
+  })
+  socket.pause()
+  socket.send(message.stateVector(new Uint8Array([0])))
+  const other = stockEditor(relay.websocket.url, 'd')
+  await eventually(() => other.provider.synced, { what: 'the relay has come to it', withinMs: 10_000 })
+  other.doc.getText('t').insert(0, 'meanwhile')
+  await eventually(() => topic.partitions[0]!.highWatermark === 35, { what: 'it is written' })
+  const sizes: number[] = []
+  socket.on('message', (data: Buffer) => sizes.push(data.length))
+  socket.resume()
+  await eventually(() => sizes.some((size) => size > 30_000_000) || closedWith !== 0, {
+    what: 'it is read',
+    withinMs: 10_000,
+  })
+  expect(closedWith).toBe(0)
+})
+
 test('[DOC-4] who may only read a topic makes nothing beside it', async () => {
   const denied = new Set(['write'])
   const authorizer: Authorizer = { allows: (_, operation) => !denied.has(operation) }
