@@ -113,16 +113,16 @@ async function remove(name: string | null, topicId: string, context: RequestCont
   const { engine } = context.services
   if (name !== null && !context.allows('describe', { type: 'topic', name }))
     throw new KafkaError('TOPIC_AUTHORIZATION_FAILED', `not allowed to delete ${name}`)
-  const found = name === null ? engine.topicById(topicId) : engine.topicByName(name)
-  // An id tells nobody the name of a topic that may not be seen.
-  const topic = found && context.allows('describe', { type: 'topic', name: found.name }) ? found : undefined
+  const topic = name === null ? engine.topicById(topicId) : engine.topicByName(name)
   if (!topic) {
     throw name === null
       ? new KafkaError('UNKNOWN_TOPIC_ID', `no topic has the id ${topicId}`)
       : new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `there is no topic ${name}`)
   }
   if (!context.allows('delete', { type: 'topic', name: topic.name })) {
-    throw new KafkaError('TOPIC_AUTHORIZATION_FAILED', `not allowed to delete ${topic.name}`)
+    // An id tells nobody the name of a topic that may not be seen.
+    const known = context.allows('describe', { type: 'topic', name: topic.name }) ? topic.name : topicId
+    throw new KafkaError('TOPIC_AUTHORIZATION_FAILED', `not allowed to delete ${known}`)
   }
   await engine.deleteTopic(topic.id)
   return topic

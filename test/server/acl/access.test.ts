@@ -356,6 +356,6 @@ test('[ACL-3] a topic that may not be seen cannot be deleted, and whether it is 
   ])
   const byId = [{ name: null, topicId: relay.engine.topicByName('t')!.id }]
   const { responses: ofId } = await eve.call(deleteTopics, { topics: byId, timeoutMs: 1000 })
-  expect(ofId).toMatchObject([{ name: null, errorCode: ErrorCode.UNKNOWN_TOPIC_ID }])
-  expect(ofId[0]!.errorMessage).toBe(`no topic has the id ${byId[0]!.topicId}`)
+  expect(ofId).toMatchObject([{ name: null, errorCode: ErrorCode.TOPIC_AUTHORIZATION_FAILED }])
+  expect(ofId[0]!.errorMessage).toBe(`not allowed to delete ${byId[0]!.topicId}`)
 })
