@@ -2,10 +2,10 @@
  * May a batch be appended now? Not while the log is offline, being truncated, closed, or on a full disk, and not while
  * too much waits to be written.
  *
- * A log that met a full disk looks for room itself, once a second at most, when an append asks.
+ * A log that met a full disk looks for room itself, once a second: what is written seldom must not be refused long after.
  */
 import { KafkaError } from '../../protocol/errors.ts'
-import type { Clock } from '../../protocol/lib/clock.ts'
+import type { Clock, Timer } from '../../protocol/lib/clock.ts'
 import type { DiskSpace } from '../storage/disk-space.ts'
 import type { Files } from '../storage/files.ts'
 import { storageRefusal } from './log-fault.ts'
@@ -29,7 +29,7 @@ export interface AppendGateOptions {
 export class AppendGate {
   readonly #options: AppendGateOptions
   #refusal: { message: string; isFull: boolean } | undefined
-  #probedAtMs = 0
+  #probeTimer: Timer | undefined
   #isClosed = false
 
   constructor(options: AppendGateOptions) {
@@ -56,7 +56,7 @@ export class AppendGate {
   check(sizeBytes: number, queuedBytes: number): void {
     const { fault } = this.#options.state
     if (fault) throw storageRefusal(fault)
-    if (this.#refusal) throw this.#refuse(this.#refusal)
+    if (this.#refusal) throw new KafkaError('KAFKA_STORAGE_ERROR', this.#refusal.message)
     if (queuedBytes + sizeBytes > QUEUED_BYTES_MAX) {
       throw new KafkaError(
         'REQUEST_TIMED_OUT',
@@ -72,6 +72,7 @@ export class AppendGate {
   /** Until there is room again. */
   shutForRoom(message: string): void {
     this.#refusal = { message, isFull: true }
+    this.#probeLater()
   }
 
   open(): void {
@@ -81,24 +82,18 @@ export class AppendGate {
   /** For good. */
   close(message: string): void {
     this.#isClosed = true
+    this.#probeTimer?.cancel()
     this.shut(message)
   }
 
-  #refuse(refusal: { message: string; isFull: boolean }): KafkaError {
-    if (refusal.isFull) this.#probeRoom()
-    return new KafkaError('KAFKA_STORAGE_ERROR', refusal.message)
-  }
-
-  #probeRoom(): void {
+  #probeLater(): void {
     const { clock, files, dir } = this.#options
-    const nowMs = clock.monotonic()
-    if (nowMs - this.#probedAtMs < ROOM_PROBE_MS) return
-    this.#probedAtMs = nowMs
-    files.freeBytes(dir).then(
-      (bytes) => {
-        if (bytes >= ROOM_BYTES_MIN && this.#refusal?.isFull) this.open()
-      },
-      () => {},
-    )
+    this.#probeTimer?.cancel()
+    this.#probeTimer = clock.setTimer(ROOM_PROBE_MS, async () => {
+      const bytes = await files.freeBytes(dir).catch(() => 0)
+      if (!this.#refusal?.isFull || this.#isClosed) return
+      if (bytes >= ROOM_BYTES_MIN) this.open()
+      else this.#probeLater()
+    })
   }
 }

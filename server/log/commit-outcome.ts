@@ -2,8 +2,8 @@
  * What becomes of a round of commits. Written: readers see it. Failed: it was never acknowledged, and is cut away again.
  *
  * When the disk is full: the round that met it, and all behind it, are refused with KAFKA_STORAGE_ERROR (retriable); the
- * file is cut back to its durable end; appends are refused until there is room again, which each refused append
- * may look for, once a second at most. If cutting fails, or a sync found the disk full, the log goes offline instead.
+ * file is cut back to its durable end; appends are refused until there is room again, which is looked for once a
+ * second. If cutting fails, or a sync found the disk full, the log goes offline instead.
  */
 import { KafkaError } from '../../protocol/errors.ts'
 import { batchesIn } from '../../protocol/record-batch.ts'
