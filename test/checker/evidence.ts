@@ -153,7 +153,7 @@ export class Evidence {
     return key !== undefined && (log.newestOfKey((known) => this.#countingKeyOf(known)).get(key) ?? -1) > offset
   }
 
-  /** A tombstone of the key may have come and gone, and nobody can tell where it was. */
+  /** A tombstone of the key may have come and gone, and nobody can tell where it was, or whether it counted. */
   mayBeDeletedAnywhere(topic: string, key: string): boolean {
     this.#deletedSomewhere ??= this.#findDeletedSomewhere()
     return this.#deletedSomewhere.has(`${topic}/${key}`)
@@ -165,7 +165,8 @@ export class Evidence {
     for (const send of this.sends) {
       if (send.outcome === 'failed' || this.outcomeOf(send) === 'aborted' || !this.has(send.topic, 'forgets')) continue
       for (const value of send.tombstones ?? []) {
-        if (!located.has(value)) found.add(`${send.topic}/${keyOf(send, value)}`)
+        const isUndecided = this.outcomeOf(send) === 'unknown' && !this.seenCommitted.has(value)
+        if (isUndecided || !located.has(value)) found.add(`${send.topic}/${keyOf(send, value)}`)
       }
     }
     return found

@@ -40,7 +40,8 @@ function foldOf(evidence: Evidence, topic: string): Map<string, Known> {
 
 /** A tombstone that no such reader was given before it went. */
 function wentUnseen(evidence: Evidence, { log, send, value }: Known): boolean {
-  return evidence.has(log.topic, 'forgets') && isTombstone(send, value) && evidence.outcomeOf(send!) !== 'aborted'
+  const hasDecided = () => (evidence.outcomeOf(send!) ?? 'committed') === 'committed'
+  return evidence.has(log.topic, 'forgets') && isTombstone(send, value) && hasDecided()
 }
 
 const textOf = (value: string, partition: number, offset: number) => `${value} (${partition}, ${offset})`
