@@ -28,8 +28,8 @@ export class KafkaAdmin extends KafkaClient {
       const change = this.recorder.open<TopicChange>({
         ...{ op: 'topic', process: this.process.name, change: 'created', topic: name, outcome: 'unknown' },
         ...(retains && { retains }),
-        ...(compacts && { compacts }),
-        ...('delete.retention.ms' in configs && { forgets: true }),
+        // However long tombstones are to stay: a relay may start with a clock that is a month ahead.
+        ...(compacts && { compacts, forgets: true }),
       })
       try {
         const wire = await this.connect()
