@@ -9,7 +9,7 @@ export async function loadApart<T>(what: string, load: () => Promise<T>): Promis
     throw new OttlaError('DISCONNECTED', {
       message: `the code for ${what} could not be loaded`,
       // Chromium remembers a module that it could not fetch for as long as the page lives.
-      hint: 'repeat the call when online; if that does not help, load the page again',
+      hint: 'repeat the call when online; else load the page again',
       cause,
     })
   }

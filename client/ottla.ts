@@ -167,10 +167,7 @@ export class Ottla {
   group(id: string, options: GroupOptions = {}): Group {
     const { clock, random, codecs } = this.#parts
     const topic = (name: string) => this.topic<Uint8Array, Uint8Array>(name, { key: bytes, replica: false })
-    const onClose = (close: () => Promise<void>) => {
-      this.#consumers.add(close)
-      return () => this.#consumers.delete(close)
-    }
+    const onClose = this.#onClose
     const letters: LettersClient = {
       topic,
       transaction: (fill) => this.transaction(fill),
@@ -201,11 +198,7 @@ export class Ottla {
     const { openChannel } = await import('./channels/open-channel.ts')
     this.#throwIfClosed()
     const { core, clock, random } = this.#parts
-    const onClose = (close: () => Promise<void>) => {
-      this.#consumers.add(close)
-      return () => this.#consumers.delete(close)
-    }
-    return openChannel({ core, clock, random, onClose }, { topic, name }, options)
+    return openChannel({ core, clock, random, onClose: this.#onClose }, { topic, name }, options)
   }
 
   /**
@@ -295,6 +288,12 @@ export class Ottla {
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing
+  }
+
+  /** What is to be closed before the connections are. Returns the function that takes it back. */
+  readonly #onClose = (close: () => Promise<void>) => {
+    this.#consumers.add(close)
+    return () => this.#consumers.delete(close)
   }
 
   #throwIfClosed(): void {

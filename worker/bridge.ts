@@ -214,11 +214,9 @@ export class Bridge implements Core {
 
   #end(error: OttlaError | null): void {
     if (this.#isClosed) return
+    this.letGo()
     this.#isClosed = true
     this.#endedBy = error
-    this.#isPaused = true
-    this.#reach.stop()
-    this.#reads.close()
     const connection = { phase: 'closed' as const, error: error?.toInfo() ?? null }
     this.#setStatus({ ...this.#status, state: 'closed', connection })
     this.#onClosed?.()

@@ -17,7 +17,7 @@ export function chooseSeat(choice: WorkerChoice, url: URL): SeatKind {
     throw missing('SharedWorker', "worker: 'auto' or 'dedicated'")
   }
   // Without an election every tab would lead, and each would take the replica from the other.
-  if (choice === 'dedicated' && !hasLocks()) throw missing('Web Locks', 'https or localhost, where browsers have them')
+  if (choice === 'dedicated' && !hasLocks()) throw missing('Web Locks', 'https or localhost')
   return choice
 }
 

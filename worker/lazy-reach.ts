@@ -60,7 +60,7 @@ export class LazyReach {
     if (!this.#isStarted) return
     this.#again ??= this.#clock.setTimer(AGAIN_MS, () => {
       this.#again = undefined
-      if (this.#isStarted) this.start()
+      this.start()
     })
   }
 }

@@ -322,10 +322,10 @@ export class Reader<K, V> implements AsyncIterable<TopicRecord<K, V>> {
     const { signal, from = 'end', partitions } = this.#options
     const onAbort = () => this.#end(abortError(`reading ${this.#parts.topic}`, signal!))
     if (signal?.aborted) return onAbort()
-    signal?.addEventListener('abort', onAbort, { once: true })
-    this.#ending.signal.addEventListener('abort', () => signal?.removeEventListener('abort', onAbort))
+    const ending = this.#ending.signal
+    signal?.addEventListener('abort', onAbort, { signal: ending })
     // Ending must not wait for a relay that does not answer.
-    const ended = new Promise<void>((resolve) => this.#ending.signal.addEventListener('abort', () => resolve()))
+    const ended = new Promise((resolve) => ending.addEventListener('abort', resolve))
     await Promise.race([
       ended,
       this.#open(from, partitions).catch((thrown) => this.#end(asOttlaError(thrown, 'PROTOCOL'))),

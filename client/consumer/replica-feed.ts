@@ -66,7 +66,10 @@ export class ReplicaFeed implements Feed {
       core.onAdvanced((all) => {
         for (const advanced of all) this.#advanced(seen(chosen, advanced))
       }),
-      core.onStatus(() => this.#look()),
+      core.onStatus(({ state }) => {
+        this.#look()
+        if (state === 'closed') this.#lookIfEnded()
+      }),
     ]
     queueMicrotask(() => this.#look())
   }
@@ -145,6 +148,14 @@ export class ReplicaFeed implements Feed {
     if (this.#position >= 0 && this.#position < this.#range.start && this.#range.end > 0) this.#skipMissing()
     this.#readAhead()
     this.#events.onReady()
+  }
+
+  /** A client that has ended refuses reads and says why. One that the relay has refused can still read what it holds. */
+  #lookIfEnded(): void {
+    const { topicId, end } = this.#range
+    this.#core
+      .readReplica(topicId, this.partition, end, 1)
+      .catch((thrown) => this.#fail(asOttlaError(thrown, 'CLOSED')))
   }
 
   #readAhead(): void {

@@ -84,7 +84,7 @@ function until(core: Core, signal: AbortSignal, condition: () => boolean): Promi
       if (signal.aborted) settle(() => reject(abortError('reading', signal)))
       else if (condition()) settle(resolve)
       else if (core.status().state === 'closed') {
-        settle(() => reject(new OttlaError('CLOSED', { message: 'the client was closed while a reader waited' })))
+        settle(() => reject(new OttlaError('CLOSED', { message: 'this client was closed' })))
       }
     }
     signal.addEventListener('abort', look)

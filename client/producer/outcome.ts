@@ -18,6 +18,8 @@ export function settleReceipts(receipts: readonly OpenReceipt[], settled: Settle
 const OUTCOME_CODES = { parked: 'REJECTED', unknown: 'OUTCOME_UNKNOWN', discarded: 'DISCARDED' } as const
 
 export function outcomeError({ outcome, error }: Exclude<Settled, { outcome: 'committed' }>): OttlaError {
+  // Nobody's answer: the client ended before there was one.
+  if (error.code === 'CLOSED') return OttlaError.fromInfo(error)
   return outboxError(OUTCOME_CODES[outcome], {
     message: error.message,
     cause: OttlaError.fromInfo(error),

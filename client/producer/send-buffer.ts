@@ -128,15 +128,14 @@ export class SendBuffer {
   }
 
   /** Resolves when less than `bufferBytesMax` waits. */
-  whenRoom(): Promise<void> {
-    if (this.#unstoredBytes < this.#options.bufferBytesMax) return Promise.resolve()
-    return new Promise((resolve) => this.#roomWaiters.push(resolve))
+  async whenRoom(): Promise<void> {
+    if (this.#unstoredBytes < this.#options.bufferBytesMax) return
+    await new Promise<void>((resolve) => this.#roomWaiters.push(resolve))
   }
 
   /** Resolves when nothing waits any more, stored or failed. Cuts a linger short. */
   async flush(): Promise<void> {
-    this.#linger?.cancel()
-    this.#linger = undefined
+    this.#endLinger()
     if (this.#unstoredBytes === 0) return
     void this.#pump()
     await new Promise<void>((resolve) => this.#idleWaiters.push(resolve))
@@ -145,8 +144,7 @@ export class SendBuffer {
   /** Resolves when what was sent until now is stored or has failed. Cuts a linger short. */
   async storedSoFar(): Promise<void> {
     for (const entry of this.#queue) entry.isClosed = true
-    this.#linger?.cancel()
-    this.#linger = undefined
+    this.#endLinger()
     void this.#pump()
     await Promise.allSettled([...this.#unstored].map(({ stored }) => stored))
   }
@@ -154,6 +152,11 @@ export class SendBuffer {
   async close(): Promise<void> {
     await this.flush()
     this.#isClosed = true
+  }
+
+  #endLinger(): void {
+    this.#linger?.cancel()
+    this.#linger = undefined
   }
 
   #checkRoom(sizeBytes: number): void {
@@ -206,7 +209,7 @@ export class SendBuffer {
         if (entry.outgoing.length > 0) await this.#hand(entry, this.#enqueueEntry)
       }
     } catch (thrown) {
-      for (const entry of this.#queue.splice(0)) this.#fail(entry, asOttlaError(thrown, 'DISCONNECTED'))
+      for (const entry of this.#queue.splice(0)) this.#fail(entry.outgoing, asOttlaError(thrown, 'DISCONNECTED'))
     }
     this.#isPumping = false
   }
@@ -224,24 +227,23 @@ export class SendBuffer {
       await enqueue(this.#parts, entry, { compression: this.#options.compression, began, ended })
     } catch (thrown) {
       // Only a record beyond all sizes can bring this about.
-      this.#fail(entry, asOttlaError(thrown, 'INVALID_VALUE'))
+      this.#fail(entry.outgoing, asOttlaError(thrown, 'INVALID_VALUE'))
     }
   }
 
   #dropAborted(entry: Entry): void {
-    const isAborted = ({ signal }: Outgoing) => signal?.aborted === true
-    if (!entry.outgoing.some(isAborted)) return
-    for (const outgoing of entry.outgoing.filter(isAborted)) {
-      outgoing.receipt.rejectBoth(abortError(`sending to ${this.#parts.topic}`, outgoing.signal!))
-      this.#leave(outgoing)
-    }
-    entry.outgoing = entry.outgoing.filter((outgoing) => !isAborted(outgoing))
+    entry.outgoing = entry.outgoing.filter((outgoing) => {
+      const { signal } = outgoing
+      if (!signal?.aborted) return true
+      this.#fail([outgoing], abortError(`sending to ${this.#parts.topic}`, signal))
+      return false
+    })
   }
 
-  #fail(entry: Entry, error: OttlaError): void {
-    for (const outgoing of entry.outgoing) {
-      outgoing.receipt.rejectBoth(error)
-      this.#leave(outgoing)
+  #fail(outgoing: readonly Outgoing[], error: OttlaError): void {
+    for (const each of outgoing) {
+      each.receipt.rejectBoth(error)
+      this.#leave(each)
     }
   }
 

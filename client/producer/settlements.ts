@@ -5,6 +5,7 @@
  * by what the outbox holds.
  */
 import type { Core, Settled } from '../core.ts'
+import { OttlaError } from '../errors.ts'
 
 export class Settlements {
   readonly #waiting = new Map<string, (settled: Settled) => void>()
@@ -24,9 +25,11 @@ export class Settlements {
     this.#waiting.delete(id)
   }
 
+  /** Whoever still waits hears that the client was closed; what is stored goes out all the same, or the next time. */
   stop(): void {
     this.#stop()
-    this.#waiting.clear()
+    const error = new OttlaError('CLOSED', { message: 'this client was closed' }).toInfo()
+    for (const id of this.#waiting.keys()) this.#settle({ id, outcome: 'unknown', error })
   }
 
   #settle(settled: Settled): void {

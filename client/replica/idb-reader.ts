@@ -42,31 +42,24 @@ export class ReplicaReader {
     return this.#isOpen
   }
 
-  overview(): Promise<ReplicaOverview> {
-    return this.#run(async (database) => {
-      const transaction = database.transaction(['topics', 'positions'])
-      const [topics, positions] = await Promise.all([
-        answerTo<StoredTopic[]>(transaction.objectStore('topics').getAll()),
-        answerTo<StoredPosition[]>(
-          transaction.objectStore('positions').getAll(IDBKeyRange.lowerBound(AFTER_ALL_STRINGS)),
-        ),
-      ])
-      return { topics, positions }
-    })
+  async overview(): Promise<ReplicaOverview> {
+    const transaction = this.#database.transaction(['topics', 'positions'])
+    const [topics, positions] = await Promise.all([
+      answerTo<StoredTopic[]>(transaction.objectStore('topics').getAll()),
+      answerTo<StoredPosition[]>(
+        transaction.objectStore('positions').getAll(IDBKeyRange.lowerBound(AFTER_ALL_STRINGS)),
+      ),
+    ])
+    return { topics, positions }
   }
 
   /** From the chunk that holds `offset`, or the next above; about `bytesMax`, one at least if there is any. */
   async read(read: ChunkRead): Promise<StoredChunk[]> {
-    return (await this.#run((database) => readChunkRows(database, read))).map(toStoredChunk)
+    return (await readChunkRows(this.#database, read)).map(toStoredChunk)
   }
 
   close(): void {
     this.#isOpen = false
     this.#database.close()
-  }
-
-  async #run<T>(read: (database: IDBDatabase) => Promise<T>): Promise<T> {
-    if (!this.#isOpen) throw new Error('this reader of the replica is closed')
-    return read(this.#database)
   }
 }

@@ -166,6 +166,23 @@ describe.each(['ws', 'kafka'] as const)('over %s', (scheme) => {
   })
 })
 
+test.each(['replica', 'live'])(
+  '[RDR-9] a %s reader that waits ends with the client: closed, or logged out',
+  async (kind) => {
+    const relay = keep(await createRelay({ files: new MemoryFiles(), config: { dataDir: 'data' } }))
+    for (const how of ['close', 'logout'] as const) {
+      const ottla = keep(await connect(relay.websocket.url, { replica: replicaName() }))
+      await live(ottla)
+      if (how === 'close') await ottla.admin.createTopics([{ name: 'notes' }])
+      const reader = ottla.topic('notes', { value: string, replica: kind === 'replica' }).read({ from: 'beginning' })
+      const done = reader.each(() => {})
+      await reader.upToDate
+      await ottla[how]()
+      await expect(done).rejects.toMatchObject({ code: 'CLOSED' })
+    }
+  },
+)
+
 test('what a browser loads contains nothing of Node', () => {
   const folder = new URL('../../dist/web/', import.meta.url)
   const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.js'))

@@ -157,6 +157,41 @@ describe('with the relay', () => {
   })
 })
 
+describe('the client ends', () => {
+  const over = { phase: 'closed', error: null } as const
+  const refusing = (core: CoreDouble) => {
+    core.readReplica = async () => {
+      throw new OttlaError('CLOSED', { message: 'this client is closed' })
+    }
+  }
+
+  test('[RDR-9] a reader that waits for more ends with it, wherever it stands', async () => {
+    const { core, read } = setUp(['0', '1'])
+    const empty = setUp()
+    const all = [collect(read({ from: 'beginning' })), collect(read()), collect(empty.read({ from: 'beginning' }))]
+    await turns()
+    for (const each of [core, empty.core]) {
+      refusing(each)
+      each.setConnection(over)
+    }
+    for (const { done } of all) await expect(done).rejects.toMatchObject({ code: 'CLOSED' })
+    expect(all.map(({ values }) => values)).toEqual([['0', '1'], [], []])
+  })
+
+  test('[RDR-9] where only the relay has refused it, what is held can still be read', async () => {
+    const { core, read } = setUp(['0'])
+    const { values, done } = collect(read({ from: 'beginning' }))
+    let hasEnded = false
+    done.catch(() => (hasEnded = true))
+    await turns()
+    core.setConnection({ phase: 'closed', error: new OttlaError('UNSUPPORTED', { message: 'too old' }).toInfo() })
+    core.store([record('1')])
+    await turns()
+    expect(values).toEqual(['0', '1'])
+    expect(hasEnded).toBe(false)
+  })
+})
+
 describe('seeking', () => {
   test('[RDR-6] a seek reads the one place, waits for no other read, and goes on from there', async () => {
     const { core, read } = setUp(Array.from({ length: 40 }, (_, index) => `${index}`))

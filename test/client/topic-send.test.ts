@@ -301,3 +301,16 @@ test('close stores what was sent, then refuses more', async () => {
   expect(core.enqueued.length).toBe(1)
   expect(() => topic.send({ value: 'b' })).toThrow(expect.objectContaining({ code: 'CLOSED' }))
 })
+
+test('[SND-4] close: what the relay has not answered for yet rejects, as nobody will tell any more', async () => {
+  const { core, ottla, topic } = setUp()
+  const [answered, open] = topic.sendAll([
+    { value: 'a', partition: 0 },
+    { value: 'b', partition: 1 },
+  ])
+  await Promise.all([answered!.stored, open!.stored])
+  commit(core, 0, [0], [9])
+  await ottla.close()
+  expect(await answered!.committed).toMatchObject({ offset: 9 })
+  await expect(open!.committed).rejects.toMatchObject({ code: 'CLOSED' })
+})

@@ -103,7 +103,8 @@ test('[REP-41] paused, nothing is fetched and the status says why; writes go out
   const letters = ottla.topic('letters', { value: string })
   await letters.send({ value: 'before' }).committed
   const seen: string[] = []
-  void letters.read({ from: 'beginning' }).each(({ value }) => void seen.push(value!))
+  const reading = letters.read({ from: 'beginning' }).each(({ value }) => void seen.push(value!))
+  reading.catch(() => {})
   await eventually(() => seen.length === 1)
   await ottla.pauseReplicas()
   expect(ottla.status).toMatchObject({ replicasPaused: 'asked', state: 'live' })
