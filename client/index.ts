@@ -106,7 +106,7 @@ export type {
 } from './core.ts'
 export { type ErrorInfo, OttlaError, type OttlaErrorCode } from './errors.ts'
 export type { DeadLetter, DeadLetters, ReplayOptions } from './group/dead-letters.ts'
-export type { LogoutOptions, LogoutOutcome } from './logout.ts'
+export type { LogoutOptions, LogoutOutcome } from './logout/options.ts'
 export { Ottla } from './ottla.ts'
 export type { ExportOptions, ImportOptions, ImportOutcome } from './outbox/outbox-file.ts'
 export type { Committed, ProcessedReceipt, Receipt } from './producer/receipt.ts'

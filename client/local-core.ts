@@ -34,7 +34,8 @@ import { type DocumentAsk, type KeptDocument, KeptDocuments } from './documents/
 import { type OpenDocument, type OpenedDocument, openDocumentAt } from './documents/open-document.ts'
 import { asOttlaError, OttlaError } from './errors.ts'
 import type { LocalCore, LocalCoreOptions } from './local-core-options.ts'
-import { Gate, type LogoutOptions, type LogoutOutcome, mayLeave } from './logout.ts'
+import { Logout } from './logout/logout.ts'
+import type { LogoutOptions, LogoutOutcome } from './logout/options.ts'
 import { needsRelay } from './needs-relay.ts'
 import { claimBy } from './open-store.ts'
 import { Outbox } from './outbox/outbox.ts'
@@ -42,12 +43,11 @@ import { Pauses } from './pauses.ts'
 import type { GroupProgress, ProgressQuery } from './receipts/progress.ts'
 import { ProgressWatcher } from './receipts/progress-watcher.ts'
 import type { ApiName } from './relay-apis.ts'
-import { finishEnding, noteIntent } from './replica/ending.ts'
+import { HeldReads } from './replica/held-reads.ts'
 import { Replica } from './replica/replica.ts'
 import type { SecretChange } from './replica/sealed/encryption.ts'
 import type { ReplicaStore, StoreContents } from './replica/store.ts'
-import { CorruptChunks, loggedOutError, StoreError } from './replica/store-error.ts'
-import { toStoredChunk } from './replica/stored-chunk.ts'
+import { StoreError } from './replica/store-error.ts'
 import type { Session } from './session.ts'
 import { beside } from './session-beside.ts'
 import type { Credentials } from './sign-in/credentials.ts'
@@ -72,6 +72,7 @@ export class StoredCore implements LocalCore {
   readonly #store: ReplicaStore
   readonly #own: Session
   readonly #replica: Replica
+  readonly #reads: HeldReads
   readonly #documents: KeptDocuments
   readonly #statuses: StatusFeed
   readonly #recovery: StoreRecovery
@@ -84,12 +85,9 @@ export class StoredCore implements LocalCore {
   #generation: number
   #trouble: OttlaError | undefined
   #closing: Promise<void> | undefined
-  #leaving: Promise<LogoutOutcome> | undefined
+  readonly #logout: Logout
   #hasLeft = false
-  readonly #gate = new Gate()
   readonly #writePauses = new Pauses()
-  /** The replica's name where it lies in IndexedDB. */
-  readonly #database: string | null
 
   constructor(options: LocalCoreOptions, store: ReplicaStore, contents: StoreContents) {
     const { clock, random } = options
@@ -99,7 +97,6 @@ export class StoredCore implements LocalCore {
     this.#store = store
     this.#replicaId = contents.replicaId
     this.life = contents.life
-    this.#database = options.store ? null : options.replica
     this.#generation = contents.claimNumber * CONNECTIONS_PER_CLAIM
     const isEnding = () => this.#closing !== undefined || this.#hasLeft
     this.#statuses = new StatusFeed({ clock, isEnding, make: () => this.#makeStatus() })
@@ -121,6 +118,7 @@ export class StoredCore implements LocalCore {
       clock,
       onTrouble: (trouble) => this.#noteTrouble(trouble),
     })
+    this.#reads = new HeldReads({ store, replica: this.#replica, noteTrouble: (trouble) => this.#noteTrouble(trouble) })
     this.#documents = new KeptDocuments({
       store,
       ranges: (topic) => this.#replica.ranges(topic),
@@ -129,6 +127,7 @@ export class StoredCore implements LocalCore {
     // Looked at once: a database that somebody has cleared would else be noticed only by the next write.
     store.onInterrupted(() => void this.#replica.isIntact())
     this.tables = lazyTables(this.#tableSource(), options.tableStore ?? (options.encryption ? null : options.replica))
+    this.#logout = this.#newLogout()
     this.#replica.onAdvanced(() => {
       this.#statuses.changed()
       this.tables.wake()
@@ -252,6 +251,11 @@ export class StoredCore implements LocalCore {
 
   #pauseWrites(reason: PauseReason, isPaused: boolean): void {
     this.#writePauses.set(reason, isPaused)
+    this.#resumeWrites()
+  }
+
+  /** Unless somebody holds them back. */
+  #resumeWrites(): void {
     this.#outbox.pause(this.#writePauses.by !== null)
   }
 
@@ -261,26 +265,7 @@ export class StoredCore implements LocalCore {
 
   async readReplica(topicId: string, partition: number, offset: number, bytesMax: number): Promise<StoredChunk[]> {
     this.#checkOpen()
-    const before = this.#heldAt(topicId, partition, offset)
-    const rows = await this.#store.readChunks(topicId, partition, offset, bytesMax).catch((failure: unknown) => {
-      const error = this.#noteTrouble(storageFailure(failure))
-      if (!(failure instanceof CorruptChunks)) throw error
-      // Fetched again: readers are told of the cut, and then of what came.
-      this.#replica.dropDamaged(failure)
-      return null
-    })
-    if (rows === null || rows.length > 0) return (rows ?? []).map(toStoredChunk)
-    const held = this.#heldAt(topicId, partition, offset)
-    // Dropped during the read, to be fetched again.
-    if (!before || held?.generation !== before.generation) return []
-    if (!(await this.#replica.isIntact())) return []
-    // All that was up to the end has been compacted away, or was a marker. Said as a chunk, or a reader would ask for ever.
-    return [{ baseOffset: offset, nextOffset: before.end, batches: new Uint8Array(0) }]
-  }
-
-  #heldAt(topicId: string, partition: number, offset: number): ReplicaRange | undefined {
-    const range = this.#replica.ranges().find((each) => each.topicId === topicId && each.partition === partition)
-    return range && offset >= range.start && offset < range.end ? range : undefined
+    return this.#reads.read(topicId, partition, offset, bytesMax)
   }
 
   async progress(query: ProgressQuery, waitMs: number): Promise<GroupProgress> {
@@ -330,59 +315,7 @@ export class StoredCore implements LocalCore {
   }
 
   logout(options: LogoutOptions = {}): Promise<LogoutOutcome> {
-    this.#leaving ??= this.#logout(options).finally(() => {
-      this.#leaving = undefined
-    })
-    return this.#leaving
-  }
-
-  async #logout(options: LogoutOptions): Promise<LogoutOutcome> {
-    this.#checkOpen()
-    await this.#recovery.settled()
-    // Whoever leaves and wants all to be sent has said what it may cost.
-    if (options.pending === 'send') this.#outbox.pause(false)
-    try {
-      await mayLeave(options, { clock: this.#clock, gate: this.#gate, outbox: this.#outbox })
-    } finally {
-      this.#outbox.pause(this.#writePauses.by !== null)
-    }
-    const keepOutbox = options.pending === 'keep'
-    try {
-      const ending = { life: this.life, keepOutbox, caches: options.caches ?? [] }
-      if (this.#database !== null) await noteIntent(this.#database, ending)
-    } catch (failure) {
-      this.#gate.release()
-      throw storageFailure(failure)
-    }
-    return this.#leave(keepOutbox)
-  }
-
-  /** The end is noted. Whatever fails from here on is done by whoever opens a replica next. */
-  async #leave(keepOutbox: boolean): Promise<LogoutOutcome> {
-    const error = loggedOutError().toOttlaError()
-    this.#hasLeft = true
-    this.#trouble = error
-    this.#gate.shut(error)
-    // A browser that clears all, as the application's server may ask it to at a logout, is not begun anew for.
-    await this.#recovery.settled()
-    this.#options.wallet?.forget()
-    await this.tables.close()
-    await this.#outbox.close()
-    const unsent = this.#outbox.depth()
-    if (!keepOutbox) this.#outbox.abandon(error.toInfo())
-    await this.#replica.close()
-    try {
-      await this.#store.end(keepOutbox).catch((failure: unknown) => {
-        if (!(failure instanceof StoreError) || failure.kind !== 'evicted') throw failure
-      })
-      if (this.#database !== null) await finishEnding(this.#database, this.#clock)
-    } catch (failure) {
-      throw storageFailure(failure)
-    } finally {
-      this.#trouble = error
-      await this.close()
-    }
-    return { unsent }
+    return this.#logout.run(options)
   }
 
   wake(): void {
@@ -426,6 +359,23 @@ export class StoredCore implements LocalCore {
     })
   }
 
+  #newLogout(): Logout {
+    const options = this.#options
+    return new Logout({
+      ...{ clock: this.#clock, life: this.life, store: this.#store, recovery: this.#recovery },
+      ...{ tables: this.tables, replica: this.#replica, wallet: options.wallet },
+      database: options.store ? null : options.replica,
+      checkOpen: () => this.#checkOpen(),
+      outbox: () => this.#outbox,
+      resumeWrites: () => this.#resumeWrites(),
+      left: (error) => {
+        this.#hasLeft = true
+        this.#trouble = error
+      },
+      closeCore: () => this.close(),
+    })
+  }
+
   #identity() {
     const core = this
     return {
@@ -459,7 +409,7 @@ export class StoredCore implements LocalCore {
 
   /** Once more after the store was brought back from being cleared. */
   #outboxCall<T>(call: (outbox: Outbox) => Promise<T>): Promise<T> {
-    return this.#gate.through(() => this.#recovery.through(() => call(this.#outbox)))
+    return this.#logout.gate.through(() => this.#recovery.through(() => call(this.#outbox)))
   }
 
   #noteTrouble(trouble: OttlaError | StoreError | undefined): OttlaError {

@@ -23,7 +23,7 @@ import type {
   TopicInfo,
 } from '../client/core.ts'
 import { OttlaError } from '../client/errors.ts'
-import type { LogoutOptions, LogoutOutcome } from '../client/logout.ts'
+import type { LogoutOptions, LogoutOutcome } from '../client/logout/options.ts'
 import type { ApiName } from '../client/relay-apis.ts'
 import type { TableCalls, TableDefinition, TableNews } from '../client/table/seam.ts'
 import type { Clock } from '../protocol/lib/clock.ts'

@@ -9,7 +9,7 @@
 import type { Advanced, Pause, ReplicaPolicy, Settled, Status } from '../client/core.ts'
 import { loggedOut } from '../client/core-status.ts'
 import { OttlaError } from '../client/errors.ts'
-import type { LogoutOptions, LogoutOutcome } from '../client/logout.ts'
+import type { LogoutOptions, LogoutOutcome } from '../client/logout/options.ts'
 import type { TableDefinition, TableNews } from '../client/table/seam.ts'
 import { systemClock } from '../protocol/lib/clock.ts'
 import { systemRandom } from '../protocol/lib/random.ts'
