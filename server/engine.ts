@@ -62,10 +62,10 @@ export interface Engine {
   deleteTopic(id: string): Promise<void>
   /** Throws KafkaError INVALID_PARTITIONS unless that is more than there are. */
   growTopic(id: string, partitionCount: number, options?: { validateOnly?: boolean }): Promise<void>
-  /** `null` takes an override back. */
+  /** `changesOf` is asked when all changes before this one have been made; `null` takes an override back. */
   alterTopic(
     id: string,
-    changes: Readonly<Record<string, string | null>>,
+    changesOf: (topic: Topic) => Readonly<Record<string, string | null>>,
     options?: { validateOnly?: boolean },
   ): Promise<void>
   /** Unique for ever, over restarts too. */

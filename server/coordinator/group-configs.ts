@@ -40,6 +40,7 @@ export type CoordinatorConfig = Pick<
 export class GroupConfigs {
   readonly #store: GroupStore
   readonly #config: CoordinatorConfig
+  #lastChange: Promise<unknown> = Promise.resolve()
 
   constructor(store: GroupStore, config: CoordinatorConfig) {
     this.#store = store
@@ -52,14 +53,27 @@ export class GroupConfigs {
     return this.#store.configs
   }
 
-  /** `null` takes an override back. Rejects with KafkaError INVALID_CONFIG. */
-  async alter(
+  /**
+   * `changesOf` is asked when all changes before this one have been made; `null` takes an override back. Rejects with what it
+   * throws, and with KafkaError INVALID_CONFIG.
+   */
+  alter(
     groupId: string,
-    changes: ReadonlyMap<string, string | null>,
-    { validateOnly = false } = {},
+    changesOf: (overrides: GroupOverrides) => ReadonlyMap<string, string | null>,
+    options: { validateOnly?: boolean } = {},
+  ): Promise<void> {
+    const altering = this.#lastChange.then(() => this.#alter(groupId, changesOf, options))
+    this.#lastChange = altering.catch(() => {})
+    return altering
+  }
+
+  async #alter(
+    groupId: string,
+    changesOf: (overrides: GroupOverrides) => ReadonlyMap<string, string | null>,
+    { validateOnly = false },
   ): Promise<void> {
     const known = this.overrides.get(groupId)
-    const changed = new Map<string, string | null>([...Object.entries(known ?? {}), ...changes])
+    const changed = new Map<string, string | null>([...Object.entries(known ?? {}), ...changesOf(known ?? {})])
     const value = Object.fromEntries([...changed].filter((each): each is [string, string] => each[1] !== null))
     try {
       checkGroupConfig(value, this.#config)

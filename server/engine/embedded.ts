@@ -270,14 +270,14 @@ export class EmbeddedEngine implements Engine {
 
   alterTopic(
     id: string,
-    changes: Readonly<Record<string, string | null>>,
+    changesOf: (topic: Topic) => Readonly<Record<string, string | null>>,
     options: { validateOnly?: boolean } = {},
   ): Promise<void> {
     return this.#change(async () => {
       const topic = this.#existing(id)
       // Through a map: a name may be one that objects have by themselves.
       const changed = new Map<string, string | null>(Object.entries(topic.configOverrides))
-      for (const [name, value] of Object.entries(changes)) changed.set(name, value)
+      for (const [name, value] of Object.entries(changesOf(topic))) changed.set(name, value)
       const configs = Object.fromEntries([...changed].filter((each): each is [string, string] => each[1] !== null))
       const config = this.#resolveConfig(configs)
       if (options.validateOnly) return

@@ -4,34 +4,20 @@
  */
 import { ErrorCode, KafkaError } from '../../protocol/errors.ts'
 import { alterConfigs, listConfigResources } from '../../protocol/messages/config-resources.ts'
-import { entry, type RequestContext } from '../handler.ts'
+import { entry } from '../handler.ts'
 import { BROKER_ID } from '../services.ts'
-import { alterable, ResourceType } from './configurable.ts'
+import { alterEach, ResourceType, type SettingChanges, type Settings } from './configurable.ts'
 import { errorFields } from './error-fields.ts'
 
-export const alterConfigsHandler = entry(alterConfigs, 'each', async (request, context) => ({
-  responses: await Promise.all(
-    request.resources.map(async ({ resourceType, resourceName, configs }) => {
-      const resource = { resourceType, resourceName }
-      try {
-        await replaceAll(resourceType, resourceName, configs, request.validateOnly, context)
-        return { ...resource, errorCode: ErrorCode.NONE, errorMessage: null }
-      } catch (error) {
-        return { ...resource, ...errorFields(error) }
-      }
-    }),
-  ),
-}))
+export const alterConfigsHandler = entry(alterConfigs, 'each', (request, context) =>
+  alterEach(request, context, replacingAll),
+)
 
-async function replaceAll(
-  resourceType: number,
-  resourceName: string,
+function replacingAll(
   configs: ReadonlyArray<{ name: string; value: string | null }>,
-  validateOnly: boolean,
-  context: RequestContext,
-): Promise<void> {
-  const resource = alterable(resourceType, resourceName, context)
-  const changes = new Map<string, string | null>(Object.keys(resource.overrides).map((name) => [name, null]))
+  { overrides }: Settings,
+): SettingChanges {
+  const changes = new Map<string, string | null>(Object.keys(overrides).map((name) => [name, null]))
   const named = new Set<string>()
   for (const { name, value } of configs) {
     if (named.has(name)) throw new KafkaError('INVALID_REQUEST', `${name} stands more than once in the request`)
@@ -39,7 +25,7 @@ async function replaceAll(
     named.add(name)
     changes.set(name, value)
   }
-  await resource.alter(changes, { validateOnly })
+  return changes
 }
 
 /** KIP-1142: the types that may be asked for. Loggers and client metrics have nothing to configure here. */

@@ -19,7 +19,7 @@ import {
 import type { Topic } from '../engine.ts'
 import { entry, type RequestContext } from '../handler.ts'
 import { BROKER_ID } from '../services.ts'
-import { alterable, type Configurable, ResourceType } from './configurable.ts'
+import { alterEach, ResourceType, type SettingChanges, type Settings } from './configurable.ts'
 import { errorFields } from './error-fields.ts'
 import { checkGroupAccess } from './group-access.ts'
 
@@ -126,35 +126,18 @@ function described(definition: ConfigDefinition<unknown>, value: string, configS
   }
 }
 
-export const incrementalAlterConfigsHandler = entry(incrementalAlterConfigs, 'each', async (request, context) => ({
-  responses: await Promise.all(
-    request.resources.map(async ({ resourceType, resourceName, configs }) => {
-      const resource = { resourceType, resourceName }
-      try {
-        await alter(resourceType, resourceName, configs, request.validateOnly, context)
-        return { ...resource, errorCode: ErrorCode.NONE, errorMessage: null }
-      } catch (error) {
-        return { ...resource, ...errorFields(error) }
-      }
-    }),
-  ),
-}))
+export const incrementalAlterConfigsHandler = entry(incrementalAlterConfigs, 'each', (request, context) =>
+  alterEach(request, context, changesIn),
+)
 
-async function alter(
-  resourceType: number,
-  name: string,
-  configs: ReadonlyArray<{ name: string; configOperation: number; value: string | null }>,
-  validateOnly: boolean,
-  context: RequestContext,
-): Promise<void> {
-  const resource = alterable(resourceType, name, context)
+function changesIn(configs: readonly Change[], now: Settings): SettingChanges {
   const changes = new Map<string, string | null>()
   for (const change of configs) {
     if (changes.has(change.name))
       throw new KafkaError('INVALID_REQUEST', `${change.name} stands more than once in the request`)
-    changes.set(change.name, newValue(resource, change))
+    changes.set(change.name, newValue(now, change))
   }
-  await resource.alter(changes, { validateOnly })
+  return changes
 }
 
 interface Change {
@@ -163,17 +146,17 @@ interface Change {
   value: string | null
 }
 
-function newValue(resource: Configurable, { name, configOperation, value }: Change): string | null {
+function newValue(now: Settings, { name, configOperation, value }: Change): string | null {
   if (configOperation === Operation.delete) return null
   if (configOperation === Operation.set && value !== null) return value
   if (configOperation === Operation.append || configOperation === Operation.subtract) {
-    return changedList(resource, name, listOf(value ?? ''), configOperation === Operation.append)
+    return changedList(now, name, listOf(value ?? ''), configOperation === Operation.append)
   }
   throw new KafkaError('INVALID_REQUEST', `operation ${configOperation} on ${name} is not known, or has no value`)
 }
 
-function changedList(resource: Configurable, name: string, changed: readonly string[], isAppended: boolean): string {
-  const before = resource.listValue(name)
+function changedList(now: Settings, name: string, changed: readonly string[], isAppended: boolean): string {
+  const before = now.listValue(name)
   if (before === undefined) {
     throw new KafkaError(
       'INVALID_CONFIG',

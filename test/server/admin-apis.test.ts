@@ -1,6 +1,7 @@
 /** Topics and configuration over the WebSocket door: what each request does, and what each refusal says. */
 import { describe, expect, test } from 'vitest'
 import { ErrorCode } from '../../protocol/errors.ts'
+import { alterConfigs } from '../../protocol/messages/config-resources.ts'
 import { describeConfigs, incrementalAlterConfigs } from '../../protocol/messages/configs.ts'
 import { describeCluster, metadata } from '../../protocol/messages/metadata.ts'
 import { createPartitions, createTopics, deleteTopics } from '../../protocol/messages/topics.ts'
@@ -251,6 +252,54 @@ describe('configuration', () => {
       expect(await alter(client, configs, options), JSON.stringify(configs)).toMatchObject({ errorCode })
     expect(await alter(client, [good], { validateOnly: true })).toMatchObject({ errorCode: 0 })
     expect((await describeOne(client, ['segment.ms'])).configs).toMatchObject([{ configSource: 5 }])
+  })
+
+  test('[ADM-13] changes that do not wait for each other all count: lists, whole configurations, groups', async () => {
+    const { relay, client } = await startedClient()
+    const other = await RelayClient.open(relay.websocket.url)
+    await client.createTopic('t', { configs: { 'cleanup.policy': 'delete' } })
+    const append = { name: 'cleanup.policy', value: 'compact', configOperation: 2 }
+    const subtract = { name: 'cleanup.policy', value: 'delete', configOperation: 3 }
+    await Promise.all([alter(client, [append]), alter(other, [subtract])])
+    const overrides = () => relay.engine.topicByName('t')!.configOverrides
+    expect(overrides()).toEqual({ 'cleanup.policy': 'compact' })
+    const resources = [{ resourceType: 2, resourceName: 't', configs: [{ name: 'segment.ms', value: '1000' }] }]
+    await Promise.all([
+      alter(client, [{ name: 'retention.ms', value: '5' }]),
+      other.call(alterConfigs, { resources, validateOnly: false }),
+    ])
+    // Whichever came last: the whole that was given, or that with the one change.
+    expect([{ 'segment.ms': '1000' }, { 'segment.ms': '1000', 'retention.ms': '5' }]).toContainEqual(overrides())
+    const ofGroup = { resourceType: 32, resourceName: 'g' }
+    await Promise.all([
+      alter(client, [{ name: 'consumer.session.timeout.ms', value: '46000' }], ofGroup),
+      alter(other, [{ name: 'share.auto.offset.reset', value: 'earliest' }], ofGroup),
+    ])
+    const { configs } = await describeOne(client, null, { type: 32, name: 'g' })
+    expect(configs.filter(({ configSource }) => configSource === 8).map(({ value }) => value)).toEqual([
+      '46000',
+      'earliest',
+    ])
+  })
+
+  test('[ADM-13] a resource that is named twice is refused, as by Kafka, and the others are altered', async () => {
+    const { relay, client } = await startedClient()
+    for (const name of ['t', 'u']) await client.createTopic(name)
+    const of = (resourceName: string, value: string) => ({
+      ...{ resourceType: 2, resourceName },
+      configs: [{ name: 'segment.ms', value, configOperation: 0 }],
+    })
+    const resources = [of('t', '1000'), of('u', '2000'), of('t', '3000')]
+    const body = { resources, validateOnly: false }
+    const all = [await client.call(incrementalAlterConfigs, body), await client.call(alterConfigs, body)]
+    for (const { responses } of all) {
+      expect(responses).toMatchObject([
+        { resourceName: 't', errorCode: ErrorCode.INVALID_REQUEST },
+        { resourceName: 'u', errorCode: 0 },
+      ])
+    }
+    expect(relay.engine.topicByName('t')!.configOverrides).toEqual({})
+    expect(relay.engine.topicByName('u')!.configOverrides).toEqual({ 'segment.ms': '2000' })
   })
 
   test('[ADM-9] DescribeConfigs tells every setting of a topic and of the relay, with its source', async () => {

@@ -23,7 +23,7 @@ test('[CMP-36] the log of topics is compacted: as large as what holds, and nothi
   const kept = await topic('kept')
   const grown = await topic('grown')
   for (let round = 0; round < 100; round++) {
-    await engine.alterTopic(kept.id, { 'retention.ms': `${round}` })
+    await engine.alterTopic(kept.id, () => ({ 'retention.ms': `${round}` }))
     await engine.deleteTopic((await topic('short-lived')).id)
   }
   await engine.growTopic(grown.id, 3)

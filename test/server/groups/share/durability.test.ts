@@ -19,7 +19,7 @@ const clean = { next: () => 0, bytes: (count: number) => new Uint8Array(count) }
 
 async function openShare(fixture: CoordinatorFixture = {}): Promise<GroupCoordinator> {
   const coordinator = await openCoordinator({ logOf: () => logFrom(0, END), ...fixture })
-  await coordinator.configs.alter('g', new Map([['share.auto.offset.reset', 'earliest']]))
+  await coordinator.configs.alter('g', () => new Map([['share.auto.offset.reset', 'earliest']]))
   return coordinator
 }
 
