@@ -3,7 +3,7 @@
 import { type DeadLetter, type DeadLetters, OttlaError } from '../client/node.ts'
 import { EXIT_FAILURE, EXIT_OK, type Invocation, listFlag, switchFlag, textFlag, UsageError } from './command.ts'
 import { table } from './output.ts'
-import { jsonRecord, timeText } from './record-format.ts'
+import { jsonRecord, readable, timeText } from './record-format.ts'
 import { withRelay } from './relay-connection.ts'
 
 /** A reason in a table is cut here; `show` and --json have it whole. */
@@ -99,7 +99,7 @@ function letterTable(letters: readonly DeadLetter[]): string {
 }
 
 function described(letter: DeadLetter): string {
-  const { key, value, headers } = jsonRecord(letter)
+  const { key, value, headers } = letter
   const lines = [
     `Dead letter ${placeOf(letter)} of ${letter.topic}`,
     `  origin    ${originOf(letter)}, written ${timeText(letter.origin.timestamp)}`,
@@ -107,9 +107,9 @@ function described(letter: DeadLetter): string {
     `  died      ${timeText(letter.timestamp)}, after ${letter.attempts} attempts`,
     `  reason    ${letter.code}: ${letter.message}`,
     `  replayed  ${letter.isReplayed ? 'yes' : 'no'}`,
-    `  key       ${shown(key)}`,
-    `  value     ${shown(value)}`,
-    ...Object.entries(headers as Record<string, unknown>).map(([name, text]) => `  header    ${name}=${shown(text)}`),
+    `  key       ${shown(readable(key))}`,
+    `  value     ${shown(readable(value))}`,
+    ...headers.map((header) => `  header    ${header.key}=${shown(readable(header.value))}`),
   ]
   return `${lines.join('\n')}\n`
 }

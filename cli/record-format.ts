@@ -35,8 +35,15 @@ export function jsonRecord(record: PrintableRecord): Record<string, unknown> {
     timestamp: record.timestamp,
     key: readable(record.key),
     value: readable(record.value),
-    headers: Object.fromEntries(record.headers.map((header) => [header.key, readable(header.value)])),
+    headers: jsonHeaders(record.headers),
   }
+}
+
+/** An object; pairs where a name comes more than once, or JSON would lose one. */
+function jsonHeaders(headers: PrintableRecord['headers']): Record<string, unknown> | Array<[string, unknown]> {
+  const pairs = headers.map(({ key, value }): [string, unknown] => [key, readable(value)])
+  const byName = new Map(pairs)
+  return byName.size === pairs.length ? Object.fromEntries(byName) : pairs
 }
 
 /** A producer may send any number for a time, and some send nanoseconds: not all are days of a calendar. */
@@ -102,7 +109,7 @@ function patternPrinter(pattern: string): RecordPrinter {
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-function readable(bytes: Uint8Array | null): unknown {
+export function readable(bytes: Uint8Array | null): unknown {
   if (bytes === null) return null
   try {
     return utf8.decode(bytes)

@@ -93,11 +93,20 @@ function base64Of(value: unknown): string | undefined {
 
 function headersOf(value: unknown, lineNumber: number): InputRecord['headers'] {
   if (value === undefined || value === null) return []
-  if (typeof value !== 'object' || Array.isArray(value)) {
-    throw new InputError(lineNumber, 'headers must be an object such as {"source": "shell"}')
-  }
-  return Object.entries(value).map(([key, header]) => ({ key, value: bytesOf(header as unknown) }))
+  const pairs = Array.isArray(value) ? value : typeof value === 'object' ? Object.entries(value) : [undefined]
+  return pairs.map((pair: unknown) => {
+    if (!isNamed(pair)) {
+      throw new InputError(
+        lineNumber,
+        'headers must be an object such as {"source": "shell"}, or [["source", "shell"]]',
+      )
+    }
+    return { key: pair[0], value: bytesOf(pair[1]) }
+  })
 }
+
+const isNamed = (pair: unknown): pair is [string, unknown] =>
+  Array.isArray(pair) && pair.length === 2 && typeof pair[0] === 'string'
 
 function wholeNumber(value: unknown, name: string, max: number, lineNumber: number): number | undefined {
   if (value === undefined || value === null) return undefined

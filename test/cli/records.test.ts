@@ -93,6 +93,18 @@ describe('[CLI-2] records are printed by format', () => {
     })
   })
 
+  test('headers of one name are all there, in their order', () => {
+    const headers = ['1', '2', '1'].map((value) => ({ key: 'h', value: bytes(value) }))
+    const printed = print('json', { ...record, headers: [...headers, { key: 'n', value: null }] })
+    expect(JSON.parse(printed).headers).toEqual([
+      ['h', '1'],
+      ['h', '2'],
+      ['h', '1'],
+      ['n', null],
+    ])
+    expect(parseRecord(printed, 1, ndjson).headers).toEqual([...headers, { key: 'n', value: null }])
+  })
+
   test('an unknown letter is refused', () => {
     expect(() => recordPrinter('%x')).toThrow(UsageError)
     expect(() => recordPrinter('%')).toThrow(UsageError)
