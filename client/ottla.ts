@@ -56,7 +56,7 @@ export class Ottla {
   readonly #parts: OttlaParts
   readonly #settlements: Settlements
   readonly #sources: Sources
-  readonly #buffers = new Set<SendBuffer>()
+  readonly #sending = { busy: new Set<SendBuffer>(), isClosed: false }
   #receipts: ReceiptHub | undefined
   readonly #consumers = new Set<() => Promise<void>>()
   readonly #producers = new Set<TransactionalProducer>()
@@ -98,8 +98,8 @@ export class Ottla {
   topic<K = string, V = Uint8Array>(name: string, options: TopicOptions<K, V> = {}): Topic<K, V> {
     this.#throwIfClosed()
     const { core, clock, random, codecs, hasReplica } = this.#parts
-    const buffer = new SendBuffer({ topic: name, core, settlements: this.#settlements, clock, random }, options)
-    this.#buffers.add(buffer)
+    const parts = { topic: name, core, settlements: this.#settlements, clock, random, sending: this.#sending }
+    const buffer = new SendBuffer(parts, options)
     return new Topic<K, V>({
       name,
       key: options.key ?? (string as unknown as Serde<K>),
@@ -147,7 +147,11 @@ export class Ottla {
   ): Promise<StoredTransaction> {
     this.#throwIfClosed()
     const { storeTransaction } = await loadTransactions()
-    return storeTransaction({ ...this.#parts, settlements: this.#settlements, buffers: this.#buffers }, fill, options)
+    return storeTransaction(
+      { ...this.#parts, settlements: this.#settlements, buffers: this.#sending.busy },
+      fill,
+      options,
+    )
   }
 
   /**
@@ -277,7 +281,7 @@ export class Ottla {
    */
   async logout(options?: LogoutOptions): Promise<LogoutOutcome> {
     this.#throwIfClosed()
-    await Promise.all([...this.#buffers].map((buffer) => buffer.flush()))
+    await this.#flush()
     const outcome = await this.#parts.core.logout(options)
     this.#parts.wallet?.forget()
     await this.close()
@@ -300,10 +304,15 @@ export class Ottla {
     if (this.#closing) throw new OttlaError('CLOSED', { message: 'this client was closed' })
   }
 
+  async #flush(): Promise<void> {
+    await Promise.all([...this.#sending.busy].map((buffer) => buffer.flush()))
+  }
+
   async #close(): Promise<void> {
     await Promise.all([...this.#consumers].map((close) => close()))
     await Promise.all([...this.#producers].map((producer) => producer.close()))
-    await Promise.all([...this.#buffers].map((buffer) => buffer.close()))
+    await this.#flush()
+    this.#sending.isClosed = true
     await this.#sources.close()
     await this.#parts.core.close()
     this.#settlements.stop()

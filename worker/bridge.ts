@@ -51,7 +51,6 @@ const HEAD_START_MS = 30
 export class Bridge implements Core {
   readonly outbox: Outbox
   readonly tables: TableCalls
-  readonly #replica: string
   readonly #reach: LazyReach
   readonly #reads: LocalReads
   readonly #policies = new Map<string, ReplicaPolicy>()
@@ -72,7 +71,6 @@ export class Bridge implements Core {
 
   constructor(options: BridgeOptions) {
     const { replica, clock } = options
-    this.#replica = replica
     this.#onClosed = options.onClosed
     this.#status = initialStatus(replica)
     this.#reads = new LocalReads(options.isEncrypted ? null : replica, clock)
@@ -257,7 +255,7 @@ export class Bridge implements Core {
 
   #throwIfClosed(): void {
     if (this.#endedBy) throw this.#endedBy
-    if (this.#isClosed) throw new OttlaError('CLOSED', { message: `replica '${this.#replica}' is closed` })
+    if (this.#isClosed) throw new OttlaError('CLOSED', { message: 'this client was closed' })
   }
 
   notePersisted(isPersisted: boolean): void {

@@ -36,7 +36,15 @@ export interface SendBufferOptions {
   onFull?: 'wait' | 'refuse'
 }
 
+/** Of all topics of a client. */
+export interface Sending {
+  /** Those with something that is not stored yet: who holds on to no topic leaves none behind. */
+  busy: Set<SendBuffer>
+  isClosed: boolean
+}
+
 export interface SendBufferParts {
+  sending: Sending
   topic: string
   core: Core
   settlements: Settlements
@@ -79,7 +87,6 @@ export class SendBuffer {
   #idleWaiters: Array<() => void> = []
   /** Of records that are neither stored nor have failed. */
   readonly #unstored = new Set<OpenReceipt>()
-  #isClosed = false
   #enqueueEntry: typeof enqueueEntry | undefined
 
   constructor(parts: SendBufferParts, options: SendBufferOptions) {
@@ -106,13 +113,16 @@ export class SendBuffer {
 
   /** All or none. Throws BUFFER_FULL, CLOSED or ABORTED; records that were taken report by their receipts. */
   add(records: readonly OutgoingRecord[], signal?: AbortSignal): OpenReceipt[] {
-    const { topic } = this.#parts
-    if (this.#isClosed) throw new OttlaError('CLOSED', { message: `topic ${topic} is closed` })
+    const { topic, sending } = this.#parts
+    if (sending.isClosed) throw new OttlaError('CLOSED', { message: 'this client was closed' })
     if (signal?.aborted) throw abortError(`sending to ${topic}`, signal)
     const sizes = records.map(recordSizeBound)
     this.#checkRoom(sizes.reduce((sum, sizeBytes) => sum + sizeBytes, 0))
     const receipts = records.map((record, index) => this.#addOne(record, sizes[index]!, signal))
-    if (records.length > 0) this.#plan()
+    if (records.length > 0) {
+      sending.busy.add(this)
+      this.#plan()
+    }
     return receipts
   }
 
@@ -147,11 +157,6 @@ export class SendBuffer {
     this.#endLinger()
     void this.#pump()
     await Promise.allSettled([...this.#unstored].map(({ stored }) => stored))
-  }
-
-  async close(): Promise<void> {
-    await this.flush()
-    this.#isClosed = true
   }
 
   #endLinger(): void {
@@ -251,7 +256,9 @@ export class SendBuffer {
     this.#unstored.delete(receipt)
     this.#unstoredBytes -= sizeBytes
     if (this.#unstoredBytes < this.#options.bufferBytesMax) wakeAll(this.#roomWaiters.splice(0))
-    if (this.#unstoredBytes === 0) wakeAll(this.#idleWaiters.splice(0))
+    if (this.#unstoredBytes > 0) return
+    this.#parts.sending.busy.delete(this)
+    wakeAll(this.#idleWaiters.splice(0))
   }
 }
 

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { describe, expect, test } from 'vitest'
 import type { Lanes } from '../../client/consumer/lanes.ts'
 import { Ottla } from '../../client/ottla.ts'
@@ -313,4 +315,23 @@ test('[SND-4] close: what the relay has not answered for yet rejects, as nobody 
   await ottla.close()
   expect(await answered!.committed).toMatchObject({ offset: 9 })
   await expect(open!.committed).rejects.toMatchObject({ code: 'CLOSED' })
+})
+
+test('[SND-5] topics that nobody holds on to are gone, and what was sent by them is not', async () => {
+  setFlagsFromString('--expose_gc')
+  const collectGarbage = runInNewContext('gc') as () => void
+  const { core, ottla } = setUp()
+  const heapBytes = () => {
+    collectGarbage()
+    return process.memoryUsage().heapUsed
+  }
+  await ottla.topic('t', { value: string }).send({ value: 'first' }).stored
+  commit(core, 0, [0], [0])
+  const before = heapBytes()
+  for (let index = 0; index < 20_000; index++) ottla.topic('t', { value: string })
+  await turn()
+  expect(heapBytes() - before).toBeLessThan(4 * 1024 * 1024)
+  ottla.topic('t', { value: string }).send({ value: 'last' })
+  await ottla.close()
+  expect(core.enqueued.length).toBe(2)
 })
