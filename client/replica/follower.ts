@@ -50,6 +50,14 @@ export interface FollowerOptions {
   generation: number
 }
 
+interface Reset {
+  offset: number
+  logStart: number
+  isOtherLog: boolean
+  /** Told to readers, when they are to go on elsewhere. */
+  cutAt?: number
+}
+
 export class Follower implements WrittenPartition {
   readonly topic: string
   readonly topicId: string
@@ -181,7 +189,8 @@ export class Follower implements WrittenPartition {
     } else if (covers(position.filter, wanted)) this.#change(() => this.#chooseAnew())
     else if (this.isFollowing && this.#context.session.state.phase === 'live') {
       this.#change(async () => {
-        if (!covers(this.position.filter, filterOf(this.policy))) await this.#reset(this.position.start, false)
+        const { start: offset, logStart, filter } = this.position
+        if (!covers(filter, filterOf(this.policy))) await this.#reset({ offset, logStart, isOtherLog: false })
       })
     }
   }
@@ -235,7 +244,7 @@ export class Follower implements WrittenPartition {
    * where they are.
    */
   beginAgain(): void {
-    this.#change(() => this.#reset(0, true, NO_END))
+    this.#change(() => this.#reset({ offset: 0, logStart: 0, isOtherLog: true, cutAt: NO_END }))
   }
 
   /** Rows from `offset` on cannot be read: they go, and are fetched again. What lies below stays readable. */
@@ -317,7 +326,7 @@ export class Follower implements WrittenPartition {
       case 'cut':
         return this.#change(() => this.#cut(effect.offset))
       case 'reset':
-        return this.#change(() => this.#reset(effect.offset, effect.isOtherLog))
+        return this.#change(() => this.#reset(effect))
       case 'look-up-topic':
         return this.#context.topicGone(this)
       case 'tell':
@@ -392,11 +401,11 @@ export class Follower implements WrittenPartition {
     this.#apply({ type: 'changed', position: plan.position })
   }
 
-  async #reset(offset: number, isOtherLog: boolean, cutAt?: number): Promise<void> {
+  async #reset({ offset, logStart, isOtherLog, cutAt }: Reset): Promise<void> {
     const { position } = this
     const empty = emptyPosition(this.topicId, this.partition)
     const generation = position.generation + (isOtherLog ? 1 : 0)
-    const at = { start: offset, nextOffset: offset, mergedUpTo: offset, logStart: offset }
+    const at = { start: offset, nextOffset: offset, mergedUpTo: offset, logStart }
     const fresh = { ...empty, ...at, generation, ...keptBy(this.policy) }
     await this.#context.store.replaceChunks({ position: fresh, fromOffset: 0, toOffset: NO_END, chunks: [] })
     this.#context.writer.forget(this)

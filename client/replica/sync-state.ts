@@ -64,8 +64,11 @@ export type SyncEffect =
   | { type: 'forget-queued' }
   /** Drop what is stored from `offset` on, if anything is; then 'changed'. */
   | { type: 'cut'; offset: number }
-  /** Drop everything, go on at `offset`; then 'changed'. `isOtherLog`: what was told before is not valid any more. */
-  | { type: 'reset'; offset: number; isOtherLog: boolean }
+  /**
+   * Drop everything, go on at `offset`; then 'changed'. `logStart`: what the relay says, which may lie below. `isOtherLog`: what
+   * was told before is not valid any more.
+   */
+  | { type: 'reset'; offset: number; logStart: number; isOtherLog: boolean }
   | { type: 'look-up-topic' }
   | { type: 'tell' }
   | { type: 'refused'; errorCode: number }
@@ -137,7 +140,8 @@ function started(
   if (startOffset !== state.nextOffset) return go({ ...next, phase: 'waiting' }, 'restart')
   // Far behind, and the policy would throw away at once what is missing: go straight to what it keeps. Unless a table has to
   // take it in first; it would begin again from the log's start, and be thrown back again.
-  if (wanted !== null && wanted > state.nextOffset && wanted <= takenIn) return reset(next, wanted, false)
+  if (wanted !== null && wanted > state.nextOffset && wanted <= takenIn)
+    return reset(next, { offset: wanted, logStart, isOtherLog: false })
   return go(next, 'tell')
 }
 
@@ -195,12 +199,12 @@ function ended(state: SyncState, { errorCode, logStart, truncateTo, retryInMs }:
     return go({ ...state, phase: 'gone' }, 'look-up-topic', 'tell')
   }
   // Histories differ, and what we hold lies wholly below the log's start: nothing of it can be compared any more.
-  if (truncateTo >= 0 && logStart >= state.nextOffset) return reset(state, logStart, true)
+  const toStart = { offset: Math.max(0, logStart), logStart: Math.max(0, logStart) }
+  if (truncateTo >= 0 && logStart >= state.nextOffset) return reset(state, { ...toStart, isOtherLog: true })
   if (truncateTo >= 0) return cut(state, truncateTo)
   if (errorCode === ErrorCode.OFFSET_OUT_OF_RANGE) {
-    if (logStart > state.nextOffset) return reset(state, logStart, false)
-    // Beyond the relay's end, and it cannot say from where on we differ: nothing that is held can be trusted.
-    return reset(state, Math.max(0, logStart), true)
+    // Unless it lies beyond the relay's end, and it cannot say from where on we differ: nothing that is held can be trusted.
+    return reset(state, { ...toStart, isOtherLog: logStart <= state.nextOffset })
   }
   const waiting: SyncState = { ...state, phase: 'waiting' }
   if (retryInMs !== null) return go(waiting, 'tell')
@@ -218,10 +222,10 @@ function cut(state: SyncState, offset: number): SyncStep {
   }
 }
 
-function reset(state: SyncState, offset: number, isOtherLog: boolean): SyncStep {
+function reset(state: SyncState, to: Omit<Extract<SyncEffect, { type: 'reset' }>, 'type'>): SyncStep {
   return {
     state: { ...backToStored(state), phase: 'changing' },
-    effects: [{ type: 'forget-queued' }, { type: 'reset', offset, isOtherLog }],
+    effects: [{ type: 'forget-queued' }, { type: 'reset', ...to }],
   }
 }
 

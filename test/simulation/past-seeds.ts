@@ -36,4 +36,8 @@ export const PAST_SEEDS: ReadonlyArray<{ seed: number; found: string }> = [
     found: 'a relay that started with its clock a month ahead forgot a producer, and took its batch twice',
   },
   { seed: 20050, found: 'a table of some keys that had come up to date went on saying that it was behind' },
+  {
+    seed: 2991,
+    found: 'a table took for the start of the log what a replica of the last records had begun at, and lost rows',
+  },
 ]

@@ -66,6 +66,7 @@ class History {
     for (let step = 0; step < STEPS; step++) {
       await this.#act()
       await settle()
+      this.#checkLogStart()
       if (step % 20 === 0) await this.#checkHeld()
     }
     await this.#heal()
@@ -254,6 +255,15 @@ class History {
         at = chunk.nextOffset
       }
       if (at > end && end > start) throw this.#fault(`a chunk reaches to ${at}, beyond the end ${end}`)
+    }
+  }
+
+  /** A table is whole when it has begun there, so it must never be told too high. */
+  #checkLogStart(): void {
+    const { id, partitions } = this.#logs.topics.get(TOPIC)!
+    for (const [partition, { logStart }] of partitions.entries()) {
+      const told = this.#replica.logStart(id, partition)
+      if (told > logStart) throw this.#fault(`the log of ${partition} is said to begin at ${told}, not at ${logStart}`)
     }
   }
 
