@@ -48,7 +48,11 @@ export function ottlaHooks(react: ReactLike, ottla: Ottla): OttlaHooks {
     useStatus: () => useStore(() => statusStore(ottla), []),
     useOutbox: (topic) => useStore(() => outboxStore(ottla, topic), [topic]),
     useTable: (name, options, selection) =>
-      useStore(() => tableStore(ottla, name, options, selection), [name, JSON.stringify(selection ?? {})]),
+      useStore(() => tableStore(ottla, name, options, selection), [name, textOf(selection)]),
     useTopic: (name, options) => useStore(() => topicStore(ottla, name, options), [name, options?.last]),
   }
 }
+
+/** The same for selections that are the same. Keys may be what JSON has no word for. */
+const textOf = (selection: unknown): string =>
+  JSON.stringify(selection ?? {}, (_, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value))

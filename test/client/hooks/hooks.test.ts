@@ -4,7 +4,7 @@ import { ottlaHooks, type ReactLike } from '../../../client/hooks/react.ts'
 import { outboxStore, statusStore, tableStore, topicStore } from '../../../client/hooks/stores.ts'
 import { readable } from '../../../client/hooks/svelte.ts'
 import { ottlaRefs } from '../../../client/hooks/vue.ts'
-import { connect, type Ottla, string } from '../../../client/index.ts'
+import { connect, type Ottla, type Serde, string } from '../../../client/index.ts'
 import { createRelay, type Relay } from '../../../server/relay.ts'
 import { MemoryFiles } from '../../../server/storage/memory-files.ts'
 import { eventually } from '../../support/eventually.ts'
@@ -93,6 +93,12 @@ test('[HKS-4] React gets stable subscriptions, Vue a ref that ends with its scop
   const shows = [{ prefix: 'n' }, { prefix: 'n' }, { prefix: 'm' }].map((selection) => useTable('notes', {}, selection))
   expect(shows[0]).toBe(shows[1])
   expect(made.length).toBe(2)
+  const bigKey: Serde<bigint> = {
+    encode: (value) => string.encode(`${value}`),
+    decode: (view) => BigInt(string.decode(view)),
+  }
+  for (const from of [1n, 1n, 2n]) useTable('notes', { key: bigKey }, { from })
+  expect(made.length).toBe(4)
 
   const ends: Array<() => void> = []
   const vue = { shallowRef: <T>(value: T) => ({ value }), onScopeDispose: (end: () => void) => void ends.push(end) }
