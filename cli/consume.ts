@@ -5,8 +5,9 @@
  * relay wait likewise, so memory stays flat however slow the pipe is. While following, each record appears at once.
  */
 
-import { bytes } from '../client/node.ts'
+import { bytes, type Ottla } from '../client/node.ts'
 import { EXIT_OK, type Invocation, listFlag, numberFlag, switchFlag, textFlag, UsageError } from './command.ts'
+import { damagedPartitions } from './damaged-partitions.ts'
 import { recordPrinter } from './record-format.ts'
 import { withRelay } from './relay-connection.ts'
 import { parseStartPosition } from './start-position.ts'
@@ -29,6 +30,8 @@ export async function consume(invocation: Invocation): Promise<number> {
     const topic = ottla.topic(topicName, { key: bytes, value: bytes })
     if (count === 0) return
     const reader = topic.read({ from, partitions, isolation, follow, signal })
+    // Beside the reading, which is not to wait for it; what fails here is told by the reading.
+    noteDamage(invocation, ottla, topicName, partitions).catch(() => {})
     try {
       for await (const record of reader) {
         await buffer.add(print(record))
@@ -44,6 +47,13 @@ export async function consume(invocation: Invocation): Promise<number> {
     }
   })
   return EXIT_OK
+}
+
+async function noteDamage({ output }: Invocation, ottla: Ottla, topic: string, partitions: number[] | undefined) {
+  for (const partition of await damagedPartitions(ottla, topic, partitions))
+    output.note(
+      `ottla: partition ${partition} of ${topic} is damaged: its records come once it is repaired (ottla verify)`,
+    )
 }
 
 function partitionsOf(invocation: Invocation): number[] | undefined {

@@ -8,6 +8,7 @@ import type { ConfigEntry, Ottla, OttlaError } from '../client/node.ts'
 import { errorName } from '../protocol/errors.ts'
 import { EXIT_OK, type Invocation, listFlag, numberFlag, switchFlag, UsageError } from './command.ts'
 import { configPairs } from './config-pairs.ts'
+import { isDamaged, STORAGE_ERROR } from './damaged-partitions.ts'
 import { reportEach } from './group.ts'
 import { table } from './output.ts'
 import { withRelay } from './relay-connection.ts'
@@ -15,7 +16,6 @@ import { partitionsNamed } from './topic-selection.ts'
 
 const PARTITIONS_MAX = 10_000
 const ALL_RECORDS = -1
-const STORAGE_ERROR = 56
 /** In the place of an offset that nobody knows. */
 const DAMAGED = -1
 
@@ -104,7 +104,7 @@ async function describe(ottla: Ottla, name: string) {
 
 /** Where a log ends cannot be told behind damage; what there is of the topic can. Throws any other error. */
 function damageOr(error: OttlaError): number {
-  if (error.kafkaCode === STORAGE_ERROR) return DAMAGED
+  if (isDamaged(error)) return DAMAGED
   throw error
 }
 

@@ -2,7 +2,15 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
-import { endAll, type RelayProcess, runOttla, startRelay, temporaryFolder } from '../support/ottla-process.ts'
+import { eventually } from '../support/eventually.ts'
+import {
+  endAll,
+  type RelayProcess,
+  runOttla,
+  startOttla,
+  startRelay,
+  temporaryFolder,
+} from '../support/ottla-process.ts'
 import { startRelay as startHere } from '../support/relay.ts'
 import { RelayClient } from '../support/relay-client.ts'
 
@@ -98,6 +106,16 @@ describe('[CLI-7] a topic is created, listed, described, altered and deleted', (
       { partition: 1, start: 0, end: -1, state: 'offline (KAFKA_STORAGE_ERROR)' },
     ])
     expect((await described()).stdout).toMatch(/^ +1 +0 +- +- +offline \(KAFKA_STORAGE_ERROR\)$/m)
+
+    // Who reads it waits for its repair, and knows.
+    const reading = startOttla(['consume', 't', '--url', damaged.websocket.url])
+    // Of partition 1 the one in front of the damage.
+    await eventually(() => reading.stdout() === 'x\nx\n' && reading.stderr() !== '', { withinMs: 20_000 })
+    expect(reading.stderr()).toBe(
+      'ottla: partition 1 of t is damaged: its records come once it is repaired (ottla verify)\n',
+    )
+    reading.process.kill('SIGINT')
+    await reading.exited
   })
 
   test('for people: sentences and tables', async () => {
