@@ -289,6 +289,21 @@ test('[SIM-3] a key whose newest record is a tombstone has no row', () => {
   expect(check(all).anomalies).toEqual([])
 })
 
+test('[SIM-3] a receipt from the next topic of a name is none of the one before, when it came while that was deleted', () => {
+  const all = clean()
+  const send = acknowledged(all)
+  const until = send.until!
+  send.places![1]!.offset += 1_000_000
+  const kinds = () => new Set(check(all).anomalies.map(({ kind }) => kind))
+  expect(kinds()).toContain('false-receipt')
+  const deleted = { op: 'topic', process: 'admin', change: 'deleted', topic: send.topic, outcome: 'ok' } as const
+  all.push({ ...deleted, at: send.at, until })
+  expect(kinds()).not.toContain('false-receipt')
+  all.pop()
+  all.push({ ...deleted, at: until + 1, until: until + 2 })
+  expect(kinds()).toContain('false-receipt')
+})
+
 test('[SIM-3] a reader that asked for some keys is judged by these', () => {
   const all = clean().filter(({ op }) => op !== 'rows')
   for (const send of sends(all)) send.keys = send.values.map((value) => (value.endsWith('1') ? 'asked for' : 'other'))

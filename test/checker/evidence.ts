@@ -135,6 +135,14 @@ export class Evidence {
     return this.#deleted.has(topic)
   }
 
+  /** The topic may have become another one of its name between a request and its answer. */
+  mayBeMadeAnewDuring({ topic, at, until }: Send): boolean {
+    const meets = (change: TopicChange) => at <= (change.until ?? Infinity) && change.at <= (until ?? Infinity)
+    return this.all('topic').some(
+      (each) => each.topic === topic && each.change === 'deleted' && each.outcome !== 'failed' && meets(each),
+    )
+  }
+
   wasTrimmed(topic: string): boolean {
     return this.#properties.trimmed.has(topic)
   }

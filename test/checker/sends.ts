@@ -11,7 +11,7 @@ export function checkSends(evidence: Evidence, findings: Findings): void {
   for (const send of evidence.sends) {
     const found = send.values.map((value) => evidence.readAt.get(value))
     checkOutcome(send, found, findings)
-    checkPlaces(send, found, findings)
+    checkPlaces(evidence, send, found, findings)
     if (evidence.isComplete) checkThere(evidence, send, found, findings)
     if (!send.unordered) order.check(send, found)
   }
@@ -24,12 +24,13 @@ function checkOutcome({ outcome, values }: Send, found: Found, findings: Finding
   else if (landed >= 0) findings.found('wrong-outcome', `${values[landed]} was refused and is in the log`)
 }
 
-function checkPlaces(send: Send, places: Found, findings: Findings): void {
+function checkPlaces(evidence: Evidence, send: Send, places: Found, findings: Findings): void {
   send.places?.forEach(({ partition, offset }, index) => {
     const value = send.values[index]!
     const all = places[index] ?? []
-    // What was not answered before its topic was deleted may be in the next one of that name as well.
-    const mayBeTwice = send.mayRepeat || all.some(({ log }) => log.partition === partition && log.id !== all[0]!.log.id)
+    // What was not answered before its topic was deleted may be in the next one of that name as well, read there or not.
+    const isElsewhereToo = all.some(({ log }) => log.partition === partition && log.id !== all[0]!.log.id)
+    const mayBeTwice = send.mayRepeat || isElsewhereToo || evidence.mayBeMadeAnewDuring(send)
     // Of one that is there several times, those that nobody read by the topic's id are not known.
     const found = mayBeTwice ? all.find(({ log, offset: at }) => log.partition === partition && at === offset) : all[0]
     if (!found || (send.topicId && !found.log.id.startsWith(send.topicId))) return
