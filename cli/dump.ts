@@ -38,6 +38,7 @@ export async function dump(invocation: Invocation): Promise<number> {
     const records = showsRecords ? await recordsOf(found) : undefined
     await output.line(printer(found, records))
   }
+  if (file === '' && !json) output.note(`No batches in ${path}.`)
   return damaged === 0 ? EXIT_OK : EXIT_FAILURE
 }
 

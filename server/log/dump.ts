@@ -6,7 +6,7 @@ import type { BatchHeader } from '../../protocol/record-batch.ts'
 import { lastOffsetOf, nextOffsetOf } from '../../protocol/record-batch.ts'
 import type { Files, OpenFile } from '../storage/files.ts'
 import { readFully, StorageError } from '../storage/files.ts'
-import { segmentFiles, segmentNameOf } from './log-names.ts'
+import { MANIFEST_NAME, segmentFiles, segmentNameOf } from './log-names.ts'
 import { chainWithoutManifest } from './segment-chain.ts'
 import { findLaterBatches, type ScanStop, scanSegment } from './segment-scan.ts'
 
@@ -68,7 +68,10 @@ async function segmentsAt(files: Files, path: string, fromOffset: number, toOffs
   const stat = await files.stat(path)
   if (!stat) throw new StorageError('ENOENT', 'dump', path)
   if (!stat.isFolder) return [path]
-  const segments = chainWithoutManifest(await files.list(path))
+  const names = await files.list(path)
+  const segments = chainWithoutManifest(names)
+  // A restored log that never had a record has none until it is written to.
+  if (segments.length === 0 && names.includes(MANIFEST_NAME)) return []
   if (segments.length === 0) throw new StorageError('NOT_DATA', 'dump', path, 'there are no segments in this folder')
   const first = segments.findLastIndex(({ baseOffset }) => baseOffset <= fromOffset)
   return segments

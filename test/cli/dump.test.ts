@@ -49,6 +49,25 @@ describe('[OPS-7] dump shows every batch and its records, and goes on behind dam
     expect(stdout).toMatch(/\n {4}1 {2}\S+ {2}key "k2" {2}value "two"\n {2}offsets 2\.\.2, 1 records/)
   })
 
+  test('a partition without records, as it was made and as it was restored', async () => {
+    const data = temporaryFolder()
+    const relay = await startRelay(['--data', data])
+    await runOttla(['topic', 'create', 't', '--partitions', '2', '--url', relay.url])
+    await runOttla(['produce', 't', '--partition', '1', '--url', relay.url], { input: 'one\n' })
+    const [copied, restored] = [join(temporaryFolder(), 'copy'), join(temporaryFolder(), 'again')]
+    await runOttla(['backup', copied, '--url', relay.url])
+    await runOttla(['restore', copied, restored])
+    for (const folder of [data, restored]) {
+      const { code, stdout, stderr } = await runOttla(['dump', folder, '--topic', 't'])
+      expect({ code, stdout, stderr }).toMatchObject({ code: 0, stdout: '' })
+      expect(stderr).toMatch(/^No batches in .*\/0\.$/m)
+      const other = await runOttla(['dump', folder, '--topic', 't', '--partition', '1', '--json'])
+      expect(jsonLines(other.stdout)).toMatchObject([{ kind: 'batch', baseOffset: 0 }])
+    }
+    const { code, stderr } = await runOttla(['dump', temporaryFolder()])
+    expect({ code, stderr }).toMatchObject({ code: 1, stderr: expect.stringContaining('no segments in this folder') })
+  })
+
   test('a range of offsets, for a program', async () => {
     const data = folderWithRecords()
     const { stdout } = await runOttla(['dump', data, '-t', 't', '--from', '1', '--to', '2', '-r', '--json'])

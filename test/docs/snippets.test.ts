@@ -36,6 +36,11 @@ const modules = blocks.filter(({ language, code }) => language === 'js' && code.
 const commands = blocks.filter((block) => block.language === 'sh' && !isServedElsewhere(block))
 const pages = blocks.filter(({ language }) => language === 'html')
 
+test('the commands that the README begins with build what its programs import', () => {
+  const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  for (const name of ['start', 'ottla']) expect(scripts[name]).toMatch(/ensure-built\.mjs [a-z ]*\blib\b/)
+})
+
 describe('snippets', () => {
   let relay: Relay
   let dataDir: string
