@@ -1,9 +1,9 @@
 /** Partitions whose log is damaged: where it ends cannot be told, and who reads them waits until they are repaired. */
 import type { Ottla, OttlaError } from '../client/node.ts'
+import { ErrorCode } from '../protocol/errors.ts'
 
-export const STORAGE_ERROR = 56
-
-export const isDamaged = (error: Pick<OttlaError, 'kafkaCode'> | undefined) => error?.kafkaCode === STORAGE_ERROR
+export const isDamaged = (error: Pick<OttlaError, 'kafkaCode'> | undefined) =>
+  error?.kafkaCode === ErrorCode.KAFKA_STORAGE_ERROR
 
 /** Of those named; default: of all that the topic has. */
 export async function damagedPartitions(

@@ -9,8 +9,8 @@ export const produceCommand: Command = {
   detail:
     'One record a line: plain text, KEY<separator>VALUE with --key-separator, or JSON objects with --format ndjson: ' +
     '{"key": "SFO", "value": {"delay": 3}, "headers": {"source": "demo"}, "partition": 0, "timestamp": 978307200000}. ' +
-    'Headers of one name are pairs: [["source", "a"], ["source", "b"]]. Keys and values of NDJSON that are no texts are written as JSON; null is a null. Each record is committed to ' +
-    "the relay's disk before it counts.",
+    'Headers of one name are pairs: [["source", "a"], ["source", "b"]]. Keys and values of NDJSON that are no texts are ' +
+    "written as JSON; null is a null. Each record is committed to the relay's disk before it counts.",
   positionals: [{ name: 'TOPIC' }, { name: 'FILE', optional: true }],
   flags: [
     ...connectionFlags,

@@ -5,10 +5,10 @@
  */
 
 import type { ConfigEntry, Ottla, OttlaError } from '../client/node.ts'
-import { errorName } from '../protocol/errors.ts'
+import { ErrorCode, errorName } from '../protocol/errors.ts'
 import { EXIT_OK, type Invocation, listFlag, numberFlag, switchFlag, UsageError } from './command.ts'
 import { configPairs } from './config-pairs.ts'
-import { isDamaged, STORAGE_ERROR } from './damaged-partitions.ts'
+import { isDamaged } from './damaged-partitions.ts'
 import { reportEach } from './group.ts'
 import { table } from './output.ts'
 import { withRelay } from './relay-connection.ts'
@@ -91,7 +91,7 @@ async function describe(ottla: Ottla, name: string) {
         errorCode !== 0
           ? `offline (Kafka error ${errorCode})`
           : [starts, ends].some((told) => told.get(partition) === DAMAGED)
-            ? `offline (${errorName(STORAGE_ERROR)})`
+            ? `offline (${errorName(ErrorCode.KAFKA_STORAGE_ERROR)})`
             : 'online',
     })),
     configs: (configs?.entries ?? []).map(({ name: key, value, source }: ConfigEntry) => ({

@@ -311,8 +311,9 @@ export class Ottla {
   async #close(): Promise<void> {
     await Promise.all([...this.#consumers].map((close) => close()))
     await Promise.all([...this.#producers].map((producer) => producer.close()))
-    await this.#flush()
+    // First: what came while others are flushed would be let go with the core.
     this.#sending.isClosed = true
+    await this.#flush()
     await this.#sources.close()
     await this.#parts.core.close()
     this.#settlements.stop()

@@ -317,6 +317,20 @@ test('[SND-4] close: what the relay has not answered for yet rejects, as nobody 
   await expect(open!.committed).rejects.toMatchObject({ code: 'CLOSED' })
 })
 
+test('[SND-4] close: while what was sent is being stored, other topics take nothing that would be let go', async () => {
+  const { core, ottla, topic } = setUp()
+  const other = ottla.topic('t', { value: string })
+  let stored = () => {}
+  core.storing = () => new Promise((resolve) => (stored = () => resolve('device')))
+  const receipt = topic.send({ value: 'a' })
+  const closing = ottla.close()
+  await turn()
+  expect(() => other.send({ value: 'b' })).toThrow(expect.objectContaining({ code: 'CLOSED' }))
+  stored()
+  await closing
+  expect(await receipt.stored).toBe('device')
+})
+
 test('[SND-5] topics that nobody holds on to are gone, and what was sent by them is not', async () => {
   setFlagsFromString('--expose_gc')
   const collectGarbage = runInNewContext('gc') as () => void
