@@ -21,6 +21,13 @@ interface Entry {
   learntAtMs: number
 }
 
+interface ToldTopic {
+  errorCode: number
+  name: string | null
+  topicId: string
+  partitions: readonly unknown[]
+}
+
 interface LookUp {
   name: string | null
   topicId: string
@@ -59,7 +66,7 @@ export class RelayTopicDirectory implements TopicDirectory {
   async refresh(names?: readonly string[]): Promise<TopicInfo[]> {
     const topics = names?.map((name) => ({ name })) ?? null
     const answer = await this.#call(metadata, { topics, allowAutoTopicCreation: false })
-    return answer.topics.filter((topic) => topic.errorCode === 0).map((topic) => this.#learn(topic))
+    return answer.topics.filter((topic) => faultOf(topic) === 0).map((topic) => this.#learn(topic))
   }
 
   forget(nameOrId: string): void {
@@ -98,15 +105,16 @@ export class RelayTopicDirectory implements TopicDirectory {
       for (const lookUp of group) {
         const { name, topicId } = lookUp
         const topic = answer.topics.find((found) => (name === null ? found.topicId === topicId : found.name === name))
-        if (topic?.errorCode === 0) lookUp.resolve(this.#learn(topic))
-        else lookUp.reject(kafkaFailure(topic?.errorCode ?? 3, `looking up topic ${name ?? topicId}`))
+        const fault = faultOf(topic)
+        if (topic && !fault) lookUp.resolve(this.#learn(topic))
+        else lookUp.reject(kafkaFailure(fault, `looking up topic ${name ?? topicId}`))
       }
     } catch (error) {
       for (const lookUp of group) lookUp.reject(error)
     }
   }
 
-  #learn(topic: { name: string | null; topicId: string; partitions: readonly unknown[] }): TopicInfo {
+  #learn(topic: ToldTopic): TopicInfo {
     const info: TopicInfo = { name: topic.name ?? '', id: topic.topicId, partitionCount: topic.partitions.length }
     this.forget(info.name)
     this.#byName.set(info.name, { info, learntAtMs: this.#clock.monotonic() })
@@ -115,3 +123,7 @@ export class RelayTopicDirectory implements TopicDirectory {
     return info
   }
 }
+
+/** Kafka's error code; 0 for a topic that can be used. One without partitions has none that anybody leads. */
+const faultOf = (topic: ToldTopic | undefined): number =>
+  topic ? topic.errorCode || (topic.partitions.length > 0 ? 0 : 5) : 3

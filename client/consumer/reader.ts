@@ -73,9 +73,9 @@ export class Reader<K, V> implements AsyncIterable<TopicRecord<K, V>> {
   readonly #upToDates = new Emitter<void>()
   readonly #ending = new AbortController()
   readonly #paused = new Set<number>()
-  /** Half-read frames of paused partitions. */
   /** For the next record that is given: what comes first behind a gap may be none of those. */
   readonly #untold = new Map<number, Gap>()
+  /** Half-read frames of paused partitions. */
   readonly #parked = new Map<number, Current<K, V>>()
   readonly #early: Array<{ partition: number; offset: number }> = []
   readonly #positions = new Map<number, number>()
@@ -149,8 +149,7 @@ export class Reader<K, V> implements AsyncIterable<TopicRecord<K, V>> {
   }
 
   resume(partitions?: readonly number[]): void {
-    if (partitions) for (const partition of partitions) this.#paused.delete(partition)
-    else this.#paused.clear()
+    for (const partition of partitions ?? this.#paused) this.#paused.delete(partition)
     this.#wake()
   }
 
@@ -193,7 +192,7 @@ export class Reader<K, V> implements AsyncIterable<TopicRecord<K, V>> {
 
   /** Idempotent. An iteration that waits ends. */
   async close(): Promise<void> {
-    this.#end(undefined)
+    this.#end()
   }
 
   // --- the inside ----------------------------------------------------------------------------------------------
@@ -236,7 +235,7 @@ export class Reader<K, V> implements AsyncIterable<TopicRecord<K, V>> {
       const current = this.#current ?? this.#takeFrame()
       if (current && current.next < current.records.length) return true
       if (current) await this.#decode(current)
-      else if (this.#rest()) this.#end(undefined)
+      else if (this.#rest()) this.#end()
       else await this.#woken()
     }
   }
@@ -300,8 +299,8 @@ export class Reader<K, V> implements AsyncIterable<TopicRecord<K, V>> {
   /** Nothing to take: are we there, and is that the end? */
   #rest(): boolean {
     const feeds = this.#feeds!
-    const follow = this.#options.follow ?? true
-    if (!follow) feeds.finishUpToDate(this.#parked)
+    const ends = this.#options.follow === false
+    if (ends) feeds.finishUpToDate(this.#parked)
     const isUpToDate = this.#parked.size === 0 && feeds.isUpToDate
     if (isUpToDate && !this.#wasUpToDate) {
       this.#wasUpToDate = true
@@ -309,7 +308,7 @@ export class Reader<K, V> implements AsyncIterable<TopicRecord<K, V>> {
       this.#upToDates.emit()
     }
     this.#wasUpToDate = isUpToDate
-    return !follow && feeds.areFinished
+    return ends && feeds.areFinished
   }
 
   #woken(): Promise<void> {
@@ -354,7 +353,7 @@ export class Reader<K, V> implements AsyncIterable<TopicRecord<K, V>> {
     for (const { partition, offset } of this.#early.splice(0)) this.seek(partition, offset)
   }
 
-  #end(failure: OttlaError | undefined): void {
+  #end(failure?: OttlaError): void {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#failure = failure

@@ -255,7 +255,9 @@ export class Drain {
     if (connection !== this.#connectionNumber) return
     topic.failures = 0
     topic.missingSince = undefined
-    for (const lane of this.#lanesOf(topic)) if (lane.topicId !== info.id) await this.#leaveOldTopic(lane, topic)
+    // NaN is no partition either.
+    const isGone = (lane: Lane) => lane.topicId !== info.id || !(lane.partition < info.partitionCount)
+    for (const lane of this.#lanesOf(topic).filter(isGone)) await this.#leaveOldTopic(lane, topic)
     topic.info = info
   }
 
@@ -286,7 +288,10 @@ export class Drain {
     }
   }
 
-  /** The topic was deleted, or made anew under another id: what was not sent goes to the new one, the rest is open. */
+  /**
+   * The topic was deleted, or made anew under another id: what was not sent goes to the new one, the rest is open. Or it never
+   * had this partition, whatever the relay once said: a lane for it would wait for ever.
+   */
   async #leaveOldTopic(lane: Lane, topic: TopicQueue): Promise<void> {
     if (lane.isBusy || lane.inFlight > 0) throw new OttlaError('TIMEOUT', { message: 'the lane is still at work' })
     const open = lane.sealed.filter(({ mayHaveLanded }) => mayHaveLanded)

@@ -1,8 +1,7 @@
 /** The three calls an outbox makes, in its own terms. */
-import { errorName } from '../../protocol/errors.ts'
+import { ErrorCode, errorName } from '../../protocol/errors.ts'
 import { produce, RELAXED } from '../../protocol/messages/produce.ts'
 import { describeProducers, initProducerId } from '../../protocol/messages/producers.ts'
-import { OttlaError } from '../errors.ts'
 import { kafkaFailure } from '../kafka-failure.ts'
 import type { Session } from '../session.ts'
 import type { KnownProducer } from './recovery.ts'
@@ -82,7 +81,8 @@ export async function askProducers(
     const answer = response.topics
       .find(({ name }) => name === topic)
       ?.partitions.find(({ partitionIndex }) => partitionIndex === partition)
-    if (!answer) throw new OttlaError('PROTOCOL', { message: `the relay left ${topic}-${partition} out of its answer` })
+    // Left out: that partition is asked about again, the others need not wait for it.
+    if (!answer) return { errorCode: ErrorCode.UNKNOWN_SERVER_ERROR }
     if (answer.errorCode !== 0) return { errorCode: answer.errorCode }
     return new Map(
       answer.activeProducers.map(({ producerId, producerEpoch, lastSequence }) => [

@@ -424,6 +424,16 @@ describe('subscriptions', () => {
 })
 
 describe('topic directory', () => {
+  test('a topic that is told without partitions is no topic yet, and asked for again', async () => {
+    const { relay, clock, session } = setUp()
+    relay.createTopic('t', 0)
+    await clock.advanceAsync(0)
+    await expect(session.metadata.lookUp('t')).rejects.toMatchObject({ retriable: true })
+    expect(await session.metadata.refresh(['t'])).toEqual([])
+    relay.createTopic('t', 2)
+    expect(await session.metadata.lookUp('t')).toMatchObject({ partitionCount: 2 })
+  })
+
   test('look-ups of one turn share a request, answers are kept, an unknown name is UNKNOWN_TOPIC', async () => {
     const { relay, clock, session } = setUp()
     const id = relay.createTopic('a', 3)

@@ -92,13 +92,13 @@ describe.each(DOORS)('through the %s door', (door) => {
   })
 
   test('[SAS-32] a session is refreshed before it ends, on the same connection', async () => {
-    const { relay } = await setUp({ connectionsMaxReauthMs: 1500 })
+    const { relay } = await setUp({ connectionsMaxReauthMs: 4000 })
     const ottla = await open(urlOf(relay, door), ada)
     const since = stateOf(ottla)
     const phases: string[] = []
     ottla.onStatus(({ connection }) => phases.push(connection.phase))
     const topic = ottla.topic('steady', { value: json<number>() })
-    const until = performance.now() + 3500
+    const until = performance.now() + 5500
     for (let value = 0; performance.now() < until; value++) {
       await topic.send({ value }).committed
       await new Promise((resolve) => setTimeout(resolve, 50))

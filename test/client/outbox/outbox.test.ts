@@ -180,6 +180,41 @@ test('a partition that does not exist parks the write and names how many there a
   expect(outbox.list()[0]!.error!.message).toContain('2 partitions')
 })
 
+test('[OUT-13] writes that went to partitions which the relay named wrongly go to those that there are', async () => {
+  const { partitions } = relay.createTopic('flights', 8)
+  const outbox = await open()
+  const values = ['a', 'b', 'c', 'd', 'e', 'f']
+  for (const value of values) await outbox.enqueue(write([value], null))
+  session.connect()
+  await clock.advanceAsync(20)
+  partitions.length = 1
+  await drain()
+  expect(relay.values('flights')).toEqual([values])
+  expect(outbox.list()).toEqual([])
+})
+
+test('[OUT-13] a relay that leaves a partition out of its answer holds up that partition alone', async () => {
+  const first = await open()
+  await first.enqueue(write(['a'], 0))
+  await first.enqueue(write(['b'], 1))
+  session.connect()
+  for (let index = 0; index < 5 && session.nextRequest !== 'Produce'; index++) {
+    session.deliverRequest()
+    session.deliverReply()
+    await clock.advanceAsync(20)
+  }
+  session.cut()
+  await first.close()
+  relay.leavesOut = (partition) => partition === 1
+  await open()
+  session.connect()
+  await turn(4)
+  expect(relay.values('flights')).toEqual([['a'], []])
+  relay.leavesOut = () => false
+  for (let index = 0; index < 20; index++) await turn()
+  expect(relay.values('flights')).toEqual([['a'], ['b']])
+})
+
 test('a lost answer of a producer that the relay forgot long ago is an unknown outcome, and sent only when asked for', async () => {
   const first = await open({ producerExpiryMs: 1_000 })
   const open1 = write(['a'])

@@ -41,6 +41,8 @@ export class RelayModel {
   /** Asked before the sequence is looked at; 0 lets the batch through. */
   refusal: Refusal = () => 0
   canDescribe = true
+  /** Partitions that answers about producers say nothing of. */
+  leavesOut: (partition: number) => boolean = () => false
   appends = 0
   duplicates = 0
   outOfOrder = 0
@@ -180,18 +182,20 @@ export class RelayModel {
     return {
       topics: topics.map(({ name, partitionIndexes }) => ({
         name,
-        partitions: partitionIndexes.map((partitionIndex) => {
-          const partition = this.topics.get(name)?.partitions[partitionIndex]
-          const none = { partitionIndex, activeProducers: [] }
-          if (!this.canDescribe) return { ...none, errorCode: ErrorCode.TOPIC_AUTHORIZATION_FAILED }
-          if (!partition) return { ...none, errorCode: ErrorCode.UNKNOWN_TOPIC_OR_PARTITION }
-          const activeProducers = [...partition.producers].map(([producerId, { epoch, lastSequence }]) => ({
-            producerId,
-            producerEpoch: epoch,
-            lastSequence,
-          }))
-          return { partitionIndex, errorCode: 0, activeProducers }
-        }),
+        partitions: partitionIndexes
+          .filter((index) => !this.leavesOut(index))
+          .map((partitionIndex) => {
+            const partition = this.topics.get(name)?.partitions[partitionIndex]
+            const none = { partitionIndex, activeProducers: [] }
+            if (!this.canDescribe) return { ...none, errorCode: ErrorCode.TOPIC_AUTHORIZATION_FAILED }
+            if (!partition) return { ...none, errorCode: ErrorCode.UNKNOWN_TOPIC_OR_PARTITION }
+            const activeProducers = [...partition.producers].map(([producerId, { epoch, lastSequence }]) => ({
+              producerId,
+              producerEpoch: epoch,
+              lastSequence,
+            }))
+            return { partitionIndex, errorCode: 0, activeProducers }
+          }),
       })),
     }
   }
