@@ -109,7 +109,8 @@ export class Topic<K = string, V = Uint8Array> {
 
   /**
    * Keeps a replica from now on, without reading. `priority`: topics with a higher one are fetched first; call it again when
-   * the user looks at something else. Throws UNSUPPORTED when the topic has `replica: false`.
+   * the user looks at something else. Throws UNSUPPORTED when the topic has `replica: false`, DISCONNECTED when this device has
+   * never heard of the topic and there is no connection (yet); `read` waits for one.
    */
   async replicate(urgency: Pick<ReplicaPolicy, 'priority'> = {}): Promise<void> {
     const { policy } = this.#parts

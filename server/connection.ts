@@ -5,7 +5,6 @@
  * UNSENT_BYTES_MAX wait for the network; so a client that sends without reading stops itself. What a door had taken in
  * before it could stop (one read of its socket) waits here. A subclass knows how bytes travel (WebSocket, TCP).
  */
-import { Reader } from '../protocol/bytes/reader.ts'
 import { CloseCode } from '../protocol/messages/offset-protocol.ts'
 import { SaslSession } from './auth/sasl-session.ts'
 import { hostOf, type Principal } from './authorizer.ts'
@@ -17,11 +16,10 @@ import type { PartitionFanOut } from './fan-out/partition-fan-out.ts'
 import { type Subscription, UNSENT_BYTES_MAX } from './fan-out/subscription.ts'
 import type { Peer } from './peer.ts'
 import type { ReplicaConnection } from './replica-connections.ts'
+import { RequestReader } from './request-reader.ts'
 import type { Services } from './services.ts'
 
 const REQUESTS_IN_FLIGHT_MAX = 64
-/** Array elements in one request: enough for tens of thousands of partitions, and what they take in memory is bounded. */
-const REQUEST_ELEMENTS_MAX = 100_000
 const STRANGER_REQUEST_BYTES_MAX = 64 * 1024
 const SIGN_IN_MS_MAX = 10_000
 
@@ -39,12 +37,6 @@ export interface ReplySlot {
   onSent: (() => void) | undefined
   /** Waiting to be the first in line. */
   onTurn: (() => void) | undefined
-}
-
-function readerOf(message: Uint8Array): Reader {
-  const reader = new Reader(message)
-  reader.elementsLeft = REQUEST_ELEMENTS_MAX
-  return reader
 }
 
 export abstract class Connection implements Peer, Seat, ReplicaConnection {
@@ -115,7 +107,7 @@ export abstract class Connection implements Peer, Seat, ReplicaConnection {
     this.#slots.push(slot)
     try {
       if (this.sasl.takesBareTokens) answerBareToken(this, message, slot)
-      else dispatch(this, readerOf(message), slot)
+      else dispatch(this, new RequestReader(message), slot)
     } catch (error) {
       this.fail(error)
       return

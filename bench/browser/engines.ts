@@ -8,10 +8,16 @@ export interface Engine {
   shareOfRaw: number
   /** The origin private file system, which SQLite needs to be fast. */
   hasOpfs: boolean
+  /** A sync that is larger than memory may be. */
+  longSync: { records: number; title: string }
 }
 
+const GIB = { records: 10_000_000, title: '1 GiB' }
+/** An origin is given 1,000 MiB there, and nobody to ask for more. */
+const MOST_OF_A_GIB = { records: 7_000_000, title: '730 MiB' }
+
 export const ENGINES: readonly Engine[] = [
-  { name: 'chromium', title: 'Chromium', shareOfRaw: 0.8, hasOpfs: true },
-  { name: 'firefox', title: 'Firefox', shareOfRaw: 0.7, hasOpfs: true },
-  { name: 'webkit', title: 'WebKitGTK', shareOfRaw: 0.7, hasOpfs: false },
+  { name: 'chromium', title: 'Chromium', shareOfRaw: 0.8, hasOpfs: true, longSync: GIB },
+  { name: 'firefox', title: 'Firefox', shareOfRaw: 0.7, hasOpfs: true, longSync: GIB },
+  { name: 'webkit', title: 'WebKitGTK', shareOfRaw: 0.7, hasOpfs: false, longSync: MOST_OF_A_GIB },
 ]

@@ -18,8 +18,11 @@ const UNIT_BYTES_MAX = 2 * 1024 * 1024
 const JOINED_BYTES_MAX = 60 * 1024
 /** About what an aborted transaction takes in a row. */
 const ABORTED_BYTES = 64
-/** From here on a row is worth a file of its own and is not merged again. */
-export const LARGE_ROW_BYTES = 256 * 1024
+/**
+ * From here on a row is worth a file of its own and is not merged again. Most of what a relay delivers to who catches up is
+ * larger, so that it is written once.
+ */
+export const LARGE_ROW_BYTES = 128 * 1024
 
 /** One partition, as far as the writer needs to know it. */
 export interface WrittenPartition {

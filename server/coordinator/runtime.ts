@@ -35,6 +35,7 @@ import type { Instant, JoinReply, SyncReply } from './group-state.ts'
 import { GroupStore } from './group-store.ts'
 import { type Group, type HeldGroup, isNothing } from './held-group.ts'
 import { KeyedLog, type KeyedLogOptions } from './keyed-log.ts'
+import { memberIdFor } from './member-id.ts'
 import type { Leaver } from './membership.ts'
 import { type CommitClaim, GROUPS_MAX, OffsetRequests } from './offset-requests.ts'
 import type { TopicPartition } from './offsets.ts'
@@ -152,7 +153,7 @@ export class GroupCoordinator {
     this.#classic = new ClassicRequests({
       ...shared,
       consumers: this.#consumers,
-      newMemberId: ({ groupInstanceId, clientId }) => `${groupInstanceId ?? clientId}-${randomUuid(options.random)}`,
+      newMemberId: ({ groupInstanceId, clientId }) => memberIdFor(groupInstanceId ?? clientId, options.random),
       joinError: (request, group) => this.#admission.joinError(request, group),
     })
   }

@@ -4,12 +4,9 @@ import type { Operation } from '../authorizer.ts'
 import type { RequestContext } from '../handler.ts'
 import { OPERATIONS_NOT_ASKED_FOR } from './authorized-operations.ts'
 
-/** What a string can have in Kafka's own encoding of old. */
-const GROUP_ID_LENGTH_MAX = 32_767
-
 /** NONE, INVALID_GROUP_ID or GROUP_AUTHORIZATION_FAILED. */
 export function groupError(context: RequestContext, operation: Operation, groupId: string): number {
-  if (groupId === '' || groupId.length > GROUP_ID_LENGTH_MAX) return ErrorCode.INVALID_GROUP_ID
+  if (groupId === '') return ErrorCode.INVALID_GROUP_ID
   return context.allows(operation, { type: 'group', name: groupId })
     ? ErrorCode.NONE
     : ErrorCode.GROUP_AUTHORIZATION_FAILED

@@ -3,12 +3,9 @@ import { ErrorCode } from '../../protocol/errors.ts'
 import type { Operation } from '../authorizer.ts'
 import type { RequestContext } from '../handler.ts'
 
-/** What a string can have in Kafka's own encoding of old. */
-const ID_LENGTH_MAX = 32_767
-
 /** NONE, INVALID_REQUEST or TRANSACTIONAL_ID_AUTHORIZATION_FAILED. */
 export function transactionalIdError(context: RequestContext, operation: Operation, transactionalId: string): number {
-  if (transactionalId === '' || transactionalId.length > ID_LENGTH_MAX) return ErrorCode.INVALID_REQUEST
+  if (transactionalId === '') return ErrorCode.INVALID_REQUEST
   return context.allows(operation, { type: 'transactional-id', name: transactionalId })
     ? ErrorCode.NONE
     : ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED

@@ -57,7 +57,7 @@ test('a chunk is cut between batches, with the epoch of the last one kept', () =
   expect(chunkBelow(row, 9)).toBeNull()
 })
 
-test('[REP-10] small neighbours become rows of 256 to 512 KiB; the unfinished tail is merged too and stays open', () => {
+test('[REP-10] small neighbours become rows of 128 to 512 KiB; the unfinished tail is merged too and stays open', () => {
   const rows = Array.from({ length: 100 }, (_, index) => chunk(index, index + 1, 10 * KIB))
   const plan = planMerge(position(100), rows)!
   expect(plan.chunks.map(({ baseOffset, nextOffset }) => [baseOffset, nextOffset])).toEqual([
@@ -70,8 +70,8 @@ test('[REP-10] small neighbours become rows of 256 to 512 KiB; the unfinished ta
   expect(short.position.mergedUpTo).toBe(51)
 })
 
-test('large rows are passed over and never rewritten', () => {
-  const large = [chunk(0, 10, 300 * KIB), chunk(10, 20, 300 * KIB)]
+test('large rows, those of a bulk delivery too, are passed over and never rewritten', () => {
+  const large = [chunk(0, 10, 300 * KIB), chunk(10, 20, 130 * KIB)]
   expect(planMerge(position(20), large)).toMatchObject({ chunks: [], fromOffset: 20, position: { mergedUpTo: 20 } })
   const mixed = [...large, chunk(20, 21, KIB), chunk(21, 22, KIB)]
   expect(planMerge(position(22), mixed)).toMatchObject({
