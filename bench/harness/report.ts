@@ -48,13 +48,25 @@ function table(scenario: Scenario, result: ScenarioResult): string[] {
   ]
 }
 
-function section(scenario: Scenario, result: ScenarioResult): string[] {
+/** Each machine that anything was measured on, with a letter of its own, newest first. */
+function machinesOf(results: readonly ScenarioResult[]): Map<string, string> {
+  const newestFirst = [...results].sort((a, b) => b.date.localeCompare(a.date))
+  const all = new Set(newestFirst.map(machineOf))
+  return new Map([...all].map((machine, index) => [machine, String.fromCharCode(65 + index)]))
+}
+
+const machineOf = ({ machine }: ScenarioResult): string =>
+  Object.entries(machine)
+    .map(([name, value]) => `${name}: ${value}`)
+    .join('; ')
+
+function section(scenario: Scenario, result: ScenarioResult, machine: string): string[] {
   const notes = join(NOTES_FOLDER, `${scenario.name}.md`)
   const date = result.date.slice(0, 16).replace('T', ' ')
   return [
     `## ${scenario.title}`,
     '',
-    `${scenario.method} ${result.rounds} rounds, ${date} UTC, commit ${result.commit}. \`npm run bench -- ${scenario.name}\``,
+    `${scenario.method} ${result.rounds} rounds, ${date} UTC, commit ${result.commit}, machine ${machine}. \`npm run bench -- ${scenario.name}\``,
     '',
     ...table(scenario, result),
     '',
@@ -67,22 +79,24 @@ function section(scenario: Scenario, result: ScenarioResult): string[] {
 
 export function writeReport(scenarios: readonly Scenario[], results: ReadonlyMap<string, ScenarioResult>): string {
   const measured = scenarios.filter((scenario) => results.has(scenario.name))
-  const first = results.get(measured[0]?.name ?? '')
-  const machine = Object.entries(first?.machine ?? {}).map(([name, value]) => `- ${name}: ${value}`)
+  const machines = machinesOf(measured.map(({ name }) => results.get(name)!))
   const lines = [
     '# Measured',
     '',
     'Written by `npm run bench`. Each figure is the median, with [lowest - highest], of rounds in which the contenders',
-    'alternate on this machine over loopback; a ratio is taken within each round first. Log, fsync before the',
+    'alternate on one machine over loopback; a ratio is taken within each round first. Log, fsync before the',
     'acknowledgement and offsets are on for Ottla everywhere. Figures are for comparison, never a test.',
     '',
-    ...machine,
+    ...[...machines].map(([machine, letter]) => `- ${letter}: ${machine}`),
     '',
     '| scenario | aim | measured | |',
     '|---|---|---|---|',
     ...measured.flatMap((scenario) => scenario.aims.map((aim) => aimRow(scenario, aim, results.get(scenario.name)!))),
     '',
-    ...measured.flatMap((scenario) => section(scenario, results.get(scenario.name)!)),
+    ...measured.flatMap((scenario) => {
+      const result = results.get(scenario.name)!
+      return section(scenario, result, machines.get(machineOf(result))!)
+    }),
   ]
   return `${lines.join('\n').trimEnd()}\n`
 }
