@@ -16,10 +16,12 @@ import { type ChosenKeys, seen } from './chosen-keys.ts'
 import { mayHearMore } from './may-hear-more.ts'
 import { END, type Feed, type FeedEvents, type FeedOptions, type Frame, START } from './source.ts'
 
-/** Read at a time once the first row is there. The next stretch is fetched while the second half of this one is given out. */
+/** Read at a time once the first row is there; the next stretch is fetched while this one is given out. */
 const READ_BYTES = 1024 * 1024
 /** A frame is as few batches as make this. */
 const FRAME_BYTES = 16 * 1024
+/** The next stretch is asked for when so few frames are left. */
+const FRAMES_AHEAD = 4
 
 export interface ReplicaFeedParts {
   core: Core
@@ -40,8 +42,6 @@ export class ReplicaFeed implements Feed {
   #position: number
   #isExact: boolean
   #queue: Frame[] = []
-  /** After the last read. */
-  #framesHeld = 0
   #gap: Gap | undefined
   #isReading = false
   #hasRead = false
@@ -159,7 +159,7 @@ export class ReplicaFeed implements Feed {
   }
 
   #readAhead(): void {
-    const isEnough = this.#hasRead && (this.#takes < 2 || this.#queue.length > this.#framesHeld / 2)
+    const isEnough = this.#hasRead && (this.#takes < 2 || this.#queue.length > FRAMES_AHEAD)
     if (this.#isClosed || this.#isReading || this.#reads > 1 || isEnough) return
     if (this.#position >= 0 && this.#position < this.#range.end) void this.#read()
   }
@@ -200,7 +200,6 @@ export class ReplicaFeed implements Feed {
       this.#hasRead = true
       const chunks = await this.#core.readReplica(topicId, this.partition, this.#position, sizeBytes)
       if (epoch === this.#epoch) for (const chunk of chunks) progress = this.#push(chunk) || progress
-      this.#framesHeld = this.#queue.length
       progress ||= epoch !== this.#epoch
     } catch (thrown) {
       this.#fail(asOttlaError(thrown, 'STORAGE_FAILED'))
