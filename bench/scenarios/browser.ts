@@ -141,7 +141,13 @@ function memory(engine: Engine): Scenario {
     prepare: (trial) => fillRelay(trial, RECORDS, records),
     finish: closeRelayAndLab,
     aims: [
-      { text: `${title} adds under 80 MB (76 MiB)`, metric: 'addedMib', of: `${OTTLA}, ${title}`, unit: 'MiB', below: 76.3 },
+      {
+        text: `${title} adds under 80 MB (76 MiB)`,
+        metric: 'addedMib',
+        of: `${OTTLA}, ${title}`,
+        unit: 'MiB',
+        below: 76.3,
+      },
       { text: 'flat: under 16 MiB of growth', metric: 'grownMib', of: `${OTTLA}, ${title}`, unit: 'MiB', below: 16 },
     ],
   }

@@ -14,7 +14,8 @@ async function answerOf<Task>(task: Task, serve: (task: Task) => Promise<PageMet
     return { metrics: { ...metrics, longestTaskMs: watch.stop() } }
   } catch (error) {
     watch.stop()
-    return { error: error instanceof Error ? (error.stack ?? error.message) : String(error) }
+    // A stack begins with the message in Chromium alone.
+    return { error: error instanceof Error ? `${error}\n${error.stack}` : String(error) }
   }
 }
 
