@@ -124,6 +124,9 @@ export class RelayTopicDirectory implements TopicDirectory {
   }
 }
 
-/** Kafka's error code; 0 for a topic that can be used. One without partitions has none that anybody leads. */
+/**
+ * Kafka's error code; 0 for a topic that can be used. UNKNOWN_TOPIC_OR_PARTITION (3) for one that was left out, and for one
+ * without partitions LEADER_NOT_AVAILABLE (5): it is asked for again.
+ */
 const faultOf = (topic: ToldTopic | undefined): number =>
   topic ? topic.errorCode || (topic.partitions.length > 0 ? 0 : 5) : 3

@@ -257,7 +257,7 @@ export class Drain {
     topic.missingSince = undefined
     // NaN is no partition either.
     const isGone = (lane: Lane) => lane.topicId !== info.id || !(lane.partition < info.partitionCount)
-    for (const lane of this.#lanesOf(topic).filter(isGone)) await this.#leaveOldTopic(lane, topic)
+    for (const lane of this.#lanesOf(topic).filter(isGone)) await this.#leaveLane(lane, topic)
     topic.info = info
   }
 
@@ -272,7 +272,7 @@ export class Drain {
   }
 
   async #setTopicAside(topic: TopicQueue, error: OttlaError): Promise<void> {
-    for (const lane of this.#lanesOf(topic)) await this.#leaveOldTopic(lane, topic)
+    for (const lane of this.#lanesOf(topic)) await this.#leaveLane(lane, topic)
     for (let row = firstOfTransaction(topic); row; row = firstOfTransaction(topic)) {
       await this.#transactions.refuse(row, error.toInfo())
     }
@@ -292,10 +292,10 @@ export class Drain {
    * The topic was deleted, or made anew under another id: what was not sent goes to the new one, the rest is open. Or it never
    * had this partition, whatever the relay once said: a lane for it would wait for ever.
    */
-  async #leaveOldTopic(lane: Lane, topic: TopicQueue): Promise<void> {
+  async #leaveLane(lane: Lane, topic: TopicQueue): Promise<void> {
     if (lane.isBusy || lane.inFlight > 0) throw new OttlaError('TIMEOUT', { message: 'the lane is still at work' })
     const open = lane.sealed.filter(({ mayHaveLanded }) => mayHaveLanded)
-    const error = unknownOutcome(lane, 'the topic was deleted or made anew before the relay answered')
+    const error = unknownOutcome(lane, 'the topic, or this partition of it, was gone before the relay answered')
     const rowsBack = [
       ...lane.sealed.filter((batch) => !open.includes(batch)).flatMap(({ rows }) => rows),
       ...lane.waiting,

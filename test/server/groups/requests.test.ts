@@ -65,6 +65,15 @@ test('[RPC-24] a member whose name is as long as a text may be is described in e
   }
 })
 
+test('[RPC-24] a name is not cut inside a character: the member is known by the id that it was told', async () => {
+  const { client } = await open()
+  const joined = await join(client, { groupInstanceId: `${'i'.repeat(999)}\u{1f6eb}` })
+  expect(joined.memberId).toMatch(/^i{999}-/)
+  await sync(client, { memberId: joined.memberId, generationId: joined.generationId }, { [joined.memberId]: 'all' })
+  const body = { groupId: 'g', memberId: joined.memberId, generationId: joined.generationId }
+  expect((await client.call(heartbeat, body)).errorCode).toBe(0)
+})
+
 test('[RPC-24] a text that is longer than answers could tell is refused', async () => {
   const { relay, client } = await open()
   const tooLong = client.call(heartbeat, { groupId: 'g'.repeat(32_768), memberId: '', generationId: -1 })
