@@ -24,13 +24,23 @@ export const encrypted: Kind = { name: 'Ottla, encrypted', place: 'worker', isEn
 
 let relay: Server | undefined
 
+/** As Kafka's producer makes them unless it is told otherwise. */
+const BATCH_BYTES = 16_384
+
 /** A relay with a topic for each number of records, started anew so that it serves them from disk. */
 export async function fillRelay(trial: Trial, ...counts: number[]): Promise<void> {
   const folder = join(trial.directory, 'relay')
   const filling = await startRelay(folder, ANY_ORIGIN)
   for (const count of counts) {
     const bytes = (trial.quick ? count / 10 : count) * BATCHED_RECORD_BYTES
-    const one = { port: filling.port, topic: topicOf(count), 'warm-ms': 0, producers: 1, 'in-flight': 1 }
+    const one = {
+      port: filling.port,
+      topic: topicOf(count),
+      'warm-ms': 0,
+      producers: 1,
+      'in-flight': 1,
+      'batch-bytes': BATCH_BYTES,
+    }
     await load('produce', { ...one, bytes })
   }
   await filling.stop()

@@ -307,11 +307,10 @@ static uint32_t publish_block(struct session *s) {
   static size_t size;
   if (s->in_flight >= options.inflight) return 0;
   uint32_t records = batch_records();
-  if (!batch) {
-    batch = malloc(batch_bytes_max(records, (uint32_t)options.size));
-    if (!batch) fail("no memory for a batch");
-    size = batch_write(batch, 0, records, (uint32_t)options.size, NULL);
-  }
+  if (!batch) batch = malloc(batch_bytes_max(records, (uint32_t)options.size));
+  if (!batch) fail("no memory for a batch");
+  // What fills a topic is written anew each time: batches that repeat would compress where several are stored together.
+  if (size == 0 || options.bytes) size = batch_write(batch, 0, records, (uint32_t)options.size, NULL);
   send_batch(s, batch, size, records);
   return records;
 }

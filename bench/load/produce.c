@@ -3,7 +3,8 @@
 // sat: several connections, each with up to `inflight` batches under way, the same bytes each time so that the
 // client costs next to nothing. rate: one connection, open loop, one record at each due instant; latency runs from
 // there to its acknowledgement.
-// With --bytes the run ends when that much has been acknowledged, which fills a topic for other scenarios.
+// With --bytes the run ends when that much has been acknowledged, which fills a topic for other scenarios; no two batches
+// are the same then.
 #include <stdio.h>
 #include <stdlib.h>
 

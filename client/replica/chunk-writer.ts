@@ -9,20 +9,14 @@
 import { concatenate } from '../../protocol/compression.ts'
 import type { AbortedTransaction } from '../../protocol/messages/offset-protocol.ts'
 import { withAborted } from './frame-check.ts'
+import { MERGED_ROW_BYTES_MIN, ROW_BYTES_MAX } from './row-size.ts'
 import type { ChunkRow, Delivery, ReplicaStore, StoredPosition } from './store.ts'
 import { type StoreError, storeErrorFrom } from './store-error.ts'
 
 /** About what one transaction may hold: more gains nothing, and the outbox's would wait longer. */
 const UNIT_BYTES_MAX = 2 * 1024 * 1024
-/** A value above 64 KiB leaves the row and becomes a file; key and header need room too. */
-const JOINED_BYTES_MAX = 60 * 1024
 /** About what an aborted transaction takes in a row. */
 const ABORTED_BYTES = 64
-/**
- * From here on a row is worth a file of its own and is not merged again. Most of what a relay delivers to who catches up is
- * larger, so that it is written once.
- */
-export const LARGE_ROW_BYTES = 128 * 1024
 
 /** One partition, as far as the writer needs to know it. */
 export interface WrittenPartition {
@@ -32,8 +26,8 @@ export interface WrittenPartition {
 }
 
 export interface QueuedFrame {
-  /** null: only the position moves. */
-  chunk: ChunkRow | null
+  /** None: only the position moves. */
+  chunks: readonly ChunkRow[]
   nextOffset: number
   leaderEpoch: number
   logStart: number
@@ -144,7 +138,7 @@ export class ChunkWriter {
     let sizeBytes = 0
     let count = 0
     for (const { partition, frame } of this.#frames) {
-      const frameBytes = frame.chunk?.bytes.length ?? 0
+      const frameBytes = sizeOf(frame.chunks)
       if (count > 0 && sizeBytes + frameBytes > UNIT_BYTES_MAX) break
       sizeBytes += frameBytes
       count++
@@ -163,17 +157,20 @@ interface StoredUnit extends Delivery {
 }
 
 function unitOf(position: StoredPosition, frames: readonly QueuedFrame[]): Omit<StoredUnit, 'partition'> {
-  const chunks = joinSmall(frames.flatMap(({ chunk }) => chunk ?? []))
+  const chunks = joinSmall(frames.flatMap((frame) => frame.chunks))
   const { nextOffset, leaderEpoch, logStart } = frames.at(-1)!
-  let { sizeBytes, mergedUpTo } = position
+  let { nextOffset: heldUpTo, mergedUpTo } = position
   for (const chunk of chunks) {
-    sizeBytes += chunk.bytes.length
-    const isNextToMerged = mergedUpTo >= position.nextOffset || mergedUpTo >= chunk.baseOffset
-    if (isNextToMerged && chunk.bytes.length >= LARGE_ROW_BYTES) mergedUpTo = chunk.nextOffset
+    const isNextToMerged = mergedUpTo >= heldUpTo || mergedUpTo >= chunk.baseOffset
+    if (isNextToMerged && chunk.bytes.length >= MERGED_ROW_BYTES_MIN) mergedUpTo = chunk.nextOffset
+    heldUpTo = chunk.nextOffset
   }
+  const sizeBytes = position.sizeBytes + sizeOf(chunks)
   const creditBytes = frames.reduce((sum, frame) => sum + frame.creditBytes, 0)
   return { position: { ...position, nextOffset, leaderEpoch, logStart, sizeBytes, mergedUpTo }, chunks, creditBytes }
 }
+
+const sizeOf = (chunks: readonly ChunkRow[]): number => chunks.reduce((sum, { bytes }) => sum + bytes.length, 0)
 
 /** Neighbours become one row while that stays small. */
 function joinSmall(chunks: readonly ChunkRow[]): ChunkRow[] {
@@ -187,7 +184,7 @@ function joinSmall(chunks: readonly ChunkRow[]): ChunkRow[] {
   }
   for (const chunk of chunks) {
     const rowBytes = chunk.bytes.length + (chunk.aborted?.length ?? 0) * ABORTED_BYTES
-    if (groupBytes + rowBytes > JOINED_BYTES_MAX) flush()
+    if (groupBytes + rowBytes > ROW_BYTES_MAX) flush()
     group.push(chunk)
     groupBytes += rowBytes
   }

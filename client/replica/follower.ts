@@ -285,7 +285,6 @@ export class Follower implements WrittenPartition {
       this.#context.damaged(this, fault)
       return this.#apply({ type: 'damaged' })
     }
-    const { chunk } = checked
     const leaderEpoch = frame.lastEpoch ?? checked.leaderEpoch
     const event: SyncEvent = {
       type: 'delivered',
@@ -295,7 +294,7 @@ export class Follower implements WrittenPartition {
       relayEnd,
       sizeBytes: records.length,
     }
-    this.#apply(event, { chunk, creditBytes: records.length, logStart })
+    this.#apply(event, { chunks: checked.chunks, creditBytes: records.length, logStart })
   }
 
   #ended({ errorCode, logStart, truncateTo, retryInMs }: SubscriptionEnd): void {
@@ -303,14 +302,14 @@ export class Follower implements WrittenPartition {
     this.#answered()
   }
 
-  #apply(event: SyncEvent, frame?: { chunk: ChunkRow | null; creditBytes: number; logStart: number }): void {
+  #apply(event: SyncEvent, frame?: { chunks: readonly ChunkRow[]; creditBytes: number; logStart: number }): void {
     if (this.#isClosed) return
     const { state, effects } = step(this.#state, event)
     this.#state = state
     for (const effect of effects) this.#run(effect, frame)
   }
 
-  #run(effect: SyncEffect, frame?: { chunk: ChunkRow | null; creditBytes: number; logStart: number }): void {
+  #run(effect: SyncEffect, frame?: { chunks: readonly ChunkRow[]; creditBytes: number; logStart: number }): void {
     const { writer } = this.#context
     switch (effect.type) {
       case 'restart':

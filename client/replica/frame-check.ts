@@ -1,14 +1,18 @@
 /**
- * A delivered frame as a row for the store: every batch checked against its checksum, what is held already taken off the
+ * A delivered frame as rows for the store: every batch checked against its checksum, what is held already taken off the
  * front, and the bytes copied out of the message they came in.
  */
 import type { AbortedTransaction, Deliver } from '../../protocol/messages/offset-protocol.ts'
 import { findBatchFault, lastOffsetOf, readBatchHeader, viewOf } from '../../protocol/record-batch.ts'
+import { type BatchOfFrame, cutIntoRows } from './row-size.ts'
 import type { ChunkRow } from './store.ts'
 
-export type CheckedFrame =
-  | { fault: string; chunk: null; leaderEpoch: null }
-  | { fault: null; chunk: ChunkRow | null; leaderEpoch: number | null }
+export interface CheckedFrame {
+  /** null: none was found. */
+  fault: string | null
+  chunks: ChunkRow[]
+  leaderEpoch: number | null
+}
 
 /**
  * `nextOffset` is the first offset that is not held yet; a batch that reaches beyond it is kept whole. The frame claims to
@@ -19,34 +23,38 @@ export function checkFrame(
   nextOffset: number,
 ): CheckedFrame {
   const view = viewOf(records)
+  const kept: BatchOfFrame[] = []
   let at = 0
-  let keptFrom = -1
-  let baseOffset = -1
-  let lastOffset = nextOffset - 1
   let previousLast = -1
-  let maxTimestamp = -1
   let leaderEpoch: number | null = null
   while (at < records.length) {
     const fault = findBatchFault(records, view, at)
-    if (fault) return { fault: `${fault} at byte ${at} of ${records.length}`, chunk: null, leaderEpoch: null }
+    if (fault) return faulty(`${fault} at byte ${at} of ${records.length}`)
     const header = readBatchHeader(view, at)
-    const isInOrder = header.baseOffset > previousLast && lastOffsetOf(header) < frameEnd
-    if (!isInOrder) return { fault: `offsets out of order at byte ${at}`, chunk: null, leaderEpoch: null }
+    const { baseOffset, sizeBytes, maxTimestamp } = header
+    const isInOrder = baseOffset > previousLast && lastOffsetOf(header) < frameEnd
+    if (!isInOrder) return faulty(`offsets out of order at byte ${at}`)
     previousLast = lastOffsetOf(header)
-    if (lastOffsetOf(header) > lastOffset) {
-      if (keptFrom < 0) {
-        keptFrom = at
-        baseOffset = header.baseOffset
-      }
-      lastOffset = lastOffsetOf(header)
-      maxTimestamp = Math.max(maxTimestamp, header.maxTimestamp)
+    if (previousLast >= nextOffset) {
+      kept.push({ at, sizeBytes, baseOffset, nextOffset: previousLast + 1, maxTimestamp })
       leaderEpoch = header.leaderEpoch
     }
-    at += header.sizeBytes
+    at += sizeBytes
   }
-  if (keptFrom < 0) return { fault: null, chunk: null, leaderEpoch: null }
-  const chunk = { baseOffset, nextOffset: lastOffset + 1, maxTimestamp, bytes: records.slice(keptFrom) }
-  return { fault: null, chunk: withAborted(chunk, aborted), leaderEpoch }
+  const chunks = cutIntoRows(kept).map((batches) => withAborted(rowOf(records, batches), aborted))
+  return { fault: null, chunks, leaderEpoch }
+}
+
+const faulty = (fault: string): CheckedFrame => ({ fault, chunks: [], leaderEpoch: null })
+
+function rowOf(records: Uint8Array, batches: readonly BatchOfFrame[]): ChunkRow {
+  const [first, last] = [batches[0]!, batches.at(-1)!]
+  return {
+    baseOffset: first.baseOffset,
+    nextOffset: last.nextOffset,
+    maxTimestamp: Math.max(...batches.map(({ maxTimestamp }) => maxTimestamp)),
+    bytes: records.slice(first.at, last.at + last.sizeBytes),
+  }
 }
 
 /** The chunk with those of `aborted` that may have batches in it. */

@@ -3,7 +3,8 @@
  * what the policy or the topic's table no longer needs is dropped.
  */
 import type { ReplicaPolicy } from '../core.ts'
-import { type ChunkWriter, LARGE_ROW_BYTES } from './chunk-writer.ts'
+import type { ChunkWriter } from './chunk-writer.ts'
+import { MERGED_ROW_BYTES_MIN } from './row-size.ts'
 import type { ChunkRow, ReplicaStore, StoredPosition } from './store.ts'
 import { isTrimDue, planMerge, planTrim, SLICE_BYTES, SMALL_ROWS_MAX } from './upkeep.ts'
 
@@ -42,7 +43,7 @@ export class Tidying {
   }
 
   wrote(rows: readonly ChunkRow[]): void {
-    for (const row of rows) if (row.bytes.length < LARGE_ROW_BYTES) this.#smallRows++
+    for (const row of rows) if (row.bytes.length < MERGED_ROW_BYTES_MIN) this.#smallRows++
   }
 
   /** Begins a merge or a trim when one is due. `checkAge`: also look at the age of what is oldest. */

@@ -3,12 +3,12 @@
  * follower carries them out as jobs, a slice at a time, so that deliveries never wait for long.
  */
 import type { ReplicaPolicy } from '../core.ts'
-import { joinChunks, LARGE_ROW_BYTES } from './chunk-writer.ts'
+import { joinChunks } from './chunk-writer.ts'
+import { MERGED_ROW_BYTES_MIN, ROW_BYTES_MAX } from './row-size.ts'
 import type { ChunkReplacement, ChunkRow, StoredPosition } from './store.ts'
 
 /** Read and rewritten at a time. */
 export const SLICE_BYTES = 1024 * 1024
-const MERGED_BYTES_MAX = 512 * 1024
 /** So many small rows are worth a merge. */
 export const SMALL_ROWS_MAX = 256
 
@@ -17,7 +17,7 @@ export function planMerge(position: StoredPosition, rows: readonly ChunkRow[]): 
   const groups = groupRows(rows)
   if (groups.length === 0) return null
   const tailBytes = groups.at(-1)!.reduce((sum, { bytes }) => sum + bytes.length, 0)
-  const finished = tailBytes < LARGE_ROW_BYTES ? groups.slice(0, -1) : groups
+  const finished = tailBytes < MERGED_ROW_BYTES_MIN ? groups.slice(0, -1) : groups
   const mergedUpTo = finished.at(-1)?.at(-1)?.nextOffset ?? position.mergedUpTo
   // Large rows that stand alone at the front stay as they are.
   const firstChanged = groups.findIndex((group) => group.length > 1)
@@ -36,9 +36,9 @@ function groupRows(rows: readonly ChunkRow[]): ChunkRow[][] {
   const groups: ChunkRow[][] = []
   let groupBytes = Number.POSITIVE_INFINITY
   for (const row of rows) {
-    const isLarge = row.bytes.length >= LARGE_ROW_BYTES
-    const isBehindLarge = groups.at(-1)?.length === 1 && groupBytes >= LARGE_ROW_BYTES
-    if (isLarge || isBehindLarge || groupBytes + row.bytes.length > MERGED_BYTES_MAX) {
+    const isLarge = row.bytes.length >= MERGED_ROW_BYTES_MIN
+    const isBehindLarge = groups.at(-1)?.length === 1 && groupBytes >= MERGED_ROW_BYTES_MIN
+    if (isLarge || isBehindLarge || groupBytes + row.bytes.length > ROW_BYTES_MAX) {
       groups.push([])
       groupBytes = 0
     }

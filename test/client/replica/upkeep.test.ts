@@ -28,11 +28,40 @@ test('a frame becomes a row of its own bytes, without what is held already', () 
   expect(checked).toMatchObject({
     fault: null,
     leaderEpoch: 3,
-    chunk: { baseOffset: 10, nextOffset: 25, maxTimestamp: 7 },
+    chunks: [{ baseOffset: 10, nextOffset: 25, maxTimestamp: 7 }],
   })
-  expect(checked.chunk!.bytes.buffer.byteLength).toBe(checked.chunk!.bytes.length)
-  expect(check(frame, 25, 25)).toEqual({ fault: null, chunk: null, leaderEpoch: null })
-  expect(check(new Uint8Array(), 3, 9)).toEqual({ fault: null, chunk: null, leaderEpoch: null })
+  const [row] = checked.chunks
+  expect(row!.bytes.buffer.byteLength).toBe(row!.bytes.length)
+  expect(check(frame, 25, 25)).toEqual({ fault: null, chunks: [], leaderEpoch: null })
+  expect(check(new Uint8Array(), 3, 9)).toEqual({ fault: null, chunks: [], leaderEpoch: null })
+})
+
+/** Records enough for a batch of about that size. */
+const sized = (baseOffset: number, sizeBytes: number) => {
+  const value = new Uint8Array(sizeBytes - 80)
+  const bytes = encodeBatch([{ key: null, value, timestamp: baseOffset }])
+  writeBaseOffset(viewOf(bytes), 0, baseOffset)
+  return bytes
+}
+
+test('[REP-18] a large frame is cut between batches into rows that fit a database page, about as large each', () => {
+  const frame = concatenate(Array.from({ length: 32 }, (_, offset) => sized(offset, 16 * KIB)))
+  const aborted = [{ producerId: 1, firstOffset: 4, lastOffset: 4 }]
+  const { chunks } = check(frame, 0, 32, aborted)
+  expect(Buffer.compare(concatenate(chunks.map(({ bytes }) => bytes)), frame)).toBe(0)
+  expect(chunks.map(({ baseOffset }) => baseOffset)).toEqual([0, 3, 6, 9, 12, 15, 18, 21, 24, 27, 30])
+  expect(chunks.map(({ nextOffset }) => nextOffset)).toEqual([3, 6, 9, 12, 15, 18, 21, 24, 27, 30, 32])
+  expect(chunks.map(({ maxTimestamp }) => maxTimestamp)).toEqual(chunks.map(({ nextOffset }) => nextOffset - 1))
+  expect(chunks.map((row) => row.aborted?.length ?? 0)).toEqual([0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0])
+  const fine = concatenate(Array.from({ length: 1_000 }, (_, offset) => sized(offset, 130)))
+  const sizes = check(fine, 0, 1_000).chunks.map(({ bytes }) => bytes.length)
+  expect(Math.max(...sizes)).toBeLessThan(60 * KIB)
+  expect(Math.min(...sizes)).toBeGreaterThan(40 * KIB)
+})
+
+test('[REP-18] a batch that needs a file of its own takes the whole frame into it', () => {
+  const frame = concatenate([sized(0, KIB), sized(1, 100 * KIB), sized(2, KIB)])
+  expect(check(frame, 0, 3).chunks).toMatchObject([{ baseOffset: 0, nextOffset: 3 }])
 })
 
 test('[REP-4] a frame that is cut off, flipped at any checked byte or out of order is refused whole', () => {
@@ -57,21 +86,21 @@ test('a chunk is cut between batches, with the epoch of the last one kept', () =
   expect(chunkBelow(row, 9)).toBeNull()
 })
 
-test('[REP-10] small neighbours become rows of 128 to 512 KiB; the unfinished tail is merged too and stays open', () => {
-  const rows = Array.from({ length: 100 }, (_, index) => chunk(index, index + 1, 10 * KIB))
+test('[REP-10] small neighbours become rows of 16 to 60 KiB; the unfinished tail is merged too and stays open', () => {
+  const rows = Array.from({ length: 100 }, (_, index) => chunk(index, index + 1, KIB))
   const plan = planMerge(position(100), rows)!
   expect(plan.chunks.map(({ baseOffset, nextOffset }) => [baseOffset, nextOffset])).toEqual([
-    [0, 51],
-    [51, 100],
+    [0, 60],
+    [60, 100],
   ])
   expect(plan).toMatchObject({ fromOffset: 0, toOffset: 100, position: { mergedUpTo: 100 } })
-  const short = planMerge(position(60), rows.slice(0, 60))!
+  const short = planMerge(position(70), rows.slice(0, 70))!
   expect(short.chunks).toHaveLength(2)
-  expect(short.position.mergedUpTo).toBe(51)
+  expect(short.position.mergedUpTo).toBe(60)
 })
 
 test('large rows, those of a bulk delivery too, are passed over and never rewritten', () => {
-  const large = [chunk(0, 10, 300 * KIB), chunk(10, 20, 130 * KIB)]
+  const large = [chunk(0, 10, 300 * KIB), chunk(10, 20, 17 * KIB)]
   expect(planMerge(position(20), large)).toMatchObject({ chunks: [], fromOffset: 20, position: { mergedUpTo: 20 } })
   const mixed = [...large, chunk(20, 21, KIB), chunk(21, 22, KIB)]
   expect(planMerge(position(22), mixed)).toMatchObject({
