@@ -17,11 +17,11 @@ import { mayHearMore } from './may-hear-more.ts'
 import { END, type Feed, type FeedEvents, type FeedOptions, type Frame, START } from './source.ts'
 
 /** Read at a time once the first row is there; the next stretch is fetched while this one is given out. */
-const READ_BYTES = 1024 * 1024
+const READ_BYTES = 256 * 1024
 /** A frame is as few batches as make this. */
 const FRAME_BYTES = 16 * 1024
 /** The next stretch is asked for when so few frames are left. */
-const FRAMES_AHEAD = 4
+const FRAMES_AHEAD = 16
 
 export interface ReplicaFeedParts {
   core: Core
