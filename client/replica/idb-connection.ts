@@ -14,30 +14,36 @@ import { StoreError, storeErrorFrom } from './store-error.ts'
 const REOPEN_DELAYS_MS = [0, 50, 500, 2_000]
 const OPEN_TIMEOUT_MS = 10_000
 
+/** Brings a database from an older version to the one that is opened; 0: it is new. In the transaction that does so. */
+export type Upgrade = (database: IDBDatabase, from: number, transaction: IDBTransaction) => void
+
 export class IdbConnection {
   readonly #name: string
   readonly #clock: Clock
-  readonly #create: (database: IDBDatabase) => void
+  readonly #upgrade: Upgrade
   readonly #interrupted: () => void
+  readonly #version: number
   #database: Promise<ReplicaDatabase> | undefined
   #isClosed = false
   #busy = 0
   #onIdle: (() => void) | undefined
 
   /**
-   * `create`: what a new database begins with. `interrupted`: told when somebody else closed the connection; whether
-   * the database is still there, the next unit tells.
+   * `interrupted`: told when somebody else closed the connection; whether the database is still there, the next unit
+   * tells.
    */
   constructor(
     name: string,
     clock: Clock,
-    create: (database: IDBDatabase) => void = createStores,
+    upgrade: Upgrade = createStores,
     interrupted: () => void = () => {},
+    version = 1,
   ) {
     this.#name = name
     this.#clock = clock
-    this.#create = create
+    this.#upgrade = upgrade
     this.#interrupted = interrupted
+    this.#version = version
   }
 
   /** Runs `unit` on an open database; again on another connection when this one turns out to be dead. */
@@ -88,7 +94,13 @@ export class IdbConnection {
 
   async #openAnew(): Promise<ReplicaDatabase> {
     checkThereIsIndexedDb()
-    const opening = openDB<ReplicaSchema>(this.#name, 1, this.#callbacks())
+    let cancel = () => {}
+    // An upgrade has nobody to wait for any more, and takes as long as there are rows.
+    const opening = openDB<ReplicaSchema>(
+      this.#name,
+      this.#version,
+      this.#callbacks(() => cancel()),
+    )
     let timedOut = false
     const timeout = new Promise<never>((_, reject) => {
       const timer = this.#clock.setTimer(OPEN_TIMEOUT_MS, () => {
@@ -100,7 +112,7 @@ export class IdbConnection {
           ),
         )
       })
-      const cancel = () => timer.cancel()
+      cancel = () => timer.cancel()
       opening.then(cancel, cancel)
     })
     opening.then(
@@ -114,10 +126,13 @@ export class IdbConnection {
     }
   }
 
-  #callbacks(): OpenDBCallbacks<ReplicaSchema> {
+  #callbacks(upgrading: () => void): OpenDBCallbacks<ReplicaSchema> {
     return {
-      upgrade: (database) => this.#create(unwrap(database) as IDBDatabase),
-      // Somebody deletes the database (a newer format, "clear site data"): never stand in the way.
+      upgrade: (database, from, _to, transaction) => {
+        upgrading()
+        this.#upgrade(unwrap(database), from, unwrap(transaction))
+      },
+      // Somebody deletes the database ("clear site data") or raises its version: never stand in the way.
       blocking: (_current, _wanted, event) => {
         ;(event.target as IDBDatabase).close()
         this.#forget()

@@ -14,7 +14,8 @@
  * each other, and a lone strict write would stand behind megabytes of deliveries.
  *
  * A changed layout is a new FORMAT, so a new database that copies the old one (idb-copy.ts). The version of a database
- * is never raised: an upgrade waits until the last tab with the old version has gone, which may be never.
+ * is never raised: an upgrade waits for those who have the old one open and do not hear of it (a frozen tab), and unsent
+ * writes must not. Tables may (table/idb-format.ts).
  */
 import type { DBSchema, IDBPDatabase } from 'idb'
 import type { KeptNote } from './idb-documents.ts'

@@ -104,6 +104,8 @@ export function classifyStoreFailure(failure: unknown): StoreErrorKind {
   // What Chromium says to whoever opens a database while it is being cleared.
   if (/connection (is|was) clos|database connection/i.test(message)) return 'connection-lost'
   if (name === 'InvalidStateError') return 'connection-lost'
+  // The database has another version than this code knows.
+  if (name === 'VersionError') return 'moved'
   if (name === 'SecurityError' || name === 'NotAllowedError') return 'unavailable'
   if (name === 'UnknownError') return 'backing-store'
   return 'failed'

@@ -1,12 +1,12 @@
 /**
- * Records folded onto rows: which rows and index entries a piece of one partition's log changes. Pure; the store reads the
- * rows and writes the outcome in the same step.
+ * Records folded onto rows: which rows a piece of one partition's log changes, and where they lie in indexes then. Pure; the
+ * store reads the rows and writes the outcome in the same step.
  *
  * The last record of a key wins, by its offset. Keys belong to one partition, as all clients of Kafka place them; where
  * one is found in two (the topic was given more partitions, or somebody placed it by hand) the younger record wins.
  */
 import type { RawRecord } from '../../protocol/records.ts'
-import { indexKeysIn } from './index-key.ts'
+import { indexKeysAt, parsedJson } from './index-key.ts'
 import { textOf } from './key-order.ts'
 import type { RowChange, TablePosition } from './store.ts'
 
@@ -20,10 +20,14 @@ export interface StoredRow {
   build: number
 }
 
-export interface IndexedEntry {
+/** As it is written: with all places that it has in the indexes in force. */
+export interface PlacedRow extends StoredRow {
+  places: IndexPlace[]
+}
+
+export interface IndexPlace {
   index: string
   at: Uint8Array
-  key: Uint8Array
 }
 
 export type Indexes = Readonly<Record<string, string>>
@@ -48,12 +52,11 @@ export function foldRecords(
     const before = rows[index]
     if (before && !isOvertaken(before, { partition, offset, timestamp }, position)) return
     if (value === null) {
-      if (before) removeRow(change, before, indexes)
+      if (before) change.deletes.push(before.key)
       return
     }
     const row = { key: key!.slice(), value: value.slice(), partition, offset, timestamp, build }
-    change.puts.push(row)
-    reindex(change, before, row, indexes)
+    change.puts.push({ ...row, places: placesOf(row.value, indexes) })
   })
   return change
 }
@@ -69,40 +72,20 @@ function isOvertaken(
 }
 
 /** Rows that are no longer the log's. */
-export function foldRemoval(gone: readonly StoredRow[], position: TablePosition, indexes: Indexes): RowChange {
-  const change = emptyChange(position)
-  for (const row of gone) removeRow(change, row, indexes)
-  return change
+export function foldRemoval(gone: readonly StoredRow[], position: TablePosition): RowChange {
+  return { position, puts: [], deletes: gone.map(({ key }) => key) }
 }
 
-/** Entries of `indexes` for rows that are there. */
+/** The same rows, where `indexes` have them. */
 export function foldIndexing(rows: readonly StoredRow[], position: TablePosition, indexes: Indexes): RowChange {
-  const change = emptyChange(position)
-  for (const row of rows) reindex(change, undefined, row, indexes)
-  return change
+  return { position, puts: rows.map((row) => ({ ...row, places: placesOf(row.value, indexes) })), deletes: [] }
 }
 
-export const emptyChange = (position: TablePosition): RowChange => ({
-  ...{ position, puts: [], deletes: [], indexPuts: [], indexDeletes: [] },
-})
+export const emptyChange = (position: TablePosition): RowChange => ({ position, puts: [], deletes: [] })
 
-function removeRow(change: RowChange, row: StoredRow, indexes: Indexes): void {
-  change.deletes.push(row.key)
-  reindex(change, row, undefined, indexes)
-}
-
-function reindex(
-  change: RowChange,
-  before: StoredRow | undefined,
-  after: StoredRow | undefined,
-  indexes: Indexes,
-): void {
-  const key = (after ?? before)!.key
-  for (const [index, path] of Object.entries(indexes)) {
-    const next = new Map(indexKeysIn(after?.value ?? null, path).map((at) => [textOf(at), at]))
-    for (const at of indexKeysIn(before?.value ?? null, path)) {
-      if (!next.delete(textOf(at))) change.indexDeletes.push({ index, at, key })
-    }
-    for (const at of next.values()) change.indexPuts.push({ index, at, key })
-  }
+function placesOf(value: Uint8Array, indexes: Indexes): IndexPlace[] {
+  const paths = Object.entries(indexes)
+  if (paths.length === 0) return []
+  const parsed = parsedJson(value)
+  return paths.flatMap(([index, path]) => indexKeysAt(parsed, path).map((at) => ({ index, at })))
 }

@@ -1,7 +1,7 @@
 /**
  * How a table comes to have what the replica has:
  *
- *     chunks -> records -> (rows, index entries, position) in one step -> at the end: what was not found again goes
+ *     chunks -> records -> (rows, position) in one step -> at the end: what was not found again goes
  *
  * Whatever makes the rows doubtful (the log was truncated, chunks are gone that were not taken in, tombstones may be) has one
  * answer: the partition is read anew under a new build number. The rows stay readable meanwhile.
@@ -167,7 +167,7 @@ export class Following {
         const before = await overlay.shown(keys)
         const position = rows.position(place.partition)
         await rows.change(keys, position, (found) =>
-          foldRemoval(found.filter((row) => row !== undefined).filter(isOurs), position ?? place, rows.indexes),
+          foldRemoval(found.filter((row) => row !== undefined).filter(isOurs), position ?? place),
         )
         if (place.isComplete) await overlay.tellChanged(before)
       })

@@ -8,8 +8,18 @@ import { type Clock, systemClock } from '../../protocol/lib/clock.ts'
 import { IdbConnection } from '../replica/idb-connection.ts'
 import { answerTo } from '../replica/idb-request.ts'
 import { storeErrorFrom } from '../replica/store-error.ts'
-import type { StoredRow } from './fold.ts'
-import { allOf, BEHIND_BYTES, STORES, type StoreName, type StoreOf, tablesDatabaseName } from './idb-format.ts'
+import type { PlacedRow, StoredRow } from './fold.ts'
+import { entryOf, prefixOf } from './idb-entry.ts'
+import {
+  allOf,
+  type KeptRow,
+  STORES,
+  type StoreName,
+  type StoreOf,
+  TABLES_VERSION,
+  tablesDatabaseName,
+  upgradeTables,
+} from './idb-format.ts'
 import { type CountQuery, countIn, pageIn, rowsIn } from './idb-read.ts'
 import { fenced } from './memory-store.ts'
 import {
@@ -27,9 +37,8 @@ export class IdbTableStore implements TableStore {
   readonly #connection: IdbConnection
 
   constructor(replica: string, clock: Clock = systemClock) {
-    this.#connection = new IdbConnection(tablesDatabaseName(replica), clock, (database) => {
-      for (const name of STORES) database.createObjectStore(name)
-    })
+    const name = tablesDatabaseName(replica)
+    this.#connection = new IdbConnection(name, clock, upgradeTables, undefined, TABLES_VERSION)
   }
 
   load(topic: string): Promise<{ table: StoredTable; positions: TablePosition[] } | undefined> {
@@ -50,13 +59,7 @@ export class IdbTableStore implements TableStore {
   dropTable(topicId: string): Promise<void> {
     return this.#write('dropping a table', STORES, (storeOf) => {
       storeOf('tables').delete(topicId)
-      for (const name of ['positions', 'rows', 'entries'] as const) storeOf(name).delete(allOf(topicId))
-    })
-  }
-
-  dropIndex(topicId: string, index: string): Promise<void> {
-    return this.#write('dropping an index', ['entries'], (storeOf) => {
-      storeOf('entries').delete(IDBKeyRange.bound([topicId, index], [topicId, index, BEHIND_BYTES]))
+      for (const name of ['positions', 'rows'] as const) storeOf(name).delete(allOf(topicId))
     })
   }
 
@@ -80,11 +83,8 @@ export class IdbTableStore implements TableStore {
         await done.catch(() => {})
         throw fenced()
       }
-      for (const { index, at, key } of change.indexDeletes)
-        storeOf('entries').delete([topicId, index, at, key] as never)
       for (const key of change.deletes) storeOf('rows').delete([topicId, key] as never)
-      for (const row of change.puts) storeOf('rows').put(row, [topicId, row.key] as never)
-      for (const { index, at, key } of change.indexPuts) storeOf('entries').put(0, [topicId, index, at, key] as never)
+      for (const row of change.puts) storeOf('rows').put(keptRow(topicId, row), [topicId, row.key] as never)
       storeOf('positions').put(change.position, place)
       transaction.commit?.()
       await done
@@ -97,11 +97,11 @@ export class IdbTableStore implements TableStore {
   }
 
   page(query: PageQuery): Promise<PageRow[]> {
-    return this.#run('reading a table', ['rows', 'entries'], 'readonly', (storeOf) => pageIn(storeOf, query))
+    return this.#run('reading a table', ['rows'], 'readonly', (storeOf) => pageIn(storeOf, query))
   }
 
   count(query: CountQuery): Promise<number> {
-    return this.#run('counting a table', ['rows', 'entries'], 'readonly', (storeOf) => countIn(storeOf, query))
+    return this.#run('counting a table', ['rows'], 'readonly', (storeOf) => countIn(storeOf, query))
   }
 
   close(): Promise<void> {
@@ -133,6 +133,11 @@ export class IdbTableStore implements TableStore {
       throw storeErrorFrom(failure, what)
     }
   }
+}
+
+function keptRow(topicId: string, { places, ...row }: PlacedRow): KeptRow {
+  const entries = places.map(({ index, at }) => entryOf(prefixOf(topicId, index), { at, key: row.key }))
+  return { ...row, entries }
 }
 
 function completion(transaction: IDBTransaction): Promise<void> {

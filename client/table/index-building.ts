@@ -1,25 +1,24 @@
-/** Makes the entries of indexes that rows were not kept in before, a page of rows at a time, between everything else. */
-import { foldIndexing, type Indexes, type StoredRow } from './fold.ts'
+/** Puts rows into indexes that they were not kept in before, a page of rows at a time, between everything else. */
+import { foldIndexing, type StoredRow } from './fold.ts'
 import type { StoredRows } from './stored-rows.ts'
 
-/** Entries are kept from now on; those of the rows that are there are made. */
+/**
+ * Rows are written with their entries in all indexes from now on; those that are there are written once more. What they have
+ * in an index that is no longer wanted stays until then, and nobody reads it.
+ */
 export async function buildIndexes(rows: StoredRows): Promise<void> {
-  const { table, indexes: wanted, turns, store } = rows
+  const { table, indexes: wanted, turns } = rows
   const isComplete = (name: string) => table.indexes[name] === wanted[name]
   const names = new Set([...Object.keys(table.indexes), ...Object.keys(wanted)])
-  const outdated = [...names].filter((name) => !isComplete(name))
-  if (outdated.length === 0) return
-  await turns.take(async () => {
-    const kept = Object.fromEntries(Object.entries(table.indexes).filter(([name]) => isComplete(name)))
-    await rows.putTable({ ...table, indexes: kept })
-    for (const name of outdated) await store.dropIndex(table.topicId, name)
-  })
-  const missing = Object.fromEntries(Object.entries(wanted).filter(([name]) => !isComplete(name)))
-  if (Object.keys(missing).length > 0) for await (const page of rows.all()) await indexPage(rows, page, missing)
+  if ([...names].every(isComplete)) return
+  const kept = Object.fromEntries(Object.entries(table.indexes).filter(([name]) => isComplete(name)))
+  await turns.take(() => rows.putTable({ ...table, indexes: kept }))
+  const isMissing = !Object.keys(wanted).every(isComplete)
+  if (isMissing) for await (const page of rows.all()) await indexPage(rows, page)
   if (!rows.isClosed) await turns.take(() => rows.putTable({ ...rows.table, indexes: wanted }))
 }
 
-async function indexPage(rows: StoredRows, page: readonly StoredRow[], missing: Indexes): Promise<void> {
+async function indexPage(rows: StoredRows, page: readonly StoredRow[]): Promise<void> {
   for (const partition of new Set(page.map((row) => row.partition))) {
     const keys = page.filter((row) => row.partition === partition).map(({ key }) => key)
     await rows.turns.take(async () => {
@@ -29,7 +28,7 @@ async function indexPage(rows: StoredRows, page: readonly StoredRow[], missing: 
         foldIndexing(
           found.filter((row) => row !== undefined),
           position,
-          missing,
+          rows.indexes,
         ),
       )
     })

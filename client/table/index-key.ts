@@ -25,8 +25,11 @@ function tagged(tag: number, bytes: Uint8Array): Uint8Array {
 
 /** Nothing for values that are not JSON, have nothing at the path, or something that has no order (null, an object). */
 export function indexKeysIn(value: Uint8Array | null, path: string): Uint8Array[] {
-  const parsed = value === null ? undefined : parsedJson(value)
-  if (parsed === undefined) return []
+  return value === null ? [] : indexKeysAt(parsedJson(value), path)
+}
+
+/** Of a value that was parsed; undefined: it could not be. */
+export function indexKeysAt(parsed: unknown, path: string): Uint8Array[] {
   const found = valueAt(parsed, path)
   const elements = Array.isArray(found) ? found.slice(0, ELEMENTS_MAX) : [found]
   const keys = elements.filter(isIndexed).map(indexKeyOf)
@@ -37,7 +40,7 @@ function isIndexed(value: unknown): value is IndexedValue {
   return typeof value === 'string' || typeof value === 'boolean' || (typeof value === 'number' && !Number.isNaN(value))
 }
 
-function parsedJson(value: Uint8Array): unknown {
+export function parsedJson(value: Uint8Array): unknown {
   try {
     return JSON.parse(string.decode(value))
   } catch {

@@ -3,6 +3,7 @@
  * code points, so `string` keys need nothing; numbers need `orderedNumber`.
  */
 import type { Serde } from '../serde.ts'
+import type { TableCursor } from './seam.ts'
 
 const NUMBER_BYTES = 8
 const SIGN = 0x80
@@ -33,6 +34,11 @@ export function compareBytes(a: Uint8Array, b: Uint8Array): number {
   const length = Math.min(a.length, b.length)
   for (let at = 0; at < length; at++) if (a[at] !== b[at]) return a[at]! - b[at]!
   return a.length - b.length
+}
+
+/** By what an index says, and by the row's key where that is the same. */
+export function compareCursors(a: TableCursor, b: TableCursor): number {
+  return compareBytes(a.at, b.at) || compareBytes(a.key, b.key)
 }
 
 /** The very next key: nothing lies between. */

@@ -1,7 +1,7 @@
 /** Tables in memory, for clients without a replica. Invariant: entries are sorted as IndexedDB would sort them. */
 import { StoreError } from '../replica/store-error.ts'
-import type { IndexedEntry, StoredRow } from './fold.ts'
-import { compareBytes, isWithin, textOf } from './key-order.ts'
+import type { IndexPlace, PlacedRow, StoredRow } from './fold.ts'
+import { compareCursors, isWithin, textOf } from './key-order.ts'
 import type { TableCursor } from './seam.ts'
 import {
   isSamePlace,
@@ -16,7 +16,7 @@ import {
 class Contents {
   table: StoredTable
   readonly positions = new Map<number, TablePosition>()
-  readonly rows = new Map<string, StoredRow>()
+  readonly rows = new Map<string, PlacedRow>()
   /** By index; '' is the table itself, whose entries stand at their keys. */
   readonly orders = new Map<string, TableCursor[]>([['', []]])
 
@@ -59,10 +59,6 @@ export class MemoryTableStore implements TableStore {
     this.#tables.delete(topicId)
   }
 
-  async dropIndex(topicId: string, index: string): Promise<void> {
-    this.#tables.get(topicId)?.orders.delete(index)
-  }
-
   async change(
     topicId: string,
     keys: readonly Uint8Array[],
@@ -73,16 +69,11 @@ export class MemoryTableStore implements TableStore {
     const change = compute(keys.map((key) => contents.rows.get(textOf(key))))
     const { partition } = change.position
     if (!isSamePlace(contents.positions.get(partition), expected)) throw fenced()
-    for (const { index, at, key } of change.indexDeletes) remove(order(contents, index), { at, key })
-    for (const key of change.deletes) {
-      contents.rows.delete(textOf(key))
-      remove(order(contents, ''), { at: key, key })
-    }
+    for (const key of [...change.deletes, ...change.puts.map((row) => row.key)]) takeOut(contents, key)
     for (const row of change.puts) {
       contents.rows.set(textOf(row.key), row)
-      insert(order(contents, ''), { at: row.key, key: row.key })
+      for (const { index, at } of placesOf(row)) insert(order(contents, index), { at, key: row.key })
     }
-    for (const { index, at, key } of change.indexPuts) insert(order(contents, index), { at, key })
     contents.positions.set(partition, change.position)
   }
 
@@ -138,8 +129,15 @@ function order(contents: Contents, index: string): TableCursor[] {
   return fresh
 }
 
-const compareCursors = (a: TableCursor, b: TableCursor): number =>
-  compareBytes(a.at, b.at) || compareBytes(a.key, b.key)
+function takeOut(contents: Contents, key: Uint8Array): void {
+  const row = contents.rows.get(textOf(key))
+  if (!row) return
+  contents.rows.delete(textOf(key))
+  for (const { index, at } of placesOf(row)) remove(order(contents, index), { at, key })
+}
+
+/** In all orders. */
+const placesOf = ({ key, places }: PlacedRow): IndexPlace[] => [{ index: '', at: key }, ...places]
 
 /** Of the first entry that is not below. */
 function place(entries: readonly TableCursor[], wanted: TableCursor): number {
@@ -152,13 +150,13 @@ function place(entries: readonly TableCursor[], wanted: TableCursor): number {
   return low
 }
 
-function insert(entries: TableCursor[], entry: Pick<IndexedEntry, 'at' | 'key'>): void {
+function insert(entries: TableCursor[], entry: TableCursor): void {
   const at = place(entries, entry)
   const isThere = entries[at] !== undefined && compareCursors(entries[at], entry) === 0
   if (!isThere) entries.splice(at, 0, entry)
 }
 
-function remove(entries: TableCursor[], entry: Pick<IndexedEntry, 'at' | 'key'>): void {
+function remove(entries: TableCursor[], entry: TableCursor): void {
   const at = place(entries, entry)
   if (entries[at] && compareCursors(entries[at], entry) === 0) entries.splice(at, 1)
 }

@@ -11,7 +11,7 @@
  */
 import { openExisting } from '../replica/idb-existing.ts'
 import { answerTo } from '../replica/idb-request.ts'
-import { type StoreOf, tablesDatabaseName } from './idb-format.ts'
+import { type StoreOf, TABLES_VERSION, tablesDatabaseName } from './idb-format.ts'
 import { countIn, pageIn } from './idb-read.ts'
 import type { BareTable, TableDefinition, TableNews, TablePage, TableRead, TableSelection } from './seam.ts'
 import type { StoredTable } from './store.ts'
@@ -88,7 +88,7 @@ export class PageTables {
     try {
       const database = await this.#database()
       if (!database) return undefined
-      const transaction = database.transaction(['tables', 'rows', 'entries'])
+      const transaction = database.transaction(['tables', 'rows'])
       const storeOf: StoreOf = (name) => transaction.objectStore(name)
       const [table, answer] = await Promise.all([
         answerTo<StoredTable | undefined>(storeOf('tables').get(topicId)),
@@ -105,9 +105,14 @@ export class PageTables {
 
   async #database(): Promise<IDBDatabase | undefined> {
     this.#opening ??= openExisting(tablesDatabaseName(this.#parts.replica)).then((database) => {
-      if (!database) this.#opening = undefined
-      else database.onversionchange = database.onclose = () => this.#drop()
-      return database
+      if (database?.version === TABLES_VERSION) {
+        database.onversionchange = database.onclose = () => this.#drop()
+        return database
+      }
+      // The host has not brought it to this page's version, or to a newer one.
+      database?.close()
+      this.#opening = undefined
+      return undefined
     })
     return this.#opening
   }

@@ -1,11 +1,11 @@
 /**
  * What tables need from a database.
  *
- * Invariants: `change` happens whole or not at all, rows, index entries and position together; it happens only if the
+ * Invariants: `change` happens whole or not at all, rows, their places in indexes and position together; it happens only if the
  * partition still stands where the caller believes (two workers may think that they lead), else it rejects `fenced` and
  * nothing has changed. Nothing here returns more than a page.
  */
-import type { IndexedEntry, StoredRow } from './fold.ts'
+import type { PlacedRow, StoredRow } from './fold.ts'
 import type { KeyInterval } from './key-order.ts'
 import type { TableCursor } from './seam.ts'
 
@@ -37,10 +37,8 @@ export interface TablePosition {
 
 export interface RowChange {
   position: TablePosition
-  puts: StoredRow[]
+  puts: PlacedRow[]
   deletes: Uint8Array[]
-  indexPuts: IndexedEntry[]
-  indexDeletes: IndexedEntry[]
 }
 
 export interface PageQuery extends KeyInterval {
@@ -62,9 +60,8 @@ export interface TableStore {
   /** The table of a topic's name, with its positions. */
   load(topic: string): Promise<{ table: StoredTable; positions: TablePosition[] } | undefined>
   putTable(table: StoredTable): Promise<void>
-  /** Rows, index entries and positions too. */
+  /** Rows and positions too. */
   dropTable(topicId: string): Promise<void>
-  dropIndex(topicId: string, index: string): Promise<void>
   /**
    * Reads the rows of `keys` and writes what `compute` makes of them, in one step. `expected`: the position that the store
    * must have, null for none.

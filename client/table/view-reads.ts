@@ -1,7 +1,7 @@
 /** What a reader of a table sees: rows of the store with pending writes over them, a page at a time. */
-import type { IndexedEntry, Indexes, StoredRow } from './fold.ts'
+import type { Indexes, StoredRow } from './fold.ts'
 import { indexKeysIn } from './index-key.ts'
-import { compareBytes, isWithin, textOf } from './key-order.ts'
+import { compareCursors, isWithin, textOf } from './key-order.ts'
 import type { PendingRecord, PendingWrites } from './pending.ts'
 import type { TableCursor, TablePage, TableRead, TableRow, TableSelection } from './seam.ts'
 import type { TableStore } from './store.ts'
@@ -68,12 +68,9 @@ function placesOf(
   indexes: Indexes,
 ): Uint8Array[] {
   if (!row || row.value === null) return []
-  const places: Array<IndexedEntry['at']> = index === null ? [row.key] : indexKeysIn(row.value, indexes[index] ?? '')
+  const places = index === null ? [row.key] : indexKeysIn(row.value, indexes[index] ?? '')
   return places.filter((at) => isWithin(at, { from, to }))
 }
-
-const compareCursors = (a: TableCursor, b: TableCursor): number =>
-  compareBytes(a.at, b.at) || compareBytes(a.key, b.key)
 
 export function shown({ key, value, partition, offset, timestamp }: StoredRow): TableRow {
   return { key, value, partition, offset, timestamp }

@@ -6,9 +6,11 @@ import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { Table } from '../../client/index.ts'
+import { tablesDatabaseName } from '../../client/table/idb-format.ts'
 import type { RelayConfig } from '../../server/config.ts'
 import { eventually } from '../support/eventually.ts'
 import { storedRecords } from '../support/stored-records.ts'
+import { putBackToVersion1 } from '../support/tables-version-1.ts'
 import type { Browser } from './engine/browser.ts'
 import type { EngineName } from './engine/recipes.ts'
 import type { Tab } from './engine/tab.ts'
@@ -237,6 +239,40 @@ export function describeEngine(engine: EngineName): void {
       for (const tab of [one, two]) {
         await eventually(async () => (await towns(tab)) === 'Brno committed,Praha committed', LONG)
       }
+    }, 90_000)
+
+    test('[TAB-24] a table that an older version has left is whole without network, its indexes too', async () => {
+      const { admin, proxy, parameters } = await scene('unused', 'auto')
+      await admin.createTopic('places', { configs: { 'cleanup.policy': 'compact' } })
+      const bareTab = async () => {
+        const tab = await open('/bare.html', {})
+        await tab.until(() => window.client !== undefined)
+        return tab
+      }
+      const openTable = (tab: Tab) =>
+        tab.evaluate(async ({ relay, replica }: { relay: string; replica: string }) => {
+          const ottla = await window.client.connect(relay, { replica })
+          const places = await ottla.table<string, { town: string }>('places', { indexes: { byTown: 'town' } })
+          Object.assign(window, { ottla, places })
+        }, parameters)
+      const before = await bareTab()
+      await openTable(before)
+      await before.evaluate(async () => {
+        await window.places.whenReady()
+        const puts = ['Praha', 'Brno', 'Plzeň'].map((town, index) => window.places.put(`p${index}`, { town }))
+        await Promise.all(puts.map(({ committed }) => committed))
+      })
+      await before.until(async () => (await window.places.range()).every(({ state }) => state === 'committed'))
+      await before.close()
+      proxy.setMode('close')
+      const after = await bareTab()
+      await after.evaluate(putBackToVersion1, tablesDatabaseName(parameters.replica!))
+      await openTable(after)
+      const towns = await after.evaluate(async () =>
+        (await window.places.range({ index: 'byTown' })).map(({ value }) => value.town),
+      )
+      expect(towns).toEqual(['Brno', 'Plzeň', 'Praha'])
+      expect(await after.evaluate(() => window.places.count())).toBe(3)
     }, 90_000)
 
     test('[CON-21] tabs in a group share what there is, and a receipt says that a record was handled', async () => {

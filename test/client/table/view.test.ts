@@ -293,8 +293,8 @@ test('[TAB-11] an index that could not be made is tried again', async () => {
   const tables = lazyTables(log.source(), store)
   await tables.open(DEFINITION)
   await eventually(async () => (await tables.open(DEFINITION)).state.isUpToDate)
-  const dropIndex = store.dropIndex.bind(store)
-  store.dropIndex = () => Promise.reject(new StoreError('unavailable', 'the disk is on fire'))
+  const putTable = store.putTable.bind(store)
+  store.putTable = () => Promise.reject(new StoreError('unavailable', 'the disk is on fire'))
   const indexed = { ...DEFINITION, indexes: { byCity: 'city' } }
   const byCity = { index: 'byCity', from: null, to: null }
   const errors: unknown[] = []
@@ -303,7 +303,7 @@ test('[TAB-11] an index that could not be made is tried again', async () => {
   await expect(tables.count(indexed, byCity)).rejects.toThrow('on fire')
   await eventually(() => errors.length > 0)
 
-  store.dropIndex = dropIndex
+  store.putTable = putTable
   await eventually(async () => {
     log.clock.advance(60_000)
     return (await tables.count(indexed, byCity).catch(() => 0)) === 1

@@ -31,7 +31,6 @@ export class DeviceTables {
       load: (topic) => read(() => memory.load(topic)),
       putTable: (table) => write('table', () => memory.putTable(table)),
       dropTable: (topicId) => write('drop table', () => memory.dropTable(topicId)),
-      dropIndex: (topicId, index) => write('drop index', () => memory.dropIndex(topicId, index)),
       change: (topicId: string, keys, expected: TablePosition | null, compute) =>
         write('rows', () => memory.change(topicId, keys, expected, compute)),
       rows: (topicId, keys) => read(() => memory.rows(topicId, keys)),
