@@ -198,16 +198,18 @@ export class StoredCore implements LocalCore {
 
   async enqueue(write: EnqueuedWrite): Promise<{ durability: StoredDurability }> {
     if (this.#own.isKafka) throw needsRelay(`writing to ${write.topic}`)
+    const inTables = this.tables.storing(write.id, [write])
     const stored = await this.#outboxCall((outbox) => outbox.enqueue(write))
-    await this.tables.stored(write.id, [write])
+    await inTables()
     if (this.#trouble && this.#trouble.code !== 'CORRUPT') this.#noteTrouble(undefined)
     return stored
   }
 
   async enqueueTransaction(transaction: EnqueuedTransaction): Promise<{ durability: StoredDurability }> {
     if (this.#own.isKafka) throw needsRelay('a transaction')
+    const inTables = this.tables.storing(transaction.id, transaction.writes)
     const stored = await this.#outboxCall((outbox) => outbox.enqueueTransaction(transaction))
-    await this.tables.stored(transaction.id, transaction.writes)
+    await inTables()
     if (this.#trouble && this.#trouble.code !== 'CORRUPT') this.#noteTrouble(undefined)
     return stored
   }

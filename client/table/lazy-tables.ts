@@ -14,7 +14,7 @@ import type { StoredWrite, Tables } from './tables.ts'
 
 export interface LazyTables extends TableCalls {
   /** See Tables. */
-  stored(id: string, writes: readonly StoredWrite[]): Promise<void>
+  storing(id: string, writes: readonly StoredWrite[]): () => Promise<void>
   settled(all: readonly Settled[]): void
   retried(id: string): void
   wake(): void
@@ -52,7 +52,11 @@ export function lazyTables(source: TableSource, place: string | null | TableStor
     read: (definition, read) => ask((all) => all.read(definition, read)),
     count: (definition, selection) => ask((all) => all.count(definition, selection)),
     onNews: (listener) => news.on(listener),
-    stored: async (id, writes) => tables?.stored(id, writes),
+    storing(id, writes) {
+      const stored = tables?.storing(id, writes)
+      // Loaded meanwhile, they know nothing of it.
+      return async () => (stored ?? tables?.storing(id, writes))?.()
+    },
     settled: (all) => tables?.settled(all),
     retried: (id) => tables?.retried(id),
     wake: () => tables?.wake(),

@@ -13,7 +13,7 @@ import { textOf } from './key-order.ts'
 import type { NewsDesk } from './news-desk.ts'
 import { PendingWrites, writeMarkOf } from './pending.ts'
 import type { PassedRecord, TableChange, TableRow } from './seam.ts'
-import type { StoredRows } from './stored-rows.ts'
+import type { RowsAhead, StoredRows } from './stored-rows.ts'
 import { isSameRow, shownOf } from './view-reads.ts'
 
 /** By the text of their keys. */
@@ -29,10 +29,10 @@ export class Overlay {
     this.#desk = desk
   }
 
-  /** An entry was stored in the outbox; records of other topics are null. */
-  async add(id: string, records: ReadonlyArray<RawRecord | null>): Promise<void> {
+  /** An entry was stored in the outbox; records of other topics are null. `ahead`: what lies below, if that was read before. */
+  async add(id: string, records: ReadonlyArray<RawRecord | null>, ahead?: RowsAhead): Promise<void> {
     const keys = keysOf(records)
-    const rows = await this.#rows.of(keys)
+    const rows = await this.#rows.asTheyAre(keys, ahead)
     const before = this.shownOver(keys, rows)
     this.pending.add(id, records)
     this.#desk.tell(changesBetween(before, this.shownOver(keys, rows)))
@@ -134,5 +134,5 @@ function changesBetween(
   })
 }
 
-const keysOf = (records: ReadonlyArray<RawRecord | null>): Uint8Array[] =>
+export const keysOf = (records: ReadonlyArray<RawRecord | null>): Uint8Array[] =>
   records.flatMap((record) => (record?.key ? [record.key.slice()] : []))

@@ -14,6 +14,12 @@ const PAGE_ROWS_MAX = 500
 const PAGE_BYTES = 1024 * 1024
 const FIRST_PAGE_ROWS = 16
 
+/** Rows that were read before it was anybody's turn. */
+export interface RowsAhead {
+  at: number
+  rows: Promise<Array<StoredRow | undefined>>
+}
+
 export class StoredRows {
   readonly store: TableStore
   readonly turns = new Turns()
@@ -22,6 +28,8 @@ export class StoredRows {
   readonly #topic: string
   readonly #positions = new Map<number, TablePosition>()
   #table: StoredTable | undefined
+  /** Grows when rows begin to change, and when they have. */
+  #changing = 0
   #isClosed = false
 
   constructor(store: TableStore, topic: string, indexes: Indexes) {
@@ -51,7 +59,11 @@ export class StoredRows {
   }
 
   /** In a turn. */
-  async load(topicId: string): Promise<void> {
+  load(topicId: string): Promise<void> {
+    return this.#changes(() => this.#load(topicId))
+  }
+
+  async #load(topicId: string): Promise<void> {
     const stored = await this.store.load(this.#topic)
     this.#positions.clear()
     if (stored?.table.topicId === topicId) {
@@ -71,6 +83,20 @@ export class StoredRows {
 
   of(keys: readonly Uint8Array[]): Promise<Array<StoredRow | undefined>> {
     return this.store.rows(this.topicId, keys)
+  }
+
+  /** Out of turn, for who will have a turn soon: see `asTheyAre`. Nothing until the table is loaded. */
+  ahead(keys: readonly Uint8Array[]): RowsAhead | undefined {
+    if (!this.#table) return undefined
+    const rows = this.of(keys)
+    // Whoever takes them up is told.
+    rows.catch(() => {})
+    return { at: this.#changing, rows }
+  }
+
+  /** In a turn: what was read ahead counts if nothing has changed since; else the rows are read. */
+  asTheyAre(keys: readonly Uint8Array[], ahead?: RowsAhead): Promise<Array<StoredRow | undefined>> {
+    return ahead?.at === this.#changing ? ahead.rows : this.of(keys)
   }
 
   /** Page by page, each as it is when it is asked for. Ends early when the table is closed. */
@@ -94,12 +120,19 @@ export class StoredRows {
     compute: (rows: ReadonlyArray<StoredRow | undefined>) => RowChange,
   ): Promise<void> {
     let position: TablePosition | undefined
-    await this.store.change(this.topicId, keys, expected ?? null, (rows) => {
-      const change = compute(rows)
-      position = change.position
-      return change
-    })
+    await this.#changes(() =>
+      this.store.change(this.topicId, keys, expected ?? null, (rows) => {
+        const change = compute(rows)
+        position = change.position
+        return change
+      }),
+    )
     if (position) this.#positions.set(position.partition, position)
+  }
+
+  async #changes(work: () => Promise<void>): Promise<void> {
+    this.#changing++
+    await work().finally(() => this.#changing++)
   }
 
   /** What goes through all rows ends; what has begun a turn ends it. */

@@ -16,11 +16,18 @@ import type {
 } from './seam.ts'
 import type { TableSource } from './source.ts'
 import type { TableStore } from './store.ts'
+import type { RowsAhead } from './stored-rows.ts'
 import { TableView } from './view.ts'
 
 export interface StoredWrite {
   topic: string
   batch: Uint8Array
+}
+
+/** For one table. */
+interface ComingWrite {
+  records: Array<RawRecord | null>
+  ahead: RowsAhead | undefined
 }
 
 export class Tables implements TableCalls {
@@ -54,11 +61,31 @@ export class Tables implements TableCalls {
     return this.#news.on(listener)
   }
 
-  /** The entry `id` was stored in the outbox. */
-  async stored(id: string, writes: readonly StoredWrite[]): Promise<void> {
-    const views = [...this.#open()].filter((view) => writes.some(({ topic }) => topic === view.topic))
+  /** The entry `id` is being stored in the outbox: what it will lie over is read meanwhile. Call what this gives when it is. */
+  storing(id: string, writes: readonly StoredWrite[]): () => Promise<void> {
+    const coming = new Map(this.#concerned(writes).map((view) => [view, this.#coming(view, writes)]))
+    // Nobody may ask for it, if the write cannot be stored.
+    for (const each of coming.values()) each.catch(ignored)
+    return () => this.#stored(id, writes, coming)
+  }
+
+  #concerned(writes: readonly StoredWrite[]): TableView[] {
+    return [...this.#open()].filter((view) => writes.some(({ topic }) => topic === view.topic))
+  }
+
+  async #coming(view: TableView, writes: readonly StoredWrite[]): Promise<ComingWrite> {
+    const records = await this.#recordsFor(view, writes)
+    return { records, ahead: view.ahead(records) }
+  }
+
+  async #stored(
+    id: string,
+    writes: readonly StoredWrite[],
+    coming: ReadonlyMap<TableView, Promise<ComingWrite>>,
+  ): Promise<void> {
+    const views = this.#concerned(writes)
     if (views.length === 0) return
-    const adding = Promise.all(views.map((view) => this.#add(view, id, writes)))
+    const adding = Promise.all(views.map((view) => this.#add(view, id, coming.get(view) ?? this.#coming(view, writes))))
     this.#adding.set(id, adding)
     // A view that fails here tells its readers why; the write is stored all the same.
     await adding.catch(ignored)
@@ -70,11 +97,16 @@ export class Tables implements TableCalls {
     if (this.#adding.size > 0) await Promise.allSettled(this.#adding.values())
   }
 
-  async #add(view: TableView, id: string, writes: readonly StoredWrite[]): Promise<void> {
+  async #add(view: TableView, id: string, coming: Promise<ComingWrite>): Promise<void> {
+    const { records, ahead } = await coming
+    await view.stored(id, records, ahead)
+  }
+
+  async #recordsFor(view: TableView, writes: readonly StoredWrite[]): Promise<Array<RawRecord | null>> {
     const records = await Promise.all(
       writes.map(({ topic, batch }) => (topic === view.topic ? recordsIn(batch, this.#codecs) : othersRecords(batch))),
     )
-    await view.stored(id, records.flat())
+    return records.flat()
   }
 
   settled(all: readonly Settled[]): void {

@@ -18,7 +18,7 @@ import type { Indexes } from './fold.ts'
 import { Following, LOOK_EVERY_MS } from './following.ts'
 import { buildIndexes } from './index-building.ts'
 import { NewsDesk } from './news-desk.ts'
-import { Overlay } from './overlay.ts'
+import { keysOf, Overlay } from './overlay.ts'
 import type {
   OpenedTable,
   TableDefinition,
@@ -30,7 +30,7 @@ import type {
 } from './seam.ts'
 import type { TableSource } from './source.ts'
 import type { TableStore } from './store.ts'
-import { StoredRows } from './stored-rows.ts'
+import { type RowsAhead, StoredRows } from './stored-rows.ts'
 import { countRows, readPage } from './view-reads.ts'
 
 const RETRY_MS_MIN = 500
@@ -174,9 +174,14 @@ export class TableView {
     })
   }
 
+  /** What a write that is being stored will lie over. */
+  ahead(records: ReadonlyArray<RawRecord | null>): RowsAhead | undefined {
+    return this.#rows.ahead(keysOf(records))
+  }
+
   /** An entry was stored in the outbox; records of other topics are null. */
-  async stored(id: string, records: ReadonlyArray<RawRecord | null>): Promise<void> {
-    await this.#rows.turns.take(() => this.#overlay.add(id, records))
+  async stored(id: string, records: ReadonlyArray<RawRecord | null>, ahead?: RowsAhead): Promise<void> {
+    await this.#rows.turns.take(() => this.#overlay.add(id, records, ahead))
   }
 
   async settled(settled: Settled): Promise<void> {

@@ -286,6 +286,28 @@ test('[TAB-11] an index of a page’s older handle is there at the next worker, 
   await next.close()
 })
 
+test('[TAB-2] what a write lies over is as it is when the write is stored, also where the log has changed it meanwhile', async () => {
+  const log = new Log()
+  log.entries = [['a', '1']]
+  const { view, news } = await openOn(log)
+  const written = (key: string) => [
+    { offset: 0, timestamp: 1, headers: [], key: string.encode(key), value: string.encode('mine') },
+  ]
+  const below = () => {
+    const row = news.at(-1)!.changes[0]!
+    return [row.before, row.after].map((each) => each && string.decode(each.below ?? each.value!))
+  }
+  const quiet = view.ahead(written('a'))
+  await view.stored('one', written('a'), quiet)
+  expect(below()).toEqual(['1', '1'])
+  const overtaken = view.ahead(written('b'))
+  log.entries.push(['b', '2'])
+  view.wake()
+  await eventually(() => view.state().isUpToDate && log.takenIn === 2)
+  await view.stored('two', written('b'), overtaken)
+  expect(below()).toEqual(['2', '2'])
+})
+
 test('[TAB-11] an index that could not be made is tried again', async () => {
   const log = new Log()
   log.entries = [['a', '{"city":"Brno"}']]
