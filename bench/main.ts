@@ -84,7 +84,7 @@ async function run(): Promise<void> {
   const folder = join(base, 'results')
   mkdirSync(folder, { recursive: true })
   if (!options['no-build'] && !process.env.OTTLA_PROGRAM)
-    execFileSync(process.execPath, ['scripts/ensure-built.mjs', 'cli'], { cwd: ROOT, stdio: 'inherit' })
+    execFileSync(process.execPath, ['scripts/ensure-built.mjs', 'cli', 'web'], { cwd: ROOT, stdio: 'inherit' })
   buildLoadClient()
   for (const scenario of wanted) {
     process.stdout.write(`${scenario.name}\n`)

@@ -34,10 +34,12 @@ export const HAS_RXDB = existsSync(join(ROOT, 'node_modules/rxdb'))
 const RXDB_ENTRIES = HAS_RXDB ? ['rxdb-worker', 'rxdb-table'] : []
 
 /** Each becomes /NAME.js. */
-const ENTRIES: Record<string, string> = {
-  ...Object.fromEntries([...PAGE_ENTRIES, ...RXDB_ENTRIES].map((name) => [name, join(PAGES, `${name}.ts`)])),
-  'ottla-worker': join(ROOT, 'worker/worker.ts'),
-}
+const ENTRIES: Record<string, string> = Object.fromEntries(
+  [...PAGE_ENTRIES, ...RXDB_ENTRIES].map((name) => [name, join(PAGES, `${name}.ts`)]),
+)
+
+/** What a relay serves to pages without a bundler, each file whole. */
+const SHIPPED = join(ROOT, 'dist/web')
 
 /** Alone in its processes, a page has a clock of microseconds: other pages have one of a millisecond in Firefox and WebKit. */
 const ISOLATION = {
@@ -85,6 +87,9 @@ const pageOf = (name: string) =>
 
 function readBuilt(): Map<string, Buffer> {
   const files = new Map<string, Buffer>([['/favicon.ico', Buffer.alloc(0)]])
+  for (const file of readdirSync(SHIPPED).filter((name) => name.endsWith('.js'))) {
+    files.set(`/ottla/${file}`, readFileSync(join(SHIPPED, file)))
+  }
   for (const name of Object.keys(ENTRIES)) files.set(`/${name}.html`, Buffer.from(pageOf(name)))
   for (const file of readdirSync(OUTPUT, { recursive: true, withFileTypes: true })) {
     const path = join(file.parentPath, file.name)

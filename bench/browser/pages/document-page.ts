@@ -15,7 +15,7 @@ const PEER_LOOSE_UPDATES = 400
 const PEER_LOOKS_EVERY_MS = 500
 
 const open = ({ url, hasReplica }: DocumentTask) =>
-  connect(url, hasReplica ? { replica: 'bench', worker: 'shared', workerUrl: '/ottla-worker.js' } : {})
+  connect(url, hasReplica ? { replica: 'bench', worker: 'shared', workerUrl: '/ottla/worker.js' } : {})
 
 const synced = (provider: OttlaProvider) =>
   new Promise<void>((resolve) => {

@@ -4,7 +4,6 @@
  */
 import { connect as connectInPage, type Ottla } from '../../../client/index.ts'
 import { seededRandom } from '../../../protocol/lib/random.ts'
-import { connect as connectThroughWorker } from '../../../worker/index.ts'
 import { BURST_WRITES, BURSTS, LONE_WRITES, type OttlaTask, type PageMetrics, RECORD_BYTES, SEEKS } from './contract.ts'
 import { live } from './live.ts'
 import { LONE_WRITE_GAP_MS, pause } from './pause.ts'
@@ -16,10 +15,15 @@ import { usedFigures } from './used-figures.ts'
 const REPLICA = 'bench'
 const WRITES_TOPIC = 'writes'
 
-function connect({ place, url, isEncrypted }: OttlaTask): Promise<Ottla> {
+/** As it is served to pages. */
+const shipped = (): Promise<typeof import('../../../worker/index.ts')> =>
+  import(/* @vite-ignore */ `${location.origin}/ottla/client.js`)
+
+async function connect({ place, url, isEncrypted }: OttlaTask): Promise<Ottla> {
   const options = { replica: REPLICA, ...(isEncrypted && { encryption: 'device' as const }) }
   if (place === 'page') return connectInPage(url, options)
-  return connectThroughWorker(url, { ...options, worker: 'shared', workerUrl: '/ottla-worker.js' })
+  const { connect: connectThroughWorker } = await shipped()
+  return connectThroughWorker(url, { ...options, worker: 'shared' })
 }
 
 /** Counts the rows that the client wrote, behind its back. */
@@ -133,4 +137,6 @@ async function use(task: OttlaTask): Promise<PageMetrics> {
   return usedFigures({ firstRecordMs, seeks, replayRecordsPerS, lone, burst })
 }
 
+// Loaded before a task comes, as a page's own script is.
+await shipped()
 void servePage((task: OttlaTask) => ({ sync, use })[task.task](task))

@@ -8,7 +8,7 @@ import { type Row, rowsOf, type TableContestant } from './table-contest.ts'
 const TOPIC = 'rows'
 
 export async function open({ url, rows }: TableTask): Promise<TableContestant> {
-  const ottla = await connect(url, { replica: 'bench', worker: 'shared', workerUrl: '/ottla-worker.js' })
+  const ottla = await connect(url, { replica: 'bench', worker: 'shared', workerUrl: '/ottla/worker.js' })
   await live(ottla)
   const configs = { 'cleanup.policy': 'compact' }
   await ottla.admin.createTopics([{ name: TOPIC, configs }], { ifNotExists: true })
