@@ -125,7 +125,7 @@ export { orderedNumber } from './table/key-order.ts'
 export type { TableState } from './table/seam.ts'
 export type { IndexSelection, KeySelection, Selection } from './table/selection.ts'
 export type { EntryChange, RangeOptions, Table, TableEntry, TableEvent, TableOptions } from './table/table.ts'
-export { type ReceiptOptions, type SendOptions, Topic, type TopicOptions } from './topic.ts'
+export { type ReceiptOptions, type ReplicateOptions, type SendOptions, Topic, type TopicOptions } from './topic.ts'
 export type { SendingTransaction } from './transactions/gathering.ts'
 export type { RecordPosition } from './transactions/offsets.ts'
 export type {

@@ -7,6 +7,7 @@ import type { Random } from '../protocol/lib/random.ts'
 import { type Admin, openAdmin } from './admin/admin.ts'
 import type { Channel, ChannelOptions } from './channels/channel.ts'
 import type { Lanes } from './consumer/lanes.ts'
+import { whenReachable } from './consumer/replica-source.ts'
 import { Sources } from './consumer/sources.ts'
 import type { Core, Outbox, ReplicaPolicy, Status } from './core.ts'
 import type { DocumentAsk, KeptDocument } from './documents/kept-documents.ts'
@@ -111,7 +112,7 @@ export class Ottla {
       policy: policyOf(options.replica, hasReplica),
       lookUp: (topicName) => core.topic(topicName),
       withProcessed: (receipt, asked) => this.#withProcessed(name, receipt, asked),
-      replicate: (topicName, policy) => core.replicate(topicName, policy),
+      replicate: (policy, signal) => whenReachable(core, signal, () => core.replicate(name, policy)),
     })
   }
 

@@ -33,6 +33,11 @@ export interface SendOptions {
   signal?: AbortSignal
 }
 
+export interface ReplicateOptions extends Pick<ReplicaPolicy, 'priority'> {
+  /** Ends waiting for the relay. */
+  signal?: AbortSignal
+}
+
 export interface ReceiptOptions extends SendOptions {
   /** The group, or groups, that are to handle the record. */
   receipt: string | readonly string[]
@@ -51,7 +56,7 @@ export interface TopicParts<K, V> {
   policy: ReplicaPolicy | null
   lookUp(name: string): Promise<TopicInfo>
   withProcessed(receipt: Receipt, options: ReceiptOptions): ProcessedReceipt
-  replicate(name: string, policy: ReplicaPolicy): Promise<unknown>
+  replicate(policy: ReplicaPolicy, signal: AbortSignal): Promise<unknown>
 }
 
 export class Topic<K = string, V = Uint8Array> {
@@ -108,17 +113,16 @@ export class Topic<K = string, V = Uint8Array> {
   }
 
   /**
-   * Keeps a replica from now on, without reading. `priority`: topics with a higher one are fetched first; call it again when
-   * the user looks at something else. Throws UNSUPPORTED when the topic has `replica: false`, DISCONNECTED when this device has
-   * never heard of the topic and there is no connection (yet); `read` waits for one.
+   * Keeps a replica from now on, without reading. Waits for the relay when this device has never heard of the topic. Throws
+   * UNSUPPORTED when the topic has `replica: false`, UNKNOWN_TOPIC, ABORTED, CLOSED, STORAGE_FAILED.
    */
-  async replicate(urgency: Pick<ReplicaPolicy, 'priority'> = {}): Promise<void> {
+  async replicate({ signal = new AbortController().signal, ...urgency }: ReplicateOptions = {}): Promise<void> {
     const { policy } = this.#parts
     if (!policy) {
       throw new OttlaError('UNSUPPORTED', {
         message: `${this.name} has no replica: connect with one, and leave it to the topic`,
       })
     }
-    await this.#parts.replicate(this.name, { ...policy, ...urgency })
+    await this.#parts.replicate({ ...policy, ...urgency }, signal)
   }
 }

@@ -61,7 +61,7 @@ export async function openReplicaSource(
 }
 
 /** A topic never heard of can only be waited for while offline. */
-async function whenReachable<T>(core: Core, signal: AbortSignal, act: () => Promise<T>): Promise<T> {
+export async function whenReachable<T>(core: Core, signal: AbortSignal, act: () => Promise<T>): Promise<T> {
   for (;;) {
     try {
       return await act()

@@ -158,6 +158,21 @@ describe('a replica of some keys', () => {
     expect(await valuesOf(ottla, { keys: ['b'] })).toEqual(of('b'))
   })
 
+  test('[REP-19] asked for before there is a relay, of a topic never heard of, it waits for one, or for the signal', async () => {
+    const writer = await client()
+    await withLetters(writer)
+    await relay.close()
+    const ottla = await client({ replica: newReplica() })
+    const leaving = new AbortController()
+    const given = letters(ottla, {}).replicate({ signal: leaving.signal })
+    leaving.abort()
+    await expect(given).rejects.toMatchObject({ code: 'ABORTED' })
+    const kept = letters(ottla, {}).replicate()
+    await startRelay()
+    await kept
+    await eventually(isUpToDate(ottla, 60))
+  })
+
   test('[REP-34] keys that no relay takes are refused before anything is kept', async () => {
     const writer = await client()
     await withLetters(writer, 1)
