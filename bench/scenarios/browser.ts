@@ -64,7 +64,7 @@ function sync(engine: Engine): Scenario {
     prepare: (trial) => fillRelay(trial, RECORDS),
     finish: closeRelayAndLab,
     aims: [
-      atLeastTimes(rawCatchUpRows.name, engine.shareOfRaw),
+      atLeastTimes(rawTailRows.name, engine.shareOfRaw),
       ...sqlite.map(({ name }) => atLeastTimes(name, 2)),
       atLeastTimes(dexie.name, 50),
       ...(HAS_RXDB ? [atLeastTimes(rxdb.name, 150)] : []),
@@ -77,8 +77,9 @@ function sync(engine: Engine): Scenario {
 
 function use(engine: Engine): Scenario {
   const shelf = new ProfileShelf()
-  const peers: Peer[] = [rawCatchUpRows, ...(engine.hasOpfs ? [waSqlite] : [])]
-  const raw = rawCatchUpRows.name
+  const peers: Peer[] = [rawTailRows, rawCatchUpRows, ...(engine.hasOpfs ? [waSqlite] : [])]
+  // About the size of the rows of a replica.
+  const raw = rawTailRows.name
   return {
     name: `browser-use-${engine.name}`,
     engine: engine.name,

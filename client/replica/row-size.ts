@@ -8,8 +8,8 @@
 
 /** A value above 64 KiB leaves the row and becomes a file; key and header need room too. */
 export const ROW_BYTES_MAX = 60 * 1024
-/** From here on a row is not merged with its neighbours. */
-export const MERGED_ROW_BYTES_MIN = 16 * 1024
+/** From here on a row is not merged with its neighbours. What is left over of a frame is seldom smaller. */
+export const MERGED_ROW_BYTES_MIN = 8 * 1024
 
 /** Where a batch lies in its frame. */
 export interface BatchOfFrame {

@@ -12,8 +12,8 @@ import { usedFigures } from './used-figures.ts'
 
 const TRANSACTIONS_MAX = 2
 const TRANSACTION_BYTES_MAX = 2 * 2 ** 20
-/** Of 256 KiB each. */
-const SCAN_ROWS = 16
+/** Half a MiB of rows of 60 KiB, which Chromium gives faster than more at a time; 2 MiB of larger ones. */
+const SCAN_ROWS = 8
 
 function openDatabase(): Promise<IDBDatabase> {
   return new Promise((resolve, reject) => {
@@ -91,7 +91,7 @@ async function rowFrom(database: IDBDatabase, at: number): Promise<Uint8Array> {
   return row
 }
 
-/** Rows as they are, some megabytes at a time. */
+/** Rows as they are. */
 async function scanBytes(database: IDBDatabase): Promise<number> {
   let bytes = 0
   let next = 0

@@ -86,7 +86,7 @@ test('a chunk is cut between batches, with the epoch of the last one kept', () =
   expect(chunkBelow(row, 9)).toBeNull()
 })
 
-test('[REP-10] small neighbours become rows of 16 to 60 KiB; the unfinished tail is merged too and stays open', () => {
+test('[REP-10] small neighbours become rows of 8 to 60 KiB; the unfinished tail is merged too and stays open', () => {
   const rows = Array.from({ length: 100 }, (_, index) => chunk(index, index + 1, KIB))
   const plan = planMerge(position(100), rows)!
   expect(plan.chunks.map(({ baseOffset, nextOffset }) => [baseOffset, nextOffset])).toEqual([
@@ -94,13 +94,13 @@ test('[REP-10] small neighbours become rows of 16 to 60 KiB; the unfinished tail
     [60, 100],
   ])
   expect(plan).toMatchObject({ fromOffset: 0, toOffset: 100, position: { mergedUpTo: 100 } })
-  const short = planMerge(position(70), rows.slice(0, 70))!
+  const short = planMerge(position(65), rows.slice(0, 65))!
   expect(short.chunks).toHaveLength(2)
   expect(short.position.mergedUpTo).toBe(60)
 })
 
 test('large rows, those of a bulk delivery too, are passed over and never rewritten', () => {
-  const large = [chunk(0, 10, 300 * KIB), chunk(10, 20, 17 * KIB)]
+  const large = [chunk(0, 10, 300 * KIB), chunk(10, 20, 9 * KIB)]
   expect(planMerge(position(20), large)).toMatchObject({ chunks: [], fromOffset: 20, position: { mergedUpTo: 20 } })
   const mixed = [...large, chunk(20, 21, KIB), chunk(21, 22, KIB)]
   expect(planMerge(position(22), mixed)).toMatchObject({
