@@ -20,6 +20,7 @@ import {
   type ReplicaDatabase,
   type ReplicaSchema,
 } from './idb-format.ts'
+import { beginFreshLog } from './idb-fresh-log.ts'
 import { readChunkRows } from './idb-read.ts'
 import type { SealingRecord } from './sealed/encryption.ts'
 import type {
@@ -59,6 +60,7 @@ export class IdbStore implements ReplicaStore {
   readonly #replica: string
   readonly #olderFormats: readonly OlderFormat[]
   #token = ''
+  #freshLog: Promise<void> = Promise.resolve()
 
   constructor({ replica, clock = systemClock, olderFormats = OLDER_FORMATS }: IdbStoreOptions) {
     this.#replica = replica
@@ -72,6 +74,9 @@ export class IdbStore implements ReplicaStore {
       return claimIn(database, claim)
     })
     this.#token = claim.token
+    this.#freshLog = this.#connection
+      .run('beginning a log', (database) => beginFreshLog(unwrap(database), 'meta'))
+      .catch(ignored)
     return contents
   }
 
@@ -173,8 +178,9 @@ export class IdbStore implements ReplicaStore {
     return hadAny
   }
 
-  changeOutbox(change: OutboxChange): Promise<void> {
+  async changeOutbox(change: OutboxChange): Promise<void> {
     const { durability = 'strict' } = change
+    await this.#freshLog
     return this.#unit('changing the outbox', OUTBOX_STORES, durability, (storeOf) => {
       const [outbox, sealed] = [storeOf('outbox'), storeOf('sealed')]
       const [producers, settled] = [storeOf('producers'), storeOf('settled')]
@@ -283,6 +289,9 @@ function notOurs(owner: unknown): StoreError {
     ? new StoreError('evicted', "this origin's database was cleared")
     : new StoreError('fenced', 'another writer has taken the replica over')
 }
+
+/** What is wrong with the database, the next unit finds too. */
+function ignored(): void {}
 
 function abortQuietly(transaction: IDBTransaction): void {
   try {

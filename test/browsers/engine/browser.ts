@@ -49,13 +49,13 @@ export class Browser {
   readonly pages: PageServer
   readonly talkBack: TalkBack
   readonly #recipe: Recipe
-  readonly #profileDir: string
+  readonly profileDir: string
   #child: ChildProcess | undefined
   #tabs = 0
 
   constructor(recipe: Recipe, pages: PageServer, profileDir: string) {
     this.#recipe = recipe
-    this.#profileDir = profileDir
+    this.profileDir = profileDir
     this.pages = pages
     this.talkBack = new TalkBack(pages.http)
   }
@@ -65,7 +65,7 @@ export class Browser {
     this.talkBack.lines.clear()
     // Of another site than the tabs, whose processes it then never shares.
     const desk = `${this.pages.origin.replace('127.0.0.1', 'localhost')}/desk.html`
-    const { file, args, environment } = await this.#recipe.command(this.#profileDir, desk)
+    const { file, args, environment } = await this.#recipe.command(this.profileDir, desk)
     // A group of its own, so that one signal reaches all its processes.
     const stdio: ['ignore', 'pipe', 'pipe'] = ['ignore', 'pipe', 'pipe']
     const child = spawn(file, args, { detached: true, stdio, env: { ...process.env, ...environment } })
@@ -132,7 +132,7 @@ export class Browser {
   async close(): Promise<void> {
     await this.kill()
     await this.pages.close()
-    await rm(this.#profileDir, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 })
+    await rm(this.profileDir, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 })
     const troubles = this.takeTroubles()
     if (troubles.length > 0) throw new Error(`errors in pages:\n${troubles.join('\n')}`)
   }
