@@ -74,10 +74,13 @@ export class IdbStore implements ReplicaStore {
       return claimIn(database, claim)
     })
     this.#token = claim.token
-    this.#freshLog = this.#connection
-      .run('beginning a log', (database) => beginFreshLog(unwrap(database), 'meta'))
-      .catch(ignored)
+    // A database that was made just now has nobody's end in its log.
+    if (contents.claimNumber > 1) this.#freshLog = this.#beginFreshLog()
     return contents
+  }
+
+  #beginFreshLog(): Promise<void> {
+    return this.#connection.run('beginning a log', (database) => beginFreshLog(unwrap(database), 'meta')).catch(ignored)
   }
 
   /** How rows are encrypted; undefined: they are not, or there are none. Changes nothing. */
