@@ -58,12 +58,14 @@ export class IdbStore implements ReplicaStore {
   readonly #connection: IdbConnection
   readonly #interrupted = new Emitter<void>()
   readonly #replica: string
+  readonly #clock: Clock
   readonly #olderFormats: readonly OlderFormat[]
   #token = ''
   #freshLog: Promise<void> = Promise.resolve()
 
   constructor({ replica, clock = systemClock, olderFormats = OLDER_FORMATS }: IdbStoreOptions) {
     this.#replica = replica
+    this.#clock = clock
     this.#olderFormats = olderFormats
     this.#connection = new IdbConnection(databaseName(replica), clock, createStores, () => this.#interrupted.emit())
   }
@@ -74,13 +76,8 @@ export class IdbStore implements ReplicaStore {
       return claimIn(database, claim)
     })
     this.#token = claim.token
-    // A database that was made just now has nobody's end in its log.
-    if (contents.claimNumber > 1) this.#freshLog = this.#beginFreshLog()
+    this.#freshLog = beginFreshLog(this.#clock)
     return contents
-  }
-
-  #beginFreshLog(): Promise<void> {
-    return this.#connection.run('beginning a log', (database) => beginFreshLog(unwrap(database), 'meta')).catch(ignored)
   }
 
   /** How rows are encrypted; undefined: they are not, or there are none. Changes nothing. */
@@ -181,9 +178,8 @@ export class IdbStore implements ReplicaStore {
     return hadAny
   }
 
-  async changeOutbox(change: OutboxChange): Promise<void> {
+  changeOutbox(change: OutboxChange): Promise<void> {
     const { durability = 'strict' } = change
-    await this.#freshLog
     return this.#unit('changing the outbox', OUTBOX_STORES, durability, (storeOf) => {
       const [outbox, sealed] = [storeOf('outbox'), storeOf('sealed')]
       const [producers, settled] = [storeOf('producers'), storeOf('settled')]
@@ -211,9 +207,7 @@ export class IdbStore implements ReplicaStore {
   }
 
   end(keepOutbox: boolean): Promise<void> {
-    return this.#connection.run('ending this life of the replica', (database) =>
-      endIn(database, this.#token, keepOutbox),
-    )
+    return this.#write('ending this life of the replica', (database) => endIn(database, this.#token, keepOutbox))
   }
 
   onInterrupted(listener: () => void): () => void {
@@ -228,7 +222,7 @@ export class IdbStore implements ReplicaStore {
     what: string,
     change: (meta: IDBObjectStore, list: readonly KeptNote[], there: readonly string[]) => void,
   ): Promise<void> {
-    return this.#connection.run(what, async (database) => {
+    return this.#write(what, async (database) => {
       const transaction = database.transaction(['positions', 'meta'], 'readwrite', { durability: 'relaxed' })
       const meta = transaction.objectStore('meta')
       const [list, there] = await Promise.all([meta.get(DOCUMENT_LIST), meta.getAllKeys(documentsOf())])
@@ -239,9 +233,16 @@ export class IdbStore implements ReplicaStore {
   }
 
   #unit(what: string, stores: StoreName[], durability: IDBTransactionDurability, puts: Puts): Promise<void> {
-    return this.#connection.run(what, (database) =>
+    return this.#write(what, (database) =>
       guardedTransaction(database.transaction(stores, 'readwrite', { durability }), stores[0]!, this.#token, puts),
     )
+  }
+
+  #write(what: string, unit: (database: ReplicaDatabase) => Promise<void>): Promise<void> {
+    return this.#connection.run(what, async (database) => {
+      await this.#freshLog
+      await unit(database)
+    })
   }
 }
 
@@ -292,9 +293,6 @@ function notOurs(owner: unknown): StoreError {
     ? new StoreError('evicted', "this origin's database was cleared")
     : new StoreError('fenced', 'another writer has taken the replica over')
 }
-
-/** What is wrong with the database, the next unit finds too. */
-function ignored(): void {}
 
 function abortQuietly(transaction: IDBTransaction): void {
   try {

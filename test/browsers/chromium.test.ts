@@ -37,6 +37,24 @@ test('[REP-20] what was stored survives a browser that was killed while it wrote
   expect(waiting.reduce((sum, count) => sum + count, 0)).toBe(15)
 }, 120_000)
 
+test('[REP-20] a page that holds the database of the start open holds up nobody', async () => {
+  const browser = await startBrowserOnPages('chromium')
+  onTestFinished(() => browser.close())
+  const { admin, url } = await startNetwork(browser)
+  await admin.createTopic('notes')
+  const holder = await browser.open('/bare.html')
+  await holder.evaluate(
+    () => new Promise((resolve) => (indexedDB.open('ottla-log', 1).onsuccess = () => resolve(undefined))),
+  )
+  const tab = await browser.open(pathOf('/real.html', { relay: url, replica: 'held-up', worker: 'auto' }))
+  await tab.until(() => typeof window.send === 'function', 30_000)
+  const outcome = await tab.evaluate(() => {
+    window.send('anyhow', 1)
+    return window.outcome()
+  })
+  expect(outcome).toEqual([0])
+}, 60_000)
+
 async function newestLog(profileDir: string): Promise<string> {
   const databases = join(profileDir, 'Default/IndexedDB')
   const folder = (await readdir(databases)).find(

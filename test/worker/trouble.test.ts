@@ -1,6 +1,6 @@
 /** What goes wrong around a browser's replica and outbox, in a real Chromium against a real relay. */
 import { randomBytes } from 'node:crypto'
-import type { Page } from 'playwright-core'
+import type { CDPSession, Page } from 'playwright-core'
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { deleteTopics } from '../../protocol/messages/topics.ts'
 import type { Relay } from '../../server/relay.ts'
@@ -43,10 +43,11 @@ describe('trouble around a page', () => {
     onTestFinished(() => started.close())
   })
 
-  function open(replica: string): Promise<Page> {
+  function urlOf(replica: string): string {
     const query = new URLSearchParams({ worker: 'shared', replica, relay: `ws://127.0.0.1:${proxy.port}/` })
-    return chromium.open(`${pages.origin}/real.html?${query}`)
+    return `${pages.origin}/real.html?${query}`
   }
+  const open = (replica: string): Promise<Page> => chromium.open(urlOf(replica))
 
   async function logged(count: number): Promise<string[]> {
     const client = await RelayClient.open(relay.websocket.url)
@@ -137,14 +138,17 @@ describe('trouble around a page', () => {
     expect(await valuesIn(page)).toEqual([...expected('kept', 200), ...expected('more', 10)])
   }, 60_000)
 
-  test('[REP-14] a quota that runs out: said in the status, nothing called stored that is not, and all goes on with room again', async () => {
-    // Chromium remembers for a while how much room there was, so the quota is set before the database is first used.
+  const QUOTA_BYTES = 1_500_000
+
+  /** Chromium remembers for a while how much room there was, so the quota is set before the database is first used. */
+  async function withQuota(chromium: Chromium): Promise<CDPSession> {
     const blank = await chromium.open(`${pages.origin}/blank.html`)
     const session = await blank.context().newCDPSession(blank)
-    await session.send('Storage.overrideQuotaForOrigin', { origin: pages.origin, quotaSize: 1_500_000 })
-    const page = await open('quota')
-    await page.evaluate(() => window.send('first', 10))
-    await page.evaluate(() => window.outcome())
+    await session.send('Storage.overrideQuotaForOrigin', { origin: pages.origin, quotaSize: QUOTA_BYTES })
+    return session
+  }
+
+  async function fillAndMakeRoom(page: Page, session: CDPSession, before: string[]) {
     const topicId = await admin.topicId('notes')
     for (let count = 0; count < 4; count++)
       await admin.produce(topicId, [`xxxxxxxxxx${randomBytes(450_000).toString('hex')}`])
@@ -157,10 +161,33 @@ describe('trouble around a page', () => {
     await eventually(async () => (await valuesIn(page)).includes('room-0'), LONG)
     const values = (await valuesIn(page)).map((value) => value.slice(0, 10))
     expect(values).toEqual([
-      ...expected('first', 10),
+      ...before,
       ...Array<string>(4).fill('xxxxxxxxxx'),
       ...(full === 'fulfilled' ? ['full-0'] : []),
       'room-0',
     ])
+  }
+
+  test('[REP-14] a quota that runs out: said in the status, nothing called stored that is not, and all goes on with room again', async () => {
+    const session = await withQuota(chromium)
+    const page = await open('quota')
+    await page.evaluate(() => window.send('first', 10))
+    await page.evaluate(() => window.outcome())
+    await fillAndMakeRoom(page, session, expected('first', 10))
+  }, 60_000)
+
+  test('[REP-14] a browser that was killed and has little room: its start takes none, and all goes on as before', async () => {
+    const before = await open('restarted')
+    await before.evaluate(() => window.send('first', 10))
+    await before.evaluate(() => window.outcome())
+    await chromium.kill()
+    const restarted = await startChromium({ profileDir: chromium.profileDir })
+    onTestFinished(() => restarted.close())
+    const session = await withQuota(restarted)
+    const page = await restarted.open(urlOf('restarted'))
+    await page.evaluate(() => window.send('second', 10))
+    expect(new Set(await page.evaluate(() => window.stored()))).toEqual(new Set(['fulfilled']))
+    await page.evaluate(() => window.outcome())
+    await fillAndMakeRoom(page, session, [...expected('first', 10), ...expected('second', 10)])
   }, 60_000)
 })
