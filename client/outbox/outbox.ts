@@ -248,13 +248,10 @@ export class Outbox {
     const wanted = ids && new Set(ids)
     for (const entry of this.#ledger.entries()) {
       if (wanted && !wanted.has(entry.id)) continue
-      const rows = this.#ledger.rowsOf(entry.id)
-      const stored = await this.#options.store.readOutboxRows(rows.map(({ key }) => key))
-      rows.forEach(({ topic, goesTo: partition, recordCount, sizeBytes, error, part }, index) => {
-        const batch = stored[index]?.batch
-        const own = { topic, partition, recordCount, sizeBytes, error, ...(part && { part }) }
-        if (batch) exported.push({ ...entry, ...own, batch })
-      })
+      for (const { row, batch } of await this.#withBatches(entry.id)) {
+        const { topic, goesTo: partition, recordCount, sizeBytes, error, part } = row
+        exported.push({ ...entry, topic, partition, recordCount, sizeBytes, error, ...(part && { part }), batch })
+      }
     }
     return exported
   }
@@ -277,6 +274,19 @@ export class Outbox {
     this.#stopped ??= new OttlaError('CLOSED', { message: 'the outbox is closed' })
     this.#drain.close()
     await this.#commits.idle()
+  }
+
+  /** Those that the store has. While parts take the place of a row there, it is looked for again. */
+  async #withBatches(id: string): Promise<Array<{ row: LedgerRow; batch: Uint8Array }>> {
+    for (let before = ''; ; ) {
+      const rows = this.#ledger.rowsOf(id)
+      const keys = rows.map(({ key }) => key)
+      const stored = await this.#options.store.readOutboxRows(keys)
+      const found = rows.flatMap((row, index) => (stored[index] ? [{ row, batch: stored[index].batch }] : []))
+      if (found.length === rows.length || before === String(keys)) return found
+      before = String(keys)
+      await this.#commits.idle()
+    }
   }
 
   #newTransaction({ id, writes, expiresAtMs }: EnqueuedTransaction): OutboxRow[] {

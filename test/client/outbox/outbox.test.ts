@@ -10,6 +10,7 @@ import { HandClock } from '../../../protocol/lib/clock.ts'
 import { seededRandom } from '../../../protocol/lib/random.ts'
 import { compressBatch, encodeBatch } from '../../../protocol/records.ts'
 import { ModelSession, RelayModel } from './relay-model.ts'
+import { Disk, StepStore } from './store-model.ts'
 
 let relay: RelayModel
 let clock: HandClock
@@ -74,6 +75,27 @@ test('a batch that is damaged or compressed without a partition is not taken', a
   compressed.batch = await compressBatch(compressed.batch, 1, (block) => gzip.compress!(block))
   await expect(outbox.enqueue(compressed)).rejects.toThrow(/names no partition/)
   await outbox.enqueue({ ...compressed, partition: 1 })
+})
+
+test('a write that is being divided among partitions is exported whole', async () => {
+  const disk = new Disk()
+  const steps = new StepStore(disk)
+  const outbox = await open({ store: steps.store })
+  const values = Array.from({ length: 20 }, (_, n) => `v${n}`)
+  const stored = outbox.enqueue(write(values, null))
+  await clock.advanceAsync(1)
+  for (let step = 0; step < 2; step++) await steps.step()
+  await stored
+  session.connect()
+  for (let count = 0; count < 30 && steps.unitsWaiting === 0; count++) await turn(1)
+  // The store has the parts; the outbox has not heard of that.
+  await steps.step()
+  const exporting = outbox.export()
+  await clock.advanceAsync(1)
+  await steps.step()
+  const parts = await exporting
+  expect(parts.map(({ partition }) => partition).sort()).toEqual([0, 1])
+  expect(parts.reduce((sum, { recordCount }) => sum + recordCount, 0)).toBe(20)
 })
 
 test('[OUT-7] a repeated enqueue of an id is answered, before and after it was committed, over a restart', async () => {
