@@ -67,6 +67,7 @@ async function readInto(tail: Tail, source: Source, from: number, codecs: CodecR
     partition,
     { from, isExact: false, onMissingOffset: 'earliest', isolation: source.isolation, bufferBytesMax: 1024 * 1024 },
     {
+      onStart: () => {},
       onReady: () => wake(),
       onGap: () => {},
       onFailed(error) {

@@ -77,7 +77,7 @@ export class Reader<K, V> implements AsyncIterable<TopicRecord<K, V>> {
   readonly #untold = new Map<number, Gap>()
   /** Half-read frames of paused partitions. */
   readonly #parked = new Map<number, Current<K, V>>()
-  readonly #early: Array<{ partition: number; offset: number }> = []
+  /** What was sought before there are feeds is there too. */
   readonly #positions = new Map<number, number>()
   #feeds: FeedSet | undefined
   #source: Source | undefined
@@ -158,19 +158,15 @@ export class Reader<K, V> implements AsyncIterable<TopicRecord<K, V>> {
     if (!Number.isSafeInteger(offset) || offset < 0) {
       throw new OttlaError('INVALID_ARGUMENT', { message: `offset ${offset} cannot be sought` })
     }
-    if (!this.#feeds) {
-      this.#early.push({ partition, offset })
-      return
-    }
     if (this.#current?.frame.partition === partition) this.#current = undefined
     this.#parked.delete(partition)
     this.#untold.delete(partition)
     this.#positions.set(partition, offset)
-    this.#feeds.seek(partition, offset)
+    this.#feeds?.seek(partition, offset)
     this.#wake()
   }
 
-  /** The offset after the last record given, by partition; of partitions that have given one, or were sought. */
+  /** The offset after the last record given, by partition. Where none was, where reading begins, once that is known. */
   positions(): ReadonlyMap<number, number> {
     return new Map(this.#positions)
   }
@@ -345,12 +341,13 @@ export class Reader<K, V> implements AsyncIterable<TopicRecord<K, V>> {
       starts,
       { onMissingOffset, isolation, bufferBytesMax },
       {
+        onStart: (partition, offset) => this.#positions.has(partition) || this.#positions.set(partition, offset),
         onReady: () => this.#wake(),
         onGap: (gap) => this.#gaps.emit(gap),
         onFailed: (error) => this.#end(asOttlaError(error, 'PROTOCOL')),
       },
     )
-    for (const { partition, offset } of this.#early.splice(0)) this.seek(partition, offset)
+    for (const [partition, offset] of this.#positions) this.#feeds.seek(partition, offset)
   }
 
   #end(failure?: OttlaError): void {
@@ -372,7 +369,7 @@ function checkedPartitions({ topic }: Source, asked: readonly number[] | undefin
   for (const partition of asked) {
     if (Number.isInteger(partition) && partition >= 0 && partition < partitionCount) continue
     throw new OttlaError('UNKNOWN_PARTITION', {
-      message: `${name} has no partition ${partition}; its ${partitionCount} are numbered from 0`,
+      message: `${name} has no partition ${partition}, it has ${partitionCount}`,
     })
   }
   return [...new Set(asked)]

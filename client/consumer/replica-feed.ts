@@ -14,7 +14,7 @@ import { asOttlaError, OttlaError } from '../errors.ts'
 import type { Gap } from '../record.ts'
 import { type ChosenKeys, seen } from './chosen-keys.ts'
 import { mayHearMore } from './may-hear-more.ts'
-import { END, type Feed, type FeedEvents, type FeedOptions, type Frame, START } from './source.ts'
+import { type Feed, type FeedEvents, type FeedOptions, type Frame, START } from './source.ts'
 
 /** Read at a time once the first row is there; the next stretch is fetched while this one is given out. */
 const READ_BYTES = 256 * 1024
@@ -166,10 +166,13 @@ export class ReplicaFeed implements Feed {
 
   /** What "the start" and "the end" are is known once the relay has spoken, or when it cannot be reached. */
   #resolvePosition(): void {
+    if (this.#position >= 0) return
     const { start, end, relayEnd, upToDate } = this.#range
+    const isFromStart = this.#position === START
     const isKnown = upToDate || relayEnd >= 0 || !mayHearMore(this.#core)
-    if (this.#position === START && (isKnown || end > start)) this.#position = start
-    if (this.#position === END && isKnown) this.#position = Math.max(end, relayEnd)
+    if (!isKnown && !(isFromStart && end > start)) return
+    this.#position = isFromStart ? start : Math.max(end, relayEnd)
+    this.#events.onStart(this.partition, this.#position)
   }
 
   #skipMissing(): void {

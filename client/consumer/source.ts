@@ -32,6 +32,8 @@ export interface Frame {
 }
 
 export interface FeedEvents {
+  /** Where it begins, as soon as it is known what START or END stand for. */
+  onStart(partition: number, offset: number): unknown
   /** Something can be taken, or `isUpToDate` changed. */
   onReady(): void
   /** As soon as it is known; the next frame carries it too. */

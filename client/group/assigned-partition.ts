@@ -151,7 +151,7 @@ export class AssignedPartition implements TopicPartition {
       topic,
       this.partition,
       { from: offset, leaderEpoch, isExact: true, onMissingOffset, isolation, bufferBytesMax },
-      { onReady: () => this.#wake(), onGap, onFailed },
+      { onStart: () => {}, onReady: () => this.#wake(), onGap, onFailed },
     )
     this.#wake()
   }

@@ -85,6 +85,29 @@ describe('where reading begins', () => {
     expect(await valuesOf(read({ from, follow: false }))).toEqual(expected)
   })
 
+  test('[RDR-10] positions tell where reading goes on, also in partitions that have given nothing', async () => {
+    const { relay, read } = log()
+    relay.createTopic('several', 3)
+    for (const partition of [0, 1]) relay.append('several', [record('a'), record('b')], partition)
+    const reader = read({ from: 'end' }, 'several')
+    expect([...reader.positions()]).toEqual([])
+    const { values } = collect(reader)
+    await turns()
+    expect(Object.fromEntries(reader.positions())).toEqual({ 0: 2, 1: 2, 2: 0 })
+    relay.append('several', [record('c')], 1)
+    await turns()
+    expect(values).toEqual(['c'])
+    await reader.close()
+    relay.append('several', [record('d')], 0)
+    const next = collect(read({ from: { offsets: reader.positions() } }, 'several'))
+    await turns()
+    expect(next.values).toEqual(['d'])
+    const exact = read({ from: { offset: 7 } })
+    exact.each(() => {}).catch(() => {})
+    await turns()
+    expect([...exact.positions()]).toEqual([[0, 10]])
+  })
+
   test('in the middle of a batch drops its front', async () => {
     const { relay, read } = setUp()
     relay.createTopic('t')
@@ -167,7 +190,7 @@ describe('following', () => {
     expect(relay.connections.length).toBe(2)
   })
 
-  test('[RDR-9] a reader that begins at the last records leaves room for others, whatever they took of it meanwhile', async () => {
+  test('[RDR-11] a reader that begins at the last records leaves room for others, whatever they took of it meanwhile', async () => {
     const { relay, read } = setUp()
     relay.createTopic('t', 2)
     relay.append('t', [record('0'), record('1')], 1)
