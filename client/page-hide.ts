@@ -1,6 +1,6 @@
 /**
  * When a page is going: closed, left for another, or put into the page cache. There is time for what is sent at once, and for
- * nothing else. In workers and in Node there is no such event, and it is quiet.
+ * nothing else. In workers and in Node there are no such events, and it is quiet.
  */
 interface Scope extends Partial<Pick<EventTarget, 'addEventListener' | 'removeEventListener'>> {
   document?: unknown
@@ -10,4 +10,17 @@ export function onPageHide(listener: () => void, scope: Scope = globalThis as un
   if (scope.document === undefined || typeof scope.addEventListener !== 'function') return () => {}
   scope.addEventListener('pagehide', listener)
   return () => scope.removeEventListener?.('pagehide', listener)
+}
+
+/**
+ * When it is going, or is not looked at any more, which in Chromium is the last that a tab hears before it is closed. Comes
+ * before the page lets go of its worker.
+ */
+export function onPageHidden(listener: () => void, page: Window | undefined = globalThis.window): () => void {
+  if (!page) return () => {}
+  const over = new AbortController()
+  const { signal } = over
+  page.addEventListener('pagehide', listener, { capture: true, signal })
+  page.document.addEventListener('visibilitychange', listener, { signal })
+  return () => over.abort()
 }

@@ -9,7 +9,7 @@ import { expose } from 'comlink'
 import type { Core } from '../client/core.ts'
 import { relayError } from '../client/relay-errors.ts'
 import type { SecretChange } from '../client/replica/sealed/encryption.ts'
-import type { Clock, Timer } from '../protocol/lib/clock.ts'
+import { type Clock, sleep, type Timer } from '../protocol/lib/clock.ts'
 import { asNote, type HostNote, type LeaderInfo, lockNames, type PageNote } from './contract.ts'
 import { EventFeed } from './event-feed.ts'
 import { hostCalls } from './host-calls.ts'
@@ -42,6 +42,9 @@ interface Tab {
   gone: AbortController
   silence: Timer | undefined
 }
+
+/** A tab's lock may be free before what the tab said last has come: Firefox and WebKit bring these by other ways. */
+const LAST_WORDS_MS = 500
 
 export class Host {
   readonly leader: LeaderInfo
@@ -152,11 +155,14 @@ export class Host {
       this.#armSilence(tab)
       return
     }
-    untilFree(locks, lockNames.tab(tab.id), tab.gone.signal).then(
-      () => this.#dropIfSame(tab),
-      // Rejected only because the tab was cut: nothing is left to do.
-      () => {},
-    )
+    const { signal } = tab.gone
+    untilFree(locks, lockNames.tab(tab.id), signal)
+      .then(() => sleep(this.#options.clock, LAST_WORDS_MS, signal))
+      .then(
+        () => this.#dropIfSame(tab),
+        // Rejected only because the tab was cut: nothing is left to do.
+        () => {},
+      )
   }
 
   #armSilence(tab: Tab): void {

@@ -13,7 +13,7 @@ import { randomUuid } from '../../protocol/lib/uuid.ts'
 import type { ReplicaPolicy } from '../core.ts'
 import { asOttlaError, type OttlaError } from '../errors.ts'
 import type { Ottla } from '../ottla.ts'
-import { onPageHide } from '../page-hide.ts'
+import { onPageHidden } from '../page-hide.ts'
 import { AwarenessChannel } from './awareness-channel.ts'
 import { DocumentLog } from './document-log.ts'
 import { KeptCopy } from './kept-copy.ts'
@@ -119,7 +119,7 @@ export class OttlaProvider {
       () => doc.off('update', onUpdate),
       () => doc.off('destroy', onDestroy),
       ottla.onStatus(() => this.#statusChanged()),
-      onPageHide(() => this.#writer.flush()),
+      onPageHidden(() => this.#writer.flush()),
     ]
     void this.#run()
   }

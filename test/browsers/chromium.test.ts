@@ -1,10 +1,12 @@
 import { appendFile, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
+import { describeApplications } from './applications.ts'
 import { describeEngine } from './behaviours.ts'
 import { pathOf, startBrowserOnPages, startNetwork } from './stage.ts'
 
 describeEngine('chromium')
+describeApplications('chromium')
 
 test('[REP-20] what was stored survives a browser that was killed while it wrote to its database', async () => {
   const browser = await startBrowserOnPages('chromium')

@@ -13,7 +13,7 @@ import type { EngineName } from './engine/recipes.ts'
 import { TRAFFIC_FILES } from './fixtures/traffic.ts'
 
 /** The pages of the tests that drive Chromium from outside are driven from inside here. */
-const talkingBack = (page: string) => page.replace('<script', '<script src="/talk-back.js"></script><script')
+export const talkingBack = (page: string) => page.replace('<script', '<script src="/talk-back.js"></script><script')
 
 export function startBrowserOnPages(engine: EngineName): Promise<Browser> {
   return startBrowser(engine, {

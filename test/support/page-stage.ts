@@ -7,6 +7,7 @@ import type { Page } from 'playwright-core'
 import type { RelayConfig } from '../../server/config.ts'
 import { createRelay, type Relay } from '../../server/relay.ts'
 import { type Chromium, startChromium } from './chromium.ts'
+import { nextRelease } from './next-release.ts'
 
 export interface Size {
   width: number
@@ -65,15 +66,10 @@ export async function setPageStage(
       relay = await start(Number(new URL(url).port))
     },
     async release(title) {
-      const html = join(webDir, 'index.html')
-      await writeFile(html, (await readFile(html, 'utf8')).replace(/<title>.*<\/title>/, `<title>${title}</title>`))
-      const worker = join(webDir, 'service-worker.js')
-      const revision = /(url:.index\.html.,revision:.)[0-9a-f]+|(revision:.)[0-9a-f]+(.,url:.index\.html)/
-      const code = await readFile(worker, 'utf8')
-      const fresh = Date.now().toString(16)
-      const changed = code.replace(revision, (_, before = '', other = '', after = '') => before + other + fresh + after)
-      if (changed === code) throw new Error('the service worker names no revision of index.html')
-      await writeFile(worker, changed)
+      const [html, worker] = ['index.html', 'service-worker.js'].map((name) => join(webDir, name))
+      const next = nextRelease(await readFile(html!, 'utf8'), await readFile(worker!, 'utf8'), title)
+      await writeFile(html!, next.html)
+      await writeFile(worker!, next.worker)
     },
     async close() {
       try {

@@ -92,6 +92,19 @@ test('[WRK-13] without locks a silent tab is dropped after three minutes, one th
   expect(host.tabCount).toBe(1)
 })
 
+test('[WRK-29] what a tab said last is heard, though its lock is free by then', async () => {
+  let setFree = () => {}
+  const request = () => new Promise<void>((resolve) => (setFree = resolve))
+  const locks = { request, query: async () => ({}) } as unknown as LockManager
+  host = new Host({ core, leader, clock, locks, onTabs: (count) => counts.push(count) })
+  const { attachment } = await join('a')
+  setFree()
+  await new Promise((resolve) => setImmediate(resolve))
+  expect(await answer(attachment)).toBe(true)
+  await clock.advanceAsync(500)
+  expect(counts).toEqual([1, 0])
+})
+
 test('[WRK-13] a tab that leaves is forgotten at once', async () => {
   const { attachment } = await join('a')
   attachment.lose('left')

@@ -89,10 +89,10 @@ export class Browser {
     await Promise.race([isUp, failed])
   }
 
-  /** A new tab, in front of the others. */
-  async open(path: string): Promise<Tab> {
+  /** A new tab, in front of the others. Another origin has ENTRY_PAGE too: a tab's name does not go from one to another. */
+  async open(path: string, origin = this.pages.origin): Promise<Tab> {
     const name = `tab-${++this.#tabs}`
-    const entry = `${this.pages.origin}/entry.html?${new URLSearchParams({ name, to: path })}`
+    const entry = `${origin}/entry.html?${new URLSearchParams({ name, to: path })}`
     // Without an opener it gets a process of its own, as a tab that a person opens does.
     await this.#desk.ask(
       String((url: string) => void window.open(url, '_blank', 'noopener')),

@@ -1,11 +1,7 @@
 /** Hooks as frameworks render them, in a real Chromium, from the package's own entries. */
-import { readFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import type { Page } from 'playwright-core'
 import * as React from 'react'
 import { renderToString } from 'react-dom/server'
-import { compile } from 'svelte/compiler'
-import { build, type Plugin } from 'vite'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { ottlaHooks } from '../../../client/hooks/react.ts'
 import { connect, type Ottla, string } from '../../../client/index.ts'
@@ -14,9 +10,7 @@ import { MemoryFiles } from '../../../server/storage/memory-files.ts'
 import { type Chromium, startChromium } from '../../support/chromium.ts'
 import { eventually } from '../../support/eventually.ts'
 import { type PageServer, startPageServer } from '../../support/page-server.ts'
-
-const repository = new URL('../../../', import.meta.url)
-const FRAMEWORKS = ['react', 'preact', 'vue', 'svelte']
+import { FRAMEWORKS, pageCode, pageOf } from './page-code.ts'
 
 let host: PageServer
 let chromium: Chromium
@@ -32,48 +26,6 @@ afterAll(async () => {
   await chromium?.close()
   await host?.close()
 })
-
-/** `ottla/react` and the like, to what the package gives for it in a browser. */
-function packageEntries(): Array<{ find: RegExp; replacement: string }> {
-  const { exports } = JSON.parse(readFileSync(new URL('package.json', repository), 'utf8')) as {
-    exports: Record<string, string | { browser: string }>
-  }
-  return Object.entries(exports).map(([entry, file]) => ({
-    find: new RegExp(`^ottla${entry.slice(1)}$`),
-    replacement: fileURLToPath(new URL(typeof file === 'string' ? file : file.browser, repository)),
-  }))
-}
-
-const sveltePlugin: Plugin = {
-  name: 'svelte-files',
-  transform: (source, id) =>
-    id.endsWith('.svelte') ? { code: compile(source, { filename: id, generate: 'client' }).js.code, map: null } : null,
-}
-
-async function pageCode(framework: string): Promise<string> {
-  const built = await build({
-    configFile: false,
-    logLevel: 'error',
-    plugins: [sveltePlugin],
-    resolve: { alias: packageEntries() },
-    // As in development, where React runs effects twice.
-    define: { 'process.env.NODE_ENV': '"development"' },
-    build: {
-      write: false,
-      minify: false,
-      target: 'es2022',
-      lib: {
-        entry: fileURLToPath(new URL(`./pages/${framework}.ts`, import.meta.url)),
-        formats: ['es'],
-        fileName: 'out',
-      },
-      rolldownOptions: { output: { codeSplitting: false } },
-    },
-  })
-  const first = [built].flat()[0]
-  if (!first || !('output' in first)) throw new Error(`no output for ${framework}`)
-  return first.output[0].code
-}
 
 interface Stage {
   page: Page
@@ -92,10 +44,7 @@ async function stageFor(framework: string): Promise<Stage> {
   })
   await writer.admin.createTopics([{ name: 'notes', configs: { 'cleanup.policy': 'compact' } }])
   host.serve(`/${framework}.js`, await pageCode(framework))
-  host.serve(
-    `/${framework}.html`,
-    `<!doctype html><link rel="icon" href="data:,"><div id="root"></div><script type="module" src="/${framework}.js"></script>`,
-  )
+  host.serve(`/${framework}.html`, pageOf(framework))
   const page = await chromium.open(`${host.origin}/${framework}.html?relay=${relay.websocket.url}`)
   const facts = () =>
     page.evaluate(() => Object.fromEntries([...document.querySelectorAll('#root p')].map((p) => [p.id, p.textContent])))
