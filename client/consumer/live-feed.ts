@@ -116,7 +116,9 @@ export class LiveFeed implements Feed {
     if (this.#openGap) this.#tellGap({ ...this.#openGap, to: startOffset })
     this.#openGap = undefined
     // From here on "the end" is this offset, also after a reconnect before anything came.
-    if (this.#position < 0) this.#events.onStart(this.partition, (this.#position = startOffset))
+    if (this.#position >= 0) return
+    this.#position = startOffset
+    this.#events.onStart(this.partition, startOffset)
   }
 
   #delivered(frame: Deliver): void {
