@@ -46,6 +46,10 @@ export class DocumentLog {
     this.#parts = parts
   }
 
+  get topicName(): string {
+    return this.#parts.topic.name
+  }
+
   get isReading(): boolean {
     return this.#reader !== undefined
   }
@@ -53,7 +57,7 @@ export class DocumentLog {
   /** All that the replica holds has been applied. */
   get hasWhatIsHere(): boolean {
     const { topics } = this.#parts.ottla.status
-    const ranges = topics.find(({ name }) => name === this.#parts.topic.name)?.replica
+    const ranges = topics.find(({ name }) => name === this.topicName)?.replica
     const end = ranges?.find(({ partition }) => partition === this.partition)?.end ?? 0
     return this.isReading && Math.max(0, this.position) >= end
   }

@@ -47,6 +47,8 @@ type Listener<T> = (event: T) => void
 /** A page with a replica that is about to be online has the newest at once, instead of all of it in turn. */
 const ONLINE_SOON_MS = 500
 const AGAIN_MS = 1_000
+/** What the page before this one said last may be stored when this one has read already what waits. */
+const LAST_WORDS_MS = 5_000
 
 export class OttlaProvider {
   readonly doc: Y.Doc
@@ -74,12 +76,15 @@ export class OttlaProvider {
   #isAskingAgain = false
   #hasAsked = false
   #status: ProviderStatus
+  readonly #openedAt: number
+  #waiting = 0
   #loaded!: () => void
 
   constructor(ottla: Ottla, documentId: string, doc: Y.Doc, options: ProviderOptions = {}) {
     const { topic: name = 'yjs', batchMs = 50, clock = systemClock, replica } = options
     this.#ottla = ottla
     this.#clock = clock
+    this.#openedAt = clock.monotonic()
     this.doc = doc
     this.documentId = documentId
     this.whenLoaded = new Promise((resolve) => {
@@ -252,12 +257,21 @@ export class OttlaProvider {
   }
 
   #statusChanged(): void {
+    this.#lookForLastWords()
     const status = this.#statusNow()
     if (status === this.#status) return
     this.#status = status
     this.#emit('status', status)
     if (status !== 'connected') this.#hasAsked = false
     this.#progressed()
+  }
+
+  #lookForLastWords(): void {
+    const topic = this.#ottla.status.topics.find(({ name }) => name === this.#log.topicName)
+    const waiting = topic?.outbox.pendingEntries ?? 0
+    const isNew = this.#hasReplica && this.#clock.monotonic() - this.#openedAt < LAST_WORDS_MS
+    if (isNew && waiting > this.#waiting) this.#log.pending().catch(() => {})
+    this.#waiting = waiting
   }
 
   async #askAgain(): Promise<void> {

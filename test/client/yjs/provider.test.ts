@@ -173,6 +173,18 @@ test('[DOC-15] windows of one browser hear of an edit without a relay, once it i
   relay = await start()
 })
 
+test('[DOC-22] what the page before this one said last is in the document, though it was stored after this one had opened it', async () => {
+  const replica = `last-words-${Date.now()}`
+  const { ottla, doc, provider } = await ottlaEditor(relay.websocket.url, 'd', { replica })
+  await eventually(() => provider.synced, { what: 'synced' })
+  await relay.close()
+  const before = new Doc()
+  before.getText('t').insert(0, 'last words')
+  await ottla.topic('yjs').send({ key: 'd', value: encodeStateAsUpdate(before) }).stored
+  await eventually(() => textOf(doc) === 'last words', { what: 'the document has them' })
+  relay = await start()
+})
+
 test('[DOC-19] what is refused is told, and never told as saved', async () => {
   const admin = await connect(relay.websocket.url)
   onTestFinished(() => admin.close())
