@@ -9,13 +9,27 @@ import { randomUuid } from '../../protocol/lib/uuid.ts'
 import { compressBatch, encodeBatch } from '../../protocol/records.ts'
 import type { EnqueuedWrite, StoredDurability } from '../core.ts'
 import { asOttlaError } from '../errors.ts'
+import { onPageHidden } from '../page-hide.ts'
 import { settleReceipts } from './outcome.ts'
-import type { Entry, Outgoing, SendBufferOptions, SendBufferParts } from './send-buffer.ts'
+import type { Entry, Outgoing, SendBufferOptions, SendBufferParts, Sending } from './send-buffer.ts'
 
 export interface EnqueueOptions extends Pick<Required<SendBufferOptions>, 'compression'> {
   /** For each call to the core: before it, and when these are stored or have failed. */
   began(): void
   ended(outgoing: readonly Outgoing[]): void
+}
+
+const watched = new WeakSet<Sending>()
+
+/** `enqueueEntry`. From now on nothing of this client lingers when its page is going. */
+export function enqueuerFor(sending: Sending): typeof enqueueEntry {
+  if (watched.has(sending)) return enqueueEntry
+  watched.add(sending)
+  const unlisten = onPageHidden(() => {
+    for (const buffer of sending.busy) void buffer.flush()
+    if (sending.isClosed) unlisten()
+  })
+  return enqueueEntry
 }
 
 /** Resolves when all of the entry is on its way, in its order. Rejects what cannot be encoded. */

@@ -99,9 +99,9 @@ export class SendBuffer {
       onFull: options.onFull ?? 'wait',
     }
     // Now, as the page may be offline by its first `send`, or closed in the turn after it. What fails is tried again then.
-    loadSending().then(
-      (loaded) => {
-        this.#enqueueEntry = loaded.enqueueEntry
+    loadSending(parts.sending).then(
+      (enqueueEntry) => {
+        this.#enqueueEntry = enqueueEntry
       },
       () => {},
     )
@@ -170,7 +170,7 @@ export class SendBuffer {
     // A record that alone exceeds the bound is taken when nothing else waits.
     if (this.#unstoredBytes === 0 || this.#unstoredBytes + sizeBytes <= limitBytes) return
     throw new OttlaError('BUFFER_FULL', {
-      message: `${this.#unstoredBytes} bytes for ${this.#parts.topic} are not stored yet; the limit is ${limitBytes}`,
+      message: `${this.#unstoredBytes} bytes for ${this.#parts.topic} are unstored, the limit is ${limitBytes}`,
     })
   }
 
@@ -206,7 +206,7 @@ export class SendBuffer {
     if (this.#isPumping) return
     this.#isPumping = true
     try {
-      this.#enqueueEntry ??= (await loadSending()).enqueueEntry
+      this.#enqueueEntry ??= await loadSending(this.#parts.sending)
       while (this.#openEnqueues < ENQUEUES_MAX) {
         const entry = this.#queue.shift()
         if (!entry) break
@@ -266,4 +266,5 @@ function wakeAll(waiters: Array<() => void>): void {
   for (const wake of waiters) wake()
 }
 
-const loadSending = () => loadApart('sending', () => import('./enqueue-entry.ts'))
+const loadSending = (sending: Sending) =>
+  loadApart('sending', async () => (await import('./enqueue-entry.ts')).enqueuerFor(sending))

@@ -11,14 +11,12 @@
  */
 import { deleteDB, openDB } from 'idb'
 import { type Clock, sleep } from '../../protocol/lib/clock.ts'
+import { isChromium } from '../is-chromium.ts'
 
 const NAME = 'ottla-log'
 const ROUNDS = 2
 /** A page that was frozen with the database open would hold up the others for ever. */
 const WAIT_MS_MAX = 1_000
-
-/** Edge, Opera and whoever else is made of it say so too. */
-const isChromium = (): boolean => /Chrom(e|ium)\//.test(globalThis.navigator?.userAgent ?? '')
 
 /** Never rejects: what is wrong with the databases of this origin, the next unit finds too. */
 export async function beginFreshLog(clock: Clock): Promise<void> {
