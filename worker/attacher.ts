@@ -68,13 +68,16 @@ export class Attacher {
     this.#options.spawner.end()
   }
 
-  /** Resolves with the attachment, now or when there is one. Rejects when refused, or TIMEOUT after `waitMsMax`. */
-  attached(waitMsMax: number): Promise<Attachment> {
-    if (this.#current && !this.#current.isLost) return Promise.resolve(this.#current)
+  /**
+   * `act` with the attachment: in this very turn if there is one (a page that is going has no other), else in the turn in
+   * which there is, one after another. Rejects when refused, or TIMEOUT after `waitMsMax`.
+   */
+  attached<T>(waitMsMax: number, act: (attachment: Attachment) => Promise<T>): Promise<T> {
+    if (this.#current && !this.#current.isLost) return act(this.#current)
     if (this.#lastRefusal) return Promise.reject(this.#lastRefusal)
     return new Promise((resolve, reject) => {
       const offs = [
-        this.onAttached.on((attachment) => done(() => resolve(attachment))),
+        this.onAttached.on((attachment) => done(() => resolve(act(attachment)))),
         this.onRefused.on((error) => done(() => reject(error))),
       ]
       const timer = this.#options.clock.setTimer(waitMsMax, () =>

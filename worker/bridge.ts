@@ -129,9 +129,10 @@ export class Bridge implements Core {
     return stored ?? (await this.#call('topic', name))
   }
 
-  // Cloned, not transferred: the bytes must still be here to be sent again if the host dies.
+  // Cloned, not transferred: the bytes must still be here to be sent again if the host dies. In this very turn if there is a
+  // host: a page that is going has no other.
   async enqueue(write: EnqueuedWrite): Promise<{ durability: StoredDurability }> {
-    return (await this.#reached()).store(write.id, 'enqueue', write)
+    return (this.#reach.attached ?? (await this.#reached())).store(write.id, 'enqueue', write)
   }
 
   async enqueueTransaction(transaction: EnqueuedTransaction): Promise<{ durability: StoredDurability }> {

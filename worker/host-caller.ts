@@ -21,9 +21,8 @@ export class HostCaller {
   /** For calls that change nothing when they are repeated. */
   async repeatedly<M extends HostMethod>(method: M, ...args: HostArgs<M>): Promise<HostResult<M>> {
     for (;;) {
-      const attachment = await this.#attacher.attached(this.#waitMsMax)
       try {
-        return await answerOf(attachment, method, ...args)
+        return await this.#ask(method, ...args)
       } catch (error) {
         if (!(error instanceof HostLost)) throw error
       }
@@ -31,9 +30,8 @@ export class HostCaller {
   }
 
   async once<M extends HostMethod>(method: M, ...args: HostArgs<M>): Promise<HostResult<M>> {
-    const attachment = await this.#attacher.attached(this.#waitMsMax)
     try {
-      return await answerOf(attachment, method, ...args)
+      return await this.#ask(method, ...args)
     } catch (error) {
       if (!(error instanceof HostLost)) throw error
       throw new OttlaError('OUTCOME_UNKNOWN', {
@@ -43,6 +41,10 @@ export class HostCaller {
         cause: error,
       })
     }
+  }
+
+  #ask<M extends HostMethod>(method: M, ...args: HostArgs<M>): Promise<HostResult<M>> {
+    return this.#attacher.attached(this.#waitMsMax, (attachment) => answerOf(attachment, method, ...args))
   }
 }
 

@@ -27,6 +27,11 @@ export class LazyReach {
     return this.#reach?.current
   }
 
+  /** While there is a host. Who waited for the code has been served by then. */
+  get attached(): Reach | undefined {
+    return this.current && this.#reach
+  }
+
   /** Seeks a host, from when that is possible. */
   start(): void {
     this.#isStarted = true

@@ -84,7 +84,6 @@ export class SendBuffer {
   #isPlanned = false
   #linger: Timer | undefined
   #roomWaiters: Array<() => void> = []
-  #idleWaiters: Array<() => void> = []
   /** Of records that are neither stored nor have failed. */
   readonly #unstored = new Set<OpenReceipt>()
   #enqueueEntry: typeof enqueueEntry | undefined
@@ -145,23 +144,16 @@ export class SendBuffer {
 
   /** Resolves when nothing waits any more, stored or failed. Cuts a linger short. */
   async flush(): Promise<void> {
-    this.#endLinger()
-    if (this.#unstoredBytes === 0) return
-    void this.#pump()
-    await new Promise<void>((resolve) => this.#idleWaiters.push(resolve))
+    while (this.#unstored.size > 0) await this.storedSoFar()
   }
 
   /** Resolves when what was sent until now is stored or has failed. Cuts a linger short. */
   async storedSoFar(): Promise<void> {
     for (const entry of this.#queue) entry.isClosed = true
-    this.#endLinger()
-    void this.#pump()
-    await Promise.allSettled([...this.#unstored].map(({ stored }) => stored))
-  }
-
-  #endLinger(): void {
     this.#linger?.cancel()
     this.#linger = undefined
+    void this.#pump()
+    await Promise.allSettled([...this.#unstored].map(({ stored }) => stored))
   }
 
   #checkRoom(sizeBytes: number): void {
@@ -255,15 +247,9 @@ export class SendBuffer {
   #leave({ receipt, sizeBytes }: Outgoing): void {
     this.#unstored.delete(receipt)
     this.#unstoredBytes -= sizeBytes
-    if (this.#unstoredBytes < this.#options.bufferBytesMax) wakeAll(this.#roomWaiters.splice(0))
-    if (this.#unstoredBytes > 0) return
-    this.#parts.sending.busy.delete(this)
-    wakeAll(this.#idleWaiters.splice(0))
+    if (this.#unstoredBytes < this.#options.bufferBytesMax) for (const wake of this.#roomWaiters.splice(0)) wake()
+    if (this.#unstoredBytes === 0) this.#parts.sending.busy.delete(this)
   }
-}
-
-function wakeAll(waiters: Array<() => void>): void {
-  for (const wake of waiters) wake()
 }
 
 const loadSending = (sending: Sending) =>

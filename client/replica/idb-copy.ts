@@ -6,7 +6,8 @@
  * Invariants: nobody ever waits for a tab with the old format, which is only fenced; until the copy is complete it may
  * stop anywhere and is begun again; two tabs that copy at once do not mix, the later one takes over.
  */
-import { deleteDB, type IDBPDatabase, openDB } from 'idb'
+import { deleteDB, type IDBPDatabase, openDB, unwrap } from 'idb'
+import { completionOf } from './idb-completion.ts'
 import { ALL_STORES, databaseName, FORMAT, type ReplicaDatabase } from './idb-format.ts'
 import { StoreError } from './store-error.ts'
 
@@ -122,6 +123,7 @@ async function putPage(
   token: string,
 ): Promise<void> {
   const transaction = target.transaction(['meta', store], 'readwrite', { durability: 'strict' })
+  const done = completionOf(unwrap(transaction) as IDBTransaction)
   transaction.done.catch(() => {})
   await checkCopier(transaction.objectStore('meta'), token)
   const into = transaction.objectStore(store) as unknown as { put(value: unknown, key: IDBValidKey): Promise<unknown> }
@@ -129,7 +131,7 @@ async function putPage(
     const converted = key === 'owner' ? undefined : older.convert(store, values[index])
     if (converted !== undefined) into.put(converted, key).catch(() => {})
   })
-  await transaction.done
+  await done
 }
 
 async function finish(source: IDBPDatabase, target: ReplicaDatabase, token: string): Promise<void> {

@@ -8,6 +8,7 @@
 import { type IDBPTransaction, unwrap } from 'idb'
 import { type Clock, systemClock } from '../../protocol/lib/clock.ts'
 import { Emitter } from '../../protocol/lib/events.ts'
+import { completionOf } from './idb-completion.ts'
 import { IdbConnection } from './idb-connection.ts'
 import { OLDER_FORMATS, type OlderFormat, takeOverOlder } from './idb-copy.ts'
 import { asDamage, intactBelow, readOutboxPage, readOutboxRows } from './idb-damage.ts'
@@ -253,10 +254,9 @@ async function guardedTransaction(
   token: string,
   puts: Puts,
 ): Promise<void> {
-  const done = transaction.done
-  // Awaited below; until then a rejection must not count as unhandled.
-  done.catch(() => {})
   const raw = unwrap(transaction) as IDBTransaction
+  const done = completionOf(raw)
+  transaction.done.catch(() => {})
   const reading = transaction.objectStore(guard).get('owner')
   reading.catch(() => {})
   try {
@@ -305,8 +305,9 @@ function abortQuietly(transaction: IDBTransaction): void {
 async function claimIn(database: ReplicaDatabase, claim: StoreClaim): Promise<StoreContents> {
   const { token, newReplicaId } = claim
   const transaction = database.transaction([...ALL_STORES], 'readwrite', { durability: 'strict' })
-  const done = transaction.done
-  done.catch(() => {})
+  const raw = unwrap(transaction) as IDBTransaction
+  const done = completionOf(raw)
+  transaction.done.catch(() => {})
   const meta = transaction.objectStore('meta')
   const [storedId, movedTo, storedLife, sealing] = await Promise.all([
     meta.get('replicaId'),
@@ -329,7 +330,6 @@ async function claimIn(database: ReplicaDatabase, claim: StoreClaim): Promise<St
     transaction.abort()
     throw new StoreError('locked', sealing ? 'the replica is encrypted' : 'the replica lies here in plain')
   }
-  const raw = unwrap(transaction) as IDBTransaction
   if (isNew) {
     if (claim.sealing) raw.objectStore('meta').put(claim.sealing, 'sealing')
     raw.objectStore('meta').put(newReplicaId, 'replicaId')

@@ -5,6 +5,7 @@
  */
 import { unwrap } from 'idb'
 import { type Clock, systemClock } from '../../protocol/lib/clock.ts'
+import { completionOf } from '../replica/idb-completion.ts'
 import { IdbConnection } from '../replica/idb-connection.ts'
 import { answerTo } from '../replica/idb-request.ts'
 import { storeErrorFrom } from '../replica/store-error.ts'
@@ -70,7 +71,7 @@ export class IdbTableStore implements TableStore {
     compute: (rows: ReadonlyArray<StoredRow | undefined>) => RowChange,
   ): Promise<void> {
     await this.#run('changing a table', STORES, 'readwrite', async (storeOf, transaction) => {
-      const done = completion(transaction)
+      const done = completionOf(transaction)
       const rows = await rowsIn(storeOf('rows'), topicId, keys)
       const change = compute(rows)
       const place = [topicId, change.position.partition]
@@ -110,7 +111,7 @@ export class IdbTableStore implements TableStore {
 
   #write(what: string, stores: readonly StoreName[], puts: (storeOf: StoreOf) => void): Promise<void> {
     return this.#run(what, stores, 'readwrite', async (storeOf, transaction) => {
-      const done = completion(transaction)
+      const done = completionOf(transaction)
       puts(storeOf)
       transaction.commit?.()
       await done
@@ -138,15 +139,4 @@ export class IdbTableStore implements TableStore {
 function keptRow(topicId: string, { places, ...row }: PlacedRow): KeptRow {
   const entries = places.map(({ index, at }) => entryOf(prefixOf(topicId, index), { at, key: row.key }))
   return { ...row, entries }
-}
-
-function completion(transaction: IDBTransaction): Promise<void> {
-  const done = new Promise<void>((resolve, reject) => {
-    transaction.oncomplete = () => resolve()
-    transaction.onabort = () =>
-      reject(transaction.error ?? new DOMException('the transaction was aborted', 'AbortError'))
-  })
-  // Awaited by whoever began it; until then a rejection must not count as unhandled.
-  done.catch(() => {})
-  return done
 }

@@ -124,7 +124,10 @@ export class OttlaProvider {
       () => doc.off('update', onUpdate),
       () => doc.off('destroy', onDestroy),
       ottla.onStatus(() => this.#statusChanged()),
-      onPageHidden(() => this.#writer.flush()),
+      onPageHidden(() => {
+        this.#writer.flush()
+        void topic.flush()
+      }),
     ]
     void this.#run()
   }

@@ -6,6 +6,7 @@ import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { Table } from '../../client/index.ts'
+import { databaseName } from '../../client/replica/idb-format.ts'
 import { tablesDatabaseName } from '../../client/table/idb-format.ts'
 import type { RelayConfig } from '../../server/config.ts'
 import { eventually } from '../support/eventually.ts'
@@ -304,6 +305,36 @@ export function describeEngine(engine: EngineName): void {
       const handled = await Promise.all(members.map((tab) => tab.evaluate(() => window.handled)))
       expect(handled.flat().sort()).toEqual(['to 0', 'to 1'])
       expect(handled.map(({ length }) => length)).toEqual([1, 1])
+    }, 90_000)
+
+    test('[STO-5] a database that is deleted, or cleared by the site, under an open page: said at once, and fetched again', async () => {
+      const { openTab, parameters } = await scene('notes', 'auto')
+      const tab = await openTab()
+      await sendIn(tab, 'kept', 3)
+      await outcomeIn(tab)
+      await eventually(async () => (await valuesIn(tab)).length === 3, LONG)
+      const other = await open('/bare.html', {})
+      const generationIs = (generation: number) =>
+        eventually(async () => {
+          const range = await tab.evaluate(() => window.ottla.status.topics[0]?.replica[0])
+          expect(range).toMatchObject({ generation, upToDate: true, start: 0, end: 3 })
+          return true
+        }, LONG)
+      await generationIs(0)
+      await other.evaluate(
+        (name: string) =>
+          new Promise((resolve, reject) => {
+            const request = indexedDB.deleteDatabase(name)
+            request.onsuccess = () => resolve(null)
+            request.onerror = () => reject(request.error)
+          }),
+        databaseName(parameters.replica),
+      )
+      await generationIs(1)
+      await other.evaluate(() => fetch('/elsewhere.html?clear-site-data').then(({ status }) => status))
+      await generationIs(2)
+      await sendIn(tab, 'after', 1)
+      expect((await outcomeIn(tab)).at(-1)).toBe(3)
     }, 90_000)
 
     test('[WRK-22] what was stored offline survives the death of the whole browser, and goes out once', async () => {

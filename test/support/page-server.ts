@@ -26,7 +26,7 @@ export interface PageServer {
  * Starts a server for `files`, keyed by path (`/index.html`). Anything else is 404.
  *
  * Pages are 'no-store', which keeps them out of the back/forward cache (playwright's `goBack` never returns from it).
- * With the query `?page-cache` a page may go there.
+ * With the query `?page-cache` a page may go there. With `?clear-site-data` the browser clears the site's storage.
  */
 export async function startPageServer(files: Record<string, string | Uint8Array> = {}): Promise<PageServer> {
   const content = new Map(Object.entries(files))
@@ -35,6 +35,7 @@ export async function startPageServer(files: Record<string, string | Uint8Array>
     const caching = searchParams.has('page-cache') ? 'no-cache' : 'no-store'
     const body = content.get(path)
     const type = TYPES[path.slice(path.lastIndexOf('.') + 1)] ?? 'application/octet-stream'
+    if (searchParams.has('clear-site-data')) response.setHeader('clear-site-data', '"storage"')
     response.writeHead(body === undefined ? 404 : 200, { 'content-type': type, 'cache-control': caching })
     response.end(body ?? '')
   })
