@@ -21,7 +21,6 @@ export class FeedSet {
     for (const { partition, from, isExact } of starts) {
       const feed = source.feed(partition, { ...options, from, isExact }, events)
       this.#members.set(partition, { feed, isFinished: false })
-      if (from >= 0) events.onStart(partition, from)
     }
     this.#order = [...this.#members.values()]
   }

@@ -336,18 +336,21 @@ export class Reader<K, V> implements AsyncIterable<TopicRecord<K, V>> {
     const starts = await resolveStart(source, from, partitions, this.#parts.codecs)
     if (this.#isClosed) return
     const { onMissingOffset = 'earliest', bufferBytesMax = 2 * 1024 * 1024 } = this.#options
+    const onStart = (partition: number, offset: number) =>
+      this.#positions.has(partition) || offset < 0 || this.#positions.set(partition, offset)
     this.#feeds = new FeedSet(
       source,
       starts,
       { onMissingOffset, isolation, bufferBytesMax },
       {
-        onStart: (partition, offset) => this.#positions.has(partition) || this.#positions.set(partition, offset),
+        onStart,
         onReady: () => this.#wake(),
         onGap: (gap) => this.#gaps.emit(gap),
         onFailed: (error) => this.#end(asOttlaError(error, 'PROTOCOL')),
       },
     )
     for (const [partition, offset] of this.#positions) this.#feeds.seek(partition, offset)
+    for (const { partition, from } of starts) onStart(partition, from)
   }
 
   #end(failure?: OttlaError): void {

@@ -61,5 +61,5 @@ function offsetIn(offsets: Readonly<Record<number, number>> | ReadonlyMap<number
 
 function checked(value: number, name: string): number {
   if (Number.isSafeInteger(value) && (value >= 0 || value === START)) return value
-  throw new OttlaError('INVALID_ARGUMENT', { message: `${name} must be a whole number of 0 or more, not ${value}` })
+  throw new OttlaError('INVALID_ARGUMENT', { message: `${name} cannot be ${value}` })
 }
