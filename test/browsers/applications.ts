@@ -16,6 +16,7 @@ import { eventually } from '../support/eventually.ts'
 import { nextRelease } from '../support/next-release.ts'
 import { startPageServer } from '../support/page-server.ts'
 import { startRelay, temporaryFolder } from '../support/relay.ts'
+import { storedInPage } from '../support/stored-in-page.ts'
 import { startTcpProxy } from '../support/tcp-proxy.ts'
 import type { Browser } from './engine/browser.ts'
 import type { EngineName } from './engine/recipes.ts'
@@ -229,24 +230,7 @@ export function describeApplications(engine: EngineName): void {
       await other.until(() => window.readState().values.length === 1)
       await page.evaluate(() => window.ottla.logout({ pending: 'send' }))
       await other.until(() => window.ottla.status.state === 'closed')
-      const left = await page.evaluate(async (replica: string) => {
-        const found: unknown[] = []
-        for (const { name } of await indexedDB.databases()) {
-          if (!name?.includes(replica)) continue
-          const database = await new Promise<IDBDatabase>((resolve) => {
-            const opening = indexedDB.open(name)
-            opening.onsuccess = () => resolve(opening.result)
-          })
-          for (const store of database.objectStoreNames) {
-            const reading = database.transaction(store).objectStore(store).getAll()
-            await new Promise((resolve) => (reading.onsuccess = resolve))
-            found.push(...reading.result)
-          }
-          database.close()
-        }
-        return found
-      }, ada)
-      expect(left).toEqual([1, 'ended', 'ended'])
+      expect(await page.evaluate(storedInPage, ada)).toEqual([1, 'ended', 'ended'])
       proxy.setMode('close')
       const next = await openClient(url, bob)
       await next.evaluate(() => {
@@ -275,7 +259,9 @@ export function describeApplications(engine: EngineName): void {
         await notes.send({ key: 'm1', value: '"two"' }).committed
         await shows({ rows: 'n1=one committed', records: '"one","two"' })
         await tab.evaluate(() => window.page.select('m'))
-        await shows({ rows: 'm1=two committed' })
+        await shows({ rows: 'm1=two committed', records: '"one","two"' })
+        // The former table is let go of.
+        await tab.until(() => window.page.opened.tables === 1)
         proxy.setMode('close')
         await tab.until(() => window.page.ottla.status.state !== 'live')
         await tab.evaluate(async () => {
@@ -286,6 +272,7 @@ export function describeApplications(engine: EngineName): void {
         await shows({ rows: 'm1=two committed, m2=three pending', outbox: '1' })
         await tab.evaluate(() => window.page.unmount())
         await tab.until(() => Object.values(window.page.opened).every((count) => count === 0))
+        expect(await tab.evaluate(() => document.querySelector('#root')!.textContent)).toBe('')
       },
       90_000,
     )
@@ -345,19 +332,16 @@ const write = (tab: Tab, words: string) =>
     field.dispatchEvent(new Event('input', { bubbles: true }))
   }, words)
 
-const untilOthers = (tab: Tab, names: string) =>
-  eventually(
-    async () =>
-      (
-        await tab.evaluate(() =>
-          window.channel.others
-            .map(({ state }) => state)
-            .sort()
-            .join(),
-        )
-      ).valueOf() === names,
-    { ...LONG, what: `${tab.name} sees ${names}` },
+const othersIn = (tab: Tab) =>
+  tab.evaluate(() =>
+    window.channel.others
+      .map(({ state }) => state)
+      .sort()
+      .join(),
   )
+
+const untilOthers = (tab: Tab, names: string) =>
+  eventually(async () => (await othersIn(tab)) === names, { ...LONG, what: `${tab.name} sees ${names}` })
 
 const factsIn = (tab: Tab) =>
   tab.evaluate(() => Object.fromEntries([...document.querySelectorAll('#root p')].map((p) => [p.id, p.textContent])))

@@ -10,6 +10,7 @@ import { eventually } from '../support/eventually.ts'
 import { type PageServer, startPageServer } from '../support/page-server.ts'
 import { startRelay } from '../support/relay.ts'
 import { RelayClient } from '../support/relay-client.ts'
+import { storedInPage } from '../support/stored-in-page.ts'
 import { REAL_PAGE } from './fixtures/real-page.ts'
 
 const LONG = { withinMs: 20_000 }
@@ -71,23 +72,7 @@ describe('a logout', () => {
       await page.evaluate(() => window.ottla.logout({ pending: 'send' }))
       await eventually(async () => (await stateOf(other)) === 'LOGGED_OUT', LONG)
       expect(await send(other, 'too late')).toBe('LOGGED_OUT')
-      const stored = await page.evaluate(async () => {
-        const found: unknown[] = []
-        for (const { name } of await indexedDB.databases()) {
-          const database = await new Promise<IDBDatabase>((resolve) => {
-            const opening = indexedDB.open(name!)
-            opening.onsuccess = () => resolve(opening.result)
-          })
-          for (const store of database.objectStoreNames) {
-            const reading = database.transaction(store).objectStore(store).getAll()
-            await new Promise((resolve) => (reading.onsuccess = resolve))
-            found.push(...reading.result)
-          }
-          database.close()
-        }
-        return JSON.stringify(found)
-      })
-      expect(stored).toBe('[1,"ended","ended"]')
+      expect(await page.evaluate(storedInPage, '')).toEqual([1, 'ended', 'ended'])
       const bob = await open(chromium, 'bob', NOWHERE, worker)
       await send(bob, 'of bob')
       expect(await bob.evaluate(() => window.ottla.outbox.list().then((list) => list.length))).toBe(1)
