@@ -88,14 +88,14 @@ export class DocumentPartition {
       sizeBytes = part.snapshot?.length ?? 0
     }
     const wanted = updates.filter((offset) => offset >= fromOffset)
+    const isFull = () => sizeBytes > OPEN_BYTES_MAX || part.updates.length >= OPEN_UPDATES_MAX
     for (let at = 0; at < wanted.length; ) {
-      if (sizeBytes > OPEN_BYTES_MAX || part.updates.length >= OPEN_UPDATES_MAX) {
-        return { ...part, nextOffset: wanted[at]!, isWhole: false }
-      }
+      if (isFull()) return { ...part, nextOffset: wanted[at]!, isWhole: false }
       const { records, nextOffset } = await readRecords(this.#options.log, wanted[at]!, nearby(wanted, at))
       for (const { offset, key: recordKey, value } of records) {
         if (offset > wanted[at]!) while (at < wanted.length && wanted[at]! < offset) at++
         if (offset !== wanted[at]) continue
+        if (isFull()) break
         at++
         part.recordsRead++
         if (!recordKey || !value) continue
@@ -103,7 +103,7 @@ export class DocumentPartition {
         sizeBytes += value.length
       }
       // Compaction or retention took what is missing.
-      while (at < wanted.length && wanted[at]! < nextOffset) at++
+      while (!isFull() && at < wanted.length && wanted[at]! < nextOffset) at++
     }
     return part
   }
@@ -147,7 +147,8 @@ export class DocumentPartition {
     // Snapshots first: those that are there make their updates unimportant.
     while (this.#nextSnapshot < snapshots.lastStableOffset) {
       const from = Math.max(this.#nextSnapshot, snapshots.startOffset)
-      const { records, nextOffset } = await readRecords(snapshots, from, READ_BYTES)
+      const { records, nextOffset, unreadable } = await readRecords(snapshots, from, READ_BYTES)
+      this.#leftOut('snapshots', unreadable)
       for (const record of records) this.#tookSnapshot(record)
       this.#nextSnapshot = nextOffset
     }
@@ -157,7 +158,8 @@ export class DocumentPartition {
       this.#next = from
       return
     }
-    const { records, nextOffset } = await readRecords(log, from, READ_BYTES)
+    const { records, nextOffset, unreadable } = await readRecords(log, from, READ_BYTES)
+    this.#leftOut('updates', unreadable)
     // All is to be read again: a snapshot that covers less was written meanwhile.
     if (this.#next !== next) return
     for (const record of records) this.#tookUpdate(record)
@@ -235,6 +237,19 @@ export class DocumentPartition {
     const record = records.find((each) => each.offset === offset)
     if (record?.value && record.key && text.decode(record.key) === key) return record.value
     throw new KafkaError('KAFKA_STORAGE_ERROR', `the snapshot of document ${key} at ${offset} is gone`)
+  }
+
+  /** They would make no update for anybody, and the documents of the partition are not to be lost for them. */
+  #leftOut(of: 'updates' | 'snapshots', offsets: readonly number[]): void {
+    if (offsets.length === 0) return
+    const { logger, topicId } = this.#options
+    const told = offsets.slice(0, 20).join(', ')
+    logger.warn('batches that cannot be read are no part of any document', {
+      topicId,
+      of,
+      count: offsets.length,
+      offsets: told,
+    })
   }
 
   #complain(message: string, error: unknown): void {

@@ -1,9 +1,15 @@
 /** Offsets by time (ListOffsets): the first record at or after a time, and the record with the largest timestamp. */
+import { MalformedError } from '../../protocol/bytes/reader.ts'
 import { standardCodecs } from '../../protocol/codecs/standard.ts'
 import { type CodecRegistry, inflatedBytesMax } from '../../protocol/compression.ts'
-import type { BatchHeader } from '../../protocol/record-batch.ts'
-import { BATCH_HEADER_BYTES, batchesIn, codecOf } from '../../protocol/record-batch.ts'
-import { decodeRecords } from '../../protocol/records.ts'
+import {
+  BATCH_HEADER_BYTES,
+  type BatchHeader,
+  batchesIn,
+  codecOf,
+  hasLogAppendTime,
+} from '../../protocol/record-batch.ts'
+import { RecordCursor } from './compaction/record-cursor.ts'
 import type { LogReader } from './log-reader.ts'
 import type { LogState } from './log-state.ts'
 
@@ -13,6 +19,7 @@ export interface TimedOffset {
 }
 
 const READ_BYTES = 256 * 1024
+const RECORDS_PER_TURN = 20_000
 
 export class TimeLookup {
   readonly #state: LogState
@@ -94,24 +101,28 @@ export class TimeLookup {
   }
 
   async #searchBatch(header: BatchHeader, batch: Uint8Array, timestampMs: number): Promise<TimedOffset | undefined> {
-    const block = await this.#inflate(header, batch)
-    // Without its codec the batch answers for its records.
-    if (!block) return { offset: header.baseOffset, timestamp: header.maxTimestamp }
-    for (const record of decodeRecords(header, block)) {
-      if (record.timestamp >= timestampMs && record.offset >= this.#state.startOffset) {
-        return { offset: record.offset, timestamp: record.timestamp }
+    try {
+      const cursor = new RecordCursor(header, await this.#blockOf(header, batch))
+      for (let record = cursor.next(), count = 1; record; record = cursor.next(), count++) {
+        const timestamp = hasLogAppendTime(header) ? header.maxTimestamp : record.timestamp
+        if (timestamp >= timestampMs && record.offset >= this.#state.startOffset)
+          return { offset: record.offset, timestamp }
+        // A batch may hold millions, and everybody's requests run on this thread.
+        if (count % RECORDS_PER_TURN === 0) await new Promise((resolve) => setImmediate(resolve))
       }
+      return undefined
+    } catch (error) {
+      // What a codec throws for bytes that are not its own is no kind of error of ours.
+      if (codecOf(header) === 0 && !(error instanceof MalformedError)) throw error
+      // Where nobody can look into it, the batch answers for its records.
+      return { offset: header.baseOffset, timestamp: header.maxTimestamp }
     }
-    return undefined
   }
 
-  async #inflate(header: BatchHeader, batch: Uint8Array): Promise<Uint8Array | undefined> {
+  async #blockOf(header: BatchHeader, batch: Uint8Array): Promise<Uint8Array> {
     const block = batch.subarray(BATCH_HEADER_BYTES)
     if (codecOf(header) === 0) return block
-    try {
-      return await (await this.#codecs.find(codecOf(header))).decompress(block, inflatedBytesMax(block.length))
-    } catch {
-      return undefined
-    }
+    const codec = await this.#codecs.find(codecOf(header))
+    return codec.decompress(block, inflatedBytesMax(block.length))
   }
 }

@@ -36,5 +36,5 @@ export async function platformaticMember(
     return closing
   }
   onTestFinished(() => close().catch(() => {}))
-  return { seen, close }
+  return { seen, close, mayRepeat: true }
 }

@@ -2,6 +2,7 @@
 import { expect, onTestFinished, test } from 'vitest'
 import { applyUpdate, Doc } from 'yjs'
 import { systemClock } from '../../../protocol/lib/clock.ts'
+import { BATCH_HEADER_BYTES, sealBatch, viewOf } from '../../../protocol/record-batch.ts'
 import { encodeBatch, type RecordInput } from '../../../protocol/records.ts'
 import { DocumentPartition } from '../../../server/documents/document-partition.ts'
 import { snapshotRecord } from '../../../server/documents/snapshot-record.ts'
@@ -115,6 +116,36 @@ test('[DOC-7] snapshots under way, of two writers, older ones, foreign ones: not
   for (const documents of [one, two, open(1e9)]) expect(textOf((await opened(documents, 'd')).doc)).toBe(textOf(doc))
   expect(following.slice(0, 270)).toEqual(Array.from({ length: 270 }, (_, index) => index))
 })
+
+test.each([
+  ['which is not what its codec makes', (batch: Uint8Array) => withCodec(batch, 1)],
+  ['whose codec does not exist', (batch: Uint8Array) => withCodec(batch, 7)],
+  ['whose records do not add up', (batch: Uint8Array) => batch.fill(0xff, BATCH_HEADER_BYTES)],
+])('[DOC-23] a batch %s is left out, of updates and of snapshots, and the others are told', async (_what, spoil) => {
+  const { log, snapshots, open } = await stage()
+  const { doc, type, take } = writer('d')
+  const foreign = () => {
+    const batch = encodeBatch([{ key: utf8.encode('d'), value: utf8.encode('x'), timestamp: 1 }])
+    spoil(batch)
+    sealBatch(batch)
+    return batch
+  }
+  const following = open()
+  const told: number[] = []
+  following.follow('d', { update: (_, offset) => told.push(offset), ended() {} })
+  for (const word of ['one', 'two']) {
+    type(word)
+    await append(log, take())
+    for (const each of [log, snapshots]) await each.append(foreign()).durable
+  }
+  for (const documents of [following, open()]) expect(textOf((await opened(documents, 'd')).doc)).toBe(textOf(doc))
+  expect(told).toEqual([0, 2])
+})
+
+function withCodec(batch: Uint8Array, codec: number): void {
+  const attributesAt = 21
+  viewOf(batch).setInt16(attributesAt, codec)
+}
 
 /** The log, of which one read of committed records is answered late: with what was there when it began. */
 function lateRead(log: Log, number: number) {

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { ErrorCode } from '../../../protocol/errors.ts'
 import { HandClock } from '../../../protocol/lib/clock.ts'
+import { BATCH_HEADER_BYTES, sealBatch } from '../../../protocol/record-batch.ts'
 import { segmentName } from '../../../server/log/log-names.ts'
 import { MemoryFiles } from '../../../server/storage/memory-files.ts'
 import { batchOf } from '../../support/batches.ts'
@@ -194,6 +195,18 @@ test('[LOG-46] offsets by time: first at or after, within a batch, across segmen
   await log.deleteRecordsBefore(-1)
   expect(await log.offsetForTimestamp(0)).toBeUndefined()
   expect(await log.maxTimestampOffset()).toBeUndefined()
+  await log.close()
+})
+
+test('[LOG-46] offsets by time: a batch that cannot be looked into answers for its records', async () => {
+  const log = await openLog({ files: new MemoryFiles() })
+  const spoiled = batchOf(['c', 'd'], { timestamp: 3000 }).fill(0xff, BATCH_HEADER_BYTES)
+  sealBatch(spoiled)
+  for (const batch of [batchOf(['a', 'b'], { timestamp: 1000 }), spoiled, batchOf(['e'], { timestamp: 4000 })])
+    await log.append(batch).durable
+  expect(await log.offsetForTimestamp(1001)).toEqual({ offset: 1, timestamp: 1001 })
+  expect(await log.offsetForTimestamp(3000)).toEqual({ offset: 2, timestamp: 3001 })
+  expect(await log.offsetForTimestamp(4000)).toEqual({ offset: 4, timestamp: 4000 })
   await log.close()
 })
 
