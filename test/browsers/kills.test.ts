@@ -1,12 +1,13 @@
 /** Browsers of each engine, and relays under them, killed under traffic from two tabs and a worker. */
 import { describe, expect, test } from 'vitest'
+import { suiteSeed } from '../support/suite-seed.ts'
 import { ENGINES } from './engine/recipes.ts'
 import { runBrowserKills } from './kill-run.ts'
 
 /** `npm run test:browser-kills` does 200 and 100. */
 const BROWSER_KILLS = Number(process.env.OTTLA_BROWSER_KILLS ?? 3)
 const RELAY_KILLS = Number(process.env.OTTLA_RELAY_KILLS ?? 2)
-const SEED = Number(process.env.OTTLA_KILLS_SEED ?? Date.now() % 1_000_000)
+const SEED = suiteSeed('OTTLA_KILLS_SEED')
 const KILL_MS_MAX = 30_000
 
 describe.each(ENGINES)('%s', (engine) => {

@@ -15,6 +15,7 @@ import { silentLogger } from '../../server/logger.ts'
 import { openRelayCore, type RelayCore } from '../../server/relay-core.ts'
 import { MemoryFiles } from '../../server/storage/memory-files.ts'
 import { type Stall, watchStalls } from '../server/support/stall-watch.ts'
+import { suiteSeed } from '../support/suite-seed.ts'
 import { bombs } from './batches.ts'
 import { directTransport } from './direct-transport.ts'
 import { Draw } from './draw.ts'
@@ -22,7 +23,7 @@ import { HostileTransport } from './hostile-transport.ts'
 import { openClient, TOPICS, Victim, type VictimOptions } from './victim.ts'
 
 const COUNT = Number(process.env.OTTLA_FUZZ ?? 5000)
-const SEED = Number(process.env.OTTLA_FUZZ_SEED ?? Date.now() % 1_000_000)
+const SEED = suiteSeed('OTTLA_FUZZ_SEED')
 const WARM_UP = 3000
 const STALL_MS_MAX = 200
 const GROWTH_BYTES_MAX = 64 * 1024 * 1024

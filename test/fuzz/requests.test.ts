@@ -10,6 +10,7 @@ import { type Caller, signInPlain } from '../server/auth/sign-in.ts'
 import { type ChildRelay, startChildRelay } from '../server/support/child-relay.ts'
 import { temporaryFolder } from '../support/relay.ts'
 import { RelayClient } from '../support/relay-client.ts'
+import { suiteSeed } from '../support/suite-seed.ts'
 import { answerTimes } from './answer-times.ts'
 import { type FuzzCase, makeCase, VERSIONS_COUNT } from './cases.ts'
 import { Flood } from './flood.ts'
@@ -18,7 +19,7 @@ import { KnownValues } from './known-values.ts'
 import { loadSessions } from './recorded-requests.ts'
 
 const COUNT = Number(process.env.OTTLA_FUZZ ?? 20_000)
-const SEED = Number(process.env.OTTLA_FUZZ_SEED ?? Date.now() % 1_000_000)
+const SEED = suiteSeed('OTTLA_FUZZ_SEED')
 const ONLY = process.env.OTTLA_FUZZ_CASE?.split(',').map(Number)
 
 /** Caches fill and code is compiled before memory is weighed. */

@@ -20,11 +20,12 @@ import {
   openSmall,
 } from '../server/log/crash-workload.ts'
 import { FaultyFiles } from '../support/faulty-files.ts'
+import { suiteSeed } from '../support/suite-seed.ts'
 import { filesIn } from './folder-files.ts'
 import { FILE_SYSTEMS, LoopDisk, whyNot } from './loop-disk.ts'
 
 const CUTS = Number(process.env.OTTLA_POWER_CUTS ?? 500)
-const SEED = Number(process.env.OTTLA_POWER_SEED ?? Date.now() % 1_000_000)
+const SEED = suiteSeed('OTTLA_POWER_SEED')
 /** A round whose workload ends before its cut proves nothing. */
 const STEPS = 10_000
 

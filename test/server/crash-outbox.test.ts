@@ -8,6 +8,7 @@ import { randomBelow, seededRandom } from '../../protocol/lib/random.ts'
 import { FROM_START } from '../../protocol/messages/offset-protocol.ts'
 import { recordsIn } from '../support/read-values.ts'
 import { RelayClient } from '../support/relay-client.ts'
+import { suiteSeed } from '../support/suite-seed.ts'
 import { type ProxyMode, startTcpProxy } from '../support/tcp-proxy.ts'
 import { startChildRelay } from './support/child-relay.ts'
 
@@ -20,7 +21,7 @@ const MODES: readonly ProxyMode[] = ['pass', 'drop-down', 'reset', 'close', 'sta
 const portOf = (url: string) => Number(new URL(url).port)
 
 test('[OUT-11] three outboxes, a relay killed again and again, acknowledgements lost: every write is there once, in order, where its receipt says', async () => {
-  const seed = Date.now() % 1_000_000
+  const seed = suiteSeed()
   console.log(`outbox through kills: seed ${seed}`)
   const random = seededRandom(seed)
   const dataDir = await mkdtemp(join(tmpdir(), 'ottla-crash-'))

@@ -7,6 +7,7 @@ import { connect, string } from '../../client/index.ts'
 import { randomBelow, seededRandom } from '../../protocol/lib/random.ts'
 import { endTxn } from '../../protocol/messages/transactions.ts'
 import { tappedTransport } from '../support/dying-transport.ts'
+import { suiteSeed } from '../support/suite-seed.ts'
 import { startTcpProxy } from '../support/tcp-proxy.ts'
 import { startChildRelay } from './support/child-relay.ts'
 
@@ -14,7 +15,7 @@ const KILLS = Number(process.env.OTTLA_KILLS ?? 6)
 const portOf = (url: string) => Number(new URL(url).port)
 
 test(`[TXN-79] a relay killed ${KILLS} times as a commit comes in: each transaction is there once and whole, in order`, async () => {
-  const seed = Date.now() % 1_000_000
+  const seed = suiteSeed()
   console.log(`transactions through kills of the relay: seed ${seed}`)
   const random = seededRandom(seed)
   const dataDir = await mkdtemp(join(tmpdir(), 'ottla-crash-'))

@@ -5,13 +5,14 @@ import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { startRelay } from '../support/relay.ts'
 import { RelayClient } from '../support/relay-client.ts'
+import { suiteSeed } from '../support/suite-seed.ts'
 import { AIMS } from './kills/aims.ts'
 import { runKills } from './kills/kill-run.ts'
 import { startChildRelay } from './support/child-relay.ts'
 
 /** `npm run test:kills` does a thousand. */
 const KILLS = Number(process.env.OTTLA_KILLS ?? 40)
-const SEED = Number(process.env.OTTLA_KILLS_SEED ?? Date.now() % 1_000_000)
+const SEED = suiteSeed('OTTLA_KILLS_SEED')
 
 async function dataFolder(): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), 'ottla-crash-'))

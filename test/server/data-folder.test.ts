@@ -18,6 +18,7 @@ import { FaultyFiles } from '../support/faulty-files.ts'
 import { recordsIn } from '../support/read-values.ts'
 import { startRelay, temporaryFolder } from '../support/relay.ts'
 import { batchOf, RelayClient } from '../support/relay-client.ts'
+import { suiteSeed } from '../support/suite-seed.ts'
 
 const BATCHES = 14
 const SEGMENT_BYTES = 4096
@@ -346,7 +347,7 @@ describe('the folder of a partition', () => {
   })
 
   test('[LOG-96] 100 random wounds, anywhere in the folder: a prefix is served, or all; never less in silence', async () => {
-    const seed = Date.now() % 1_000_000
+    const seed = suiteSeed()
     console.log(`data folder: seed ${seed}`)
     const random = seededRandom(seed)
     const images = { clean: await makeImage('clean'), crashed: await makeImage('crashed') }

@@ -11,6 +11,7 @@ import { type Chromium, startChromium } from '../support/chromium.ts'
 import { clientFiles } from '../support/client-files.ts'
 import { eventually } from '../support/eventually.ts'
 import { type PageServer, startPageServer } from '../support/page-server.ts'
+import { suiteSeed } from '../support/suite-seed.ts'
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts'
 import { TRANSACTION_PAGE } from './fixtures/transaction-page.ts'
 
@@ -100,7 +101,7 @@ describe('transactions of a page', () => {
   test(
     `[TXN-79] ${KILLS} kills of tabs, workers, browser and relay, at random steps: each stored transaction is there once and whole`,
     async () => {
-      const seed = Date.now() % 1_000_000
+      const seed = suiteSeed()
       console.log(`transactions of a page through kills: seed ${seed}`)
       const random = seededRandom(seed)
       const seen = { debits: [] as string[], credits: [] as string[] }
