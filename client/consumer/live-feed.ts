@@ -174,7 +174,8 @@ export class LiveFeed implements Feed {
     const wanted = this.#position
     // Beyond the end rather than before the start: the log was cut and the relay does not know where.
     if (logStart >= 0 && logStart <= wanted) return this.#goOn({ reason: 'truncated', to: END })
-    if (this.#options.onMissingOffset === 'earliest') {
+    // A start that was worked out is as near as can be: retention was quicker.
+    if (this.#options.onMissingOffset !== 'latest' || !this.#isExact) {
       return this.#goOn({ reason: 'deleted', to: logStart >= 0 ? logStart : FROM_START })
     }
     this.#goOn({ reason: 'deleted', to: FROM_END })

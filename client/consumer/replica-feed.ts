@@ -182,7 +182,7 @@ export class ReplicaFeed implements Feed {
       const message = `offset ${from} of ${this.#name} is gone; the replica begins at ${start}`
       return this.#fail(new OttlaError('OFFSET_OUT_OF_RANGE', { message }))
     }
-    const to = this.#options.onMissingOffset === 'latest' ? end : start
+    const to = this.#options.onMissingOffset === 'latest' && this.#isExact ? end : start
     this.#moveTo(to)
     if (this.#isExact) this.#tellGap({ partition: this.partition, from, to, reason: 'deleted' })
   }

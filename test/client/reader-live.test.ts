@@ -351,6 +351,24 @@ describe('what is missing is said', () => {
     expect(gaps).toEqual([{ partition: 0, from: 1, to: 5, reason: 'deleted' }])
   })
 
+  test.each(['earliest', 'latest', 'fail'] as const)(
+    "[RDR-5] a start that was worked out is no gap where retention takes it meanwhile, with onMissingOffset '%s'",
+    async (onMissingOffset) => {
+      const { relay, read } = setUp()
+      relay.createTopic('t')
+      for (let index = 0; index < 5; index++) relay.append('t', [record(`${index}`)])
+      relay.intercept = ({ name }) => {
+        if (name === 'Subscribe') relay.deleteBefore('t', 4)
+        return false
+      }
+      const reader = read({ from: { last: 3 }, onMissingOffset, follow: false })
+      const gaps: unknown[] = []
+      reader.onGap((gap) => gaps.push(gap))
+      expect(await valuesOf(reader)).toEqual(['4'])
+      expect(gaps).toEqual([])
+    },
+  )
+
   test('[RDR-4] a log that was truncated while away: the reader goes back and says so', async () => {
     const { relay, clock, read } = setUp()
     relay.createTopic('t')
