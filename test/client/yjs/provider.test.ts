@@ -4,7 +4,10 @@ import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest'
 import { Doc, encodeStateAsUpdate } from 'yjs'
 import { bytes, connect, string } from '../../../client/index.ts'
 import { OttlaProvider } from '../../../client/yjs/index.ts'
+import { partitionForKey } from '../../../protocol/lib/partitioner.ts'
 import { seededRandom } from '../../../protocol/lib/random.ts'
+import { BATCH_HEADER_BYTES, sealBatch } from '../../../protocol/record-batch.ts'
+import { encodeBatch } from '../../../protocol/records.ts'
 import { createRelay, type Relay } from '../../../server/relay.ts'
 import { MemoryFiles } from '../../../server/storage/memory-files.ts'
 import { ottlaEditor, stockEditor, textOf } from '../../support/editors.ts'
@@ -80,6 +83,29 @@ test('[DOC-9] edited offline, opened again offline, and there for everybody on r
     ...{ withinMs: 10_000, what: 'both have everything' },
   })
   await eventually(() => second.provider.saved && second.provider.synced, { what: 'saved and synced' })
+})
+
+test('[DOC-23] a batch that cannot be read is passed over by editors with and without a replica, and told to them', async () => {
+  const url = relay.websocket.url
+  const editors = [await ottlaEditor(url, 'd'), await ottlaEditor(url, 'd', { replica: `poison-${Date.now()}` })]
+  const errors: string[] = []
+  for (const { provider } of editors) provider.on('error', ({ code }) => errors.push(code))
+  const [one, two] = editors.map(({ doc }) => doc.getText('t'))
+  one!.insert(0, 'before ')
+  await eventually(() => two!.toString() === 'before ', { what: 'both have the first' })
+  const poison = encodeBatch([{ key: null, value: null, timestamp: 1 }]).fill(0xff, BATCH_HEADER_BYTES)
+  sealBatch(poison)
+  const log = relay.engine.topicByName('yjs')!.partitions[partitionForKey(Buffer.from('d'), 1)]!
+  await log.append(poison).durable
+  two!.insert(7, 'after')
+  await eventually(() => one!.toString() === 'before after', { withinMs: 10_000, what: 'the one without a replica' })
+  one!.insert(0, 'once more ')
+  await eventually(() => two!.toString() === 'once more before after', {
+    withinMs: 10_000,
+    what: 'the one with a replica',
+  })
+  await eventually(() => editors.every(({ provider }) => provider.synced), { withinMs: 10_000, what: 'synced' })
+  expect(new Set(errors)).toEqual(new Set(['CORRUPT']))
 })
 
 test('[DOC-13] a document with a long history opens offline by what is kept of it, not by its history', async () => {
