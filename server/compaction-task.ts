@@ -9,7 +9,7 @@ import { readWriteCodecs } from '../protocol/codecs/read-write.ts'
 import { type Clock, sleep } from '../protocol/lib/clock.ts'
 import type { Random } from '../protocol/lib/random.ts'
 import type { RelayConfig } from './config.ts'
-import type { Engine } from './engine.ts'
+import type { Engine, Topic } from './engine.ts'
 import type { CompactionNeed } from './log/compaction/log-compaction.ts'
 import { CompactionStopped } from './log/compaction/log-compaction.ts'
 import { type CommitActivity, SlicedPace } from './log/compaction/pace.ts'
@@ -29,6 +29,8 @@ export interface CompactionTaskOptions {
   logger: Logger
   commits: CommitActivity
   space: DiskSpace
+  /** Its records do not replace each other, whatever it is configured to be. */
+  isSpared: (topic: Topic) => boolean
 }
 
 /** What is told of compaction from outside. */
@@ -88,11 +90,11 @@ export class CompactionTask {
   }
 
   async #mostDue(stuck: ReadonlySet<PartitionLog>): Promise<Candidate | undefined> {
-    const { engine, clock, space } = this.#options
+    const { engine, clock, space, isSpared } = this.#options
     // It writes before it frees.
     if (space.level === 'critical') return undefined
     let best: Candidate | undefined
-    for (const { log, topic, partition } of compactedLogs(engine)) {
+    for (const { log, topic, partition } of compactedLogs(engine, isSpared)) {
       if (stuck.has(log) || (this.#troubled.get(log)?.untilMs ?? 0) > clock.monotonic()) continue
       const need = await log.compactionNeed().catch(() => undefined)
       if (!need || (best && best.need.dirtyRatio >= need.dirtyRatio)) continue
@@ -132,10 +134,13 @@ export class CompactionTask {
   }
 }
 
-function* compactedLogs(engine: Engine): Generator<Omit<Candidate, 'need'>> {
+function* compactedLogs(
+  engine: Engine,
+  isSpared: CompactionTaskOptions['isSpared'],
+): Generator<Omit<Candidate, 'need'>> {
   for (const { name, log } of engine.internalLogs?.() ?? []) yield { log, topic: name, partition: 0 }
-  for (const { name, partitions, config } of engine.topics()) {
-    if (!isCompacted(config.cleanupPolicy)) continue
-    for (const [partition, log] of partitions.entries()) yield { log, topic: name, partition }
+  for (const topic of engine.topics()) {
+    if (!isCompacted(topic.config.cleanupPolicy) || isSpared(topic)) continue
+    for (const [partition, log] of topic.partitions.entries()) yield { log, topic: topic.name, partition }
   }
 }

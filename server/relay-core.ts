@@ -28,7 +28,7 @@ import { Documents } from './documents/documents.ts'
 import { DocumentsDoor } from './documents/door/documents-door.ts'
 import { claimFormat } from './engine/data-format.ts'
 import { openEmbeddedEngine } from './engine/embedded.ts'
-import type { Engine } from './engine.ts'
+import type { Engine, Topic } from './engine.ts'
 import { Hub } from './fan-out/hub.ts'
 import { CompactedKeys } from './handlers/compacted-keys.ts'
 import { LimitedLog } from './limited-log.ts'
@@ -196,10 +196,11 @@ function assemble(
       { ...transactions.hold(), path: 'transactions' },
     ],
   })
-  const compaction = new CompactionTask({ engine, config, clock, random, logger, commits, space })
   const watches = new ProgressWatches(groups.receipts)
   const channels = new Channels(clock, random)
   const documents = new Documents({ engine, config, clock, logger })
+  const isSpared = (topic: Topic) => documents.holds(topic)
+  const compaction = new CompactionTask({ engine, config, clock, random, logger, commits, space, isSpared })
   const inTurn = (run: () => void) => inNextTurn(clock, run)
   const services: Services = {
     ...{ config, engine, hub, groups, transactions, clock, logger, noise, advertised },
@@ -230,7 +231,10 @@ function assemble(
     withdraw(services)
     documentsDoor.withdraw()
   })
-  const retention = new RetentionTask(engine, config.retentionCheckMs, clock, logger)
+  const retention = new RetentionTask({
+    ...{ engine, everyMs: config.retentionCheckMs, clock, logger },
+    deletableUpTo: (...range) => documents.deletableUpTo(...range),
+  })
   backups.start()
   const closeDoors = () => {
     webSocketDoor.closeAll()

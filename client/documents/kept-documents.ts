@@ -76,6 +76,6 @@ export class KeptDocuments {
 }
 
 /** Of a replica of some keys nobody can say that nothing of the document is missing. */
-function isOf({ generation, start, end, filter }: ReplicaRange, kept: StoredDocument): boolean {
-  return filter === undefined && kept.generation === generation && kept.nextOffset >= start && kept.nextOffset <= end
+function isOf({ generation, end, filter }: ReplicaRange, kept: StoredDocument): boolean {
+  return filter === undefined && kept.generation === generation && kept.nextOffset <= end
 }

@@ -62,9 +62,19 @@ export class DocumentLog {
     return this.isReading && Math.max(0, this.position) >= end
   }
 
+  /** The relay was asked, and nothing has come since that puts its answer in doubt. */
+  get isAsked(): boolean {
+    return this.#barrier >= 0
+  }
+
   /** All that was there when it was last asked for has been applied. */
   get isAtBarrier(): boolean {
-    return this.#barrier >= 0 && this.position >= this.#barrier
+    return this.isAsked && this.position >= this.#barrier
+  }
+
+  /** The relay is to be asked again. */
+  doubt(): void {
+    this.#barrier = -1
   }
 
   /** Applies what the relay has behind the position, and gives it back. */
@@ -112,6 +122,11 @@ export class DocumentLog {
       onProgress()
     }
     const unlisten = reader.onUpToDate(told)
+    // What retention took is in the relay's snapshot, which stands for all below.
+    reader.onGap(() => {
+      this.isWhole = false
+      this.doubt()
+    })
     try {
       for await (const records of reader.batches()) {
         this.apply(records.flatMap((record) => this.#updateIn(record)))
@@ -146,7 +161,7 @@ export class DocumentLog {
   forget(): void {
     this.position = -1
     this.isWhole = false
-    this.#barrier = -1
+    this.doubt()
     this.partition = -1
   }
 

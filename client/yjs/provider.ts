@@ -74,7 +74,6 @@ export class OttlaProvider {
   #wasSaved = true
   #isAsking = false
   #isAskingAgain = false
-  #hasAsked = false
   #status: ProviderStatus
   readonly #openedAt: number
   #waiting = 0
@@ -189,7 +188,6 @@ export class OttlaProvider {
         // Read from the start again: of a topic that was made anew, with all that this page has.
         this.#log.forget()
         this.#isPrefilled = true
-        this.#hasAsked = false
         this.#progressed()
         await sleep(this.#clock, AGAIN_MS, signal).catch(() => {})
       }
@@ -199,7 +197,7 @@ export class OttlaProvider {
   async #begin(): Promise<void> {
     const { signal } = this.#ending
     const here = this.#hasReplica ? [...(await this.#copy.open()), ...(await this.#log.pending())] : []
-    await this.#untilLive(this.#hasReplica ? ONLINE_SOON_MS : Number.POSITIVE_INFINITY)
+    await this.#untilLive(this.#hasReplica ? ONLINE_SOON_MS : undefined)
     while (!signal.aborted && this.#isLive) {
       if (await this.#ask(here)) return
       if (this.#hasReplica && !this.#isLive) return
@@ -214,7 +212,6 @@ export class OttlaProvider {
     this.#isAsking = true
     try {
       const updates = await this.#log.ask()
-      this.#hasAsked = true
       if (this.#isPrefilled) this.#sendMissing([...here, ...updates])
       this.#isPrefilled = false
       this.#progressed()
@@ -235,7 +232,8 @@ export class OttlaProvider {
     if (structs.length > 0 || ds.clients.size > 0) this.#writer.add(missing)
   }
 
-  #untilLive(waitMs: number): Promise<void> {
+  /** At most so long. */
+  #untilLive(waitMs?: number): Promise<void> {
     return new Promise((resolve) => {
       const { signal } = this.#ending
       const look = () => {
@@ -247,7 +245,7 @@ export class OttlaProvider {
         signal.removeEventListener('abort', look)
         resolve()
       }
-      const timer = Number.isFinite(waitMs) ? this.#clock.setTimer(waitMs, stop) : undefined
+      const timer = waitMs ? this.#clock.setTimer(waitMs, stop) : undefined
       const unlisten = this.#ottla.onStatus(look)
       signal.addEventListener('abort', look)
       look()
@@ -265,7 +263,7 @@ export class OttlaProvider {
     if (status === this.#status) return
     this.#status = status
     this.#emit('status', status)
-    if (status !== 'connected') this.#hasAsked = false
+    if (status !== 'connected') this.#log.doubt()
     this.#progressed()
   }
 
@@ -288,10 +286,10 @@ export class OttlaProvider {
 
   #progressed(): void {
     // A connection, or a reader, that was not there when the other came.
-    if (this.#isLive && this.#log.isReading && !this.#hasAsked && !this.#isAskingAgain) void this.#askAgain()
+    if (this.#isLive && this.#log.isReading && !this.#log.isAsked && !this.#isAskingAgain) void this.#askAgain()
     if (this.#log.isAtBarrier || this.#log.hasWhatIsHere) this.#loaded()
     if (this.#hasReplica) this.#copy.look()
-    const isSynced = this.#isLive && this.#hasAsked && this.#log.isAtBarrier
+    const isSynced = this.#isLive && this.#log.isAtBarrier
     if (isSynced === this.#isSynced) return
     this.#isSynced = isSynced
     this.#emit('sync', isSynced)

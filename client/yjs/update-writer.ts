@@ -49,7 +49,7 @@ export class UpdateWriter {
     this.#timer = undefined
     if (this.#gathered.length === 0) return
     const { topic, documentId, session } = this.#parts
-    const value = this.#gathered.length === 1 ? this.#gathered[0]! : Y.mergeUpdates(this.#gathered)
+    const value = Y.mergeUpdates(this.#gathered)
     try {
       const headers = [{ key: ORIGIN_HEADER, value: new TextEncoder().encode(session) }]
       const receipt = topic.send({ key: documentId, value, headers })

@@ -52,6 +52,20 @@ export class DocumentIndex {
     return !isBack
   }
 
+  /** Of updates from `startOffset` on: the oldest that no snapshot covers. Infinity: each is in one. */
+  oldestUpdate(startOffset: number): number {
+    let oldest = Number.POSITIVE_INFINITY
+    for (const { updates } of this.#places.values())
+      oldest = Math.min(oldest, updates.find((offset) => offset >= startOffset) ?? oldest)
+    return oldest
+  }
+
+  /** Documents with updates in the range that no snapshot covers. */
+  *withUpdates(startOffset: number, endOffset: number): Iterable<string> {
+    for (const [key, { updates }] of this.#places)
+      if (updates.some((offset) => offset >= startOffset && offset < endOffset)) yield key
+  }
+
   /** All updates are to be added again. */
   forgetUpdates(): void {
     for (const place of this.#places.values()) place.updates = []

@@ -4,6 +4,7 @@
  * Updates and snapshots are read in the order of their logs, once each, by one loop. Invariant: a follower is told every
  * update behind the position that its `open` answered with, in order. A document that has many updates behind its snapshot
  * gets a newer one, made here and written like any record: whoever reads both loses nothing, whichever of two is newer.
+ * Retention asks before it deletes updates, and those that no snapshot covers stay until one does.
  */
 
 import { KafkaError } from '../../protocol/errors.ts'
@@ -49,6 +50,8 @@ export interface DocumentPartitionOptions {
   snapshotEveryUpdates?: number
 }
 
+const NOT_FOLLOWED = 'documents cannot be followed'
+
 const text = new TextDecoder()
 const utf8 = new TextEncoder()
 
@@ -56,7 +59,8 @@ export class DocumentPartition {
   readonly #options: DocumentPartitionOptions
   readonly #index = new DocumentIndex()
   readonly #followers = new Map<string, Set<Follower>>()
-  readonly #due = new Set<string>()
+  /** With how many updates each is worth a snapshot. */
+  readonly #due = new Map<string, number>()
   /** A document whose snapshot could not be written is tried again when it has twice as many updates. */
   readonly #patience = new Map<string, number>()
   readonly #stopListening: () => void
@@ -128,6 +132,23 @@ export class DocumentPartition {
     }
   }
 
+  /**
+   * Up to where updates may be deleted now, at most `offset`: each below is part of a snapshot that is on the disk. Where that
+   * is less than was asked for, snapshots are written, so that a later answer is more.
+   */
+  deletableUpTo(offset: number): number {
+    const { log, snapshots } = this.#options
+    if (snapshots.syncedOffset < snapshots.highWatermark) return log.startOffset
+    const covered = Math.min(offset, this.#next, this.#index.oldestUpdate(log.startOffset))
+    if (covered < offset) this.#coverUpTo(offset).catch((error: unknown) => this.#complain(NOT_FOLLOWED, error))
+    return Math.max(covered, log.startOffset)
+  }
+
+  async #coverUpTo(offset: number): Promise<void> {
+    await this.catchUp()
+    for (const key of this.#index.withUpdates(this.#options.log.startOffset, offset)) this.#snapshotSoon(key, 1)
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true
     this.#stopListening()
@@ -139,7 +160,7 @@ export class DocumentPartition {
   #advanced(): void {
     // Also while it is being read: that read may have begun before this was there.
     if (this.#isClosed || this.#next >= this.#options.log.lastStableOffset) return
-    this.catchUp().catch((error: unknown) => this.#complain('documents cannot be followed', error))
+    this.catchUp().catch((error: unknown) => this.#complain(NOT_FOLLOWED, error))
   }
 
   async #read(): Promise<void> {
@@ -168,10 +189,17 @@ export class DocumentPartition {
 
   #tookSnapshot(record: RawRecord): void {
     const covers = record.value ? coversOf(record, this.#options.topicId) : undefined
-    if (record.key && covers !== undefined) this.#addSnapshot(text.decode(record.key), record.offset, covers)
+    if (!record.key || covers === undefined) return
+    const [key, end] = [text.decode(record.key), this.#options.log.highWatermark]
+    this.#addSnapshot(key, record.offset, Math.min(covers, end))
+    // The log was cut: what comes in the place of what was lost is not in it, nor may a later start think so.
+    if (covers > end) this.#snapshotSoon(key, 0)
   }
 
   #addSnapshot(key: string, offset: number, covers: number): void {
+    // Of what lies between nothing is left but the one before.
+    if (covers < this.#index.place(key).covers && covers < this.#options.log.startOffset)
+      return this.#snapshotSoon(key, 0)
     const isForward = this.#index.addSnapshot(key, offset, covers)
     // Somebody else wrote one of the two. Updates are few and idempotent: they are read again.
     if (isForward || this.#next === 0) return
@@ -186,11 +214,11 @@ export class DocumentPartition {
       throw new KafkaError('POLICY_VIOLATION', `more than ${DOCUMENTS_MAX} documents in one partition`)
     const count = this.#index.addUpdate(key, offset)
     for (const follower of this.#followers.get(key) ?? []) follower.update(value, offset)
-    if (count >= (this.#patience.get(key) ?? this.#everyUpdates)) this.#snapshotSoon(key)
+    if (count >= (this.#patience.get(key) ?? this.#everyUpdates)) this.#snapshotSoon(key, this.#everyUpdates)
   }
 
-  #snapshotSoon(key: string): void {
-    this.#due.add(key)
+  #snapshotSoon(key: string, updatesMin: number): void {
+    this.#due.set(key, Math.min(updatesMin, this.#due.get(key) ?? updatesMin))
     this.#snapshotting ??= this.#snapshotAll().finally(() => {
       this.#snapshotting = undefined
     })
@@ -199,11 +227,11 @@ export class DocumentPartition {
   /** One after another, in turns of their own. */
   async #snapshotAll(): Promise<void> {
     await new Promise<void>((resolve) => this.#options.clock.setTimer(0, resolve))
-    for (const key of this.#due) {
+    for (const [key, updatesMin] of this.#due) {
       this.#due.delete(key)
       if (this.#isClosed) return
       try {
-        await this.#snapshot(key)
+        await this.#snapshot(key, updatesMin)
         this.#patience.delete(key)
       } catch (error) {
         this.#patience.set(key, this.#index.place(key).updates.length * 2)
@@ -212,11 +240,11 @@ export class DocumentPartition {
     }
   }
 
-  async #snapshot(key: string): Promise<void> {
+  async #snapshot(key: string, updatesMin: number): Promise<void> {
     const { snapshots, topicId, clock } = this.#options
     const parts: Uint8Array[] = []
     let part = await this.open(key)
-    if (part.updates.length < this.#everyUpdates && part.isWhole) return
+    if (part.updates.length < updatesMin && part.isWhole) return
     for (;;) {
       if (part.snapshot) parts.push(part.snapshot)
       parts.push(...part.updates)

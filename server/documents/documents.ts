@@ -2,13 +2,15 @@
  * Documents edited together, as records of topics: one update a record, keyed by document (docs/DOCUMENTS.md).
  *
  * A topic of documents has a companion, `<topic>.snapshots`, which is compacted. Both are made when a document is first opened,
- * the topic itself only where topics may be made by asking for them.
+ * the topic itself only where topics may be made by asking for them. From then on it is known as one, over restarts too:
+ * retention takes no update that is in no snapshot, and compaction none at all.
  */
 import { KafkaError } from '../../protocol/errors.ts'
 import type { Clock } from '../../protocol/lib/clock.ts'
 import { partitionForKey } from '../../protocol/lib/partitioner.ts'
 import type { RelayConfig } from '../config.ts'
 import type { Engine, NewTopic, Topic } from '../engine.ts'
+import { isCompacted } from '../log/log-config.ts'
 import type { Logger } from '../logger.ts'
 import { DocumentPartition } from './document-partition.ts'
 import { snapshotsTopicOf } from './snapshot-record.ts'
@@ -26,6 +28,8 @@ export interface DocumentsOptions {
 }
 
 const utf8 = new TextEncoder()
+
+const factOf = (topicId: string): string => `documents/${topicId}`
 
 export class Documents {
   readonly #options: DocumentsOptions
@@ -57,19 +61,42 @@ export class Documents {
       throw new KafkaError('INVALID_REQUEST', `a document's id has 1 to ${DOCUMENT_ID_LENGTH_MAX} characters`)
     const partition = partitionForKey(utf8.encode(documentId), topic.partitions.length)
     const companion = await this.#companionOf(topic, mayWrite)
+    return { partition, documents: this.#documentsIn(topic, partition, companion) }
+  }
+
+  /** A document of it has been opened once. */
+  holds(topic: Topic): boolean {
+    return this.#options.engine.facts.get(factOf(topic.id)) !== undefined
+  }
+
+  /** How much of what lies below `offset` may be deleted now. */
+  deletableUpTo(topic: Topic, partition: number, offset: number): number {
+    if (!this.holds(topic)) return offset
+    const companion = this.#options.engine.topicByName(snapshotsTopicOf(topic.name))
+    if (companion) return this.#documentsIn(topic, partition, companion).deletableUpTo(offset)
+    // Deleted by somebody: the next look finds another.
+    this.#companionOf(topic, () => true).catch((error) => {
+      this.#options.logger.warn('snapshots of documents cannot be written', { topic: topic.name, error: String(error) })
+    })
+    return topic.partitions[partition]!.startOffset
+  }
+
+  #documentsIn(topic: Topic, partition: number, companion: Topic): DocumentPartition {
     const key = `${topic.id}/${partition}`
-    const { clock, logger, snapshotEveryUpdates } = this.#options
     const known = this.#partitions.get(key)
-    if (known) return { partition, documents: known.documents }
+    if (known) return known.documents
+    const { clock, logger, snapshotEveryUpdates } = this.#options
     const log = topic.partitions[partition]!
     const snapshots = companion.partitions[partition] ?? companion.partitions[0]!
-    const options = { topicId: topic.id, log, snapshots, clock, logger, snapshotEveryUpdates }
-    const documents = new DocumentPartition(options)
+    const documents = new DocumentPartition({
+      ...{ topicId: topic.id, log, snapshots, clock, logger, snapshotEveryUpdates },
+    })
     this.#partitions.set(key, { topicId: topic.id, documents })
-    return { partition, documents }
+    return documents
   }
 
   onTopicDeleted(topic: Topic): void {
+    if (this.holds(topic)) this.#options.engine.facts.put(factOf(topic.id), null).catch(() => {})
     for (const [id, companion] of [...this.#companions]) {
       if (id !== topic.id && companion.name !== topic.name) continue
       this.#companions.delete(id)
@@ -91,9 +118,18 @@ export class Documents {
     const name = snapshotsTopicOf(topic.name)
     if (!this.#options.engine.topicByName(name) && topic.name !== this.#options.config.documentsTopic && !mayWrite())
       throw new KafkaError('TOPIC_AUTHORIZATION_FAILED', `${topic.name} has no documents yet, and you may not write it`)
-    const made = this.#makeCompanion(topic, name)
+    const made = this.#begin(topic, name)
     this.#companions.set(topic.id, { name, made })
     made.catch(() => this.#companions.delete(topic.id))
+    return made
+  }
+
+  async #begin(topic: Topic, companion: string): Promise<Topic> {
+    const isKnown = this.holds(topic)
+    if (!isKnown && isCompacted(topic.config.cleanupPolicy))
+      throw new KafkaError('INVALID_REQUEST', `${topic.name} is compacted, which would take updates of documents away`)
+    const made = await this.#makeCompanion(topic, companion)
+    if (!isKnown) await this.#options.engine.facts.put(factOf(topic.id), true)
     return made
   }
 

@@ -13,7 +13,7 @@ import { storageRefusal } from './log-fault.ts'
 import type { LogState } from './log-state.ts'
 import type { LogWriter } from './log-writer.ts'
 import type { PatientClock } from './patient-clock.ts'
-import { isWhollyExpired, retainedFrom } from './retention.ts'
+import { isWhollyExpired, retainedFrom, segmentEndBelow } from './retention.ts'
 import type { Segment } from './segment.ts'
 
 /**
@@ -62,7 +62,7 @@ export class LogStart {
   }
 
   /** Deletes what the configuration no longer keeps, and forgets producers that wrote nothing for long. */
-  async enforceRetention(): Promise<number> {
+  async enforceRetention(deletableUpTo: (offset: number) => number): Promise<number> {
     const { time, state, dir, warn } = this.#options
     const nowMs = time.now()
     const { aheadMs } = time
@@ -77,7 +77,8 @@ export class LogStart {
     if (!isDeleted(config.cleanupPolicy)) return 0
     if (isWhollyExpired(state, config, nowMs)) await this.#options.rollIdle()
     const before = state.sizeBytes
-    const start = retainedFrom(state, config, nowMs)
+    const asked = retainedFrom(state, config, nowMs)
+    const start = asked > state.startOffset ? segmentEndBelow(state, deletableUpTo(asked)) : asked
     if (start > state.startOffset) await this.#moveTo(start)
     return before - state.sizeBytes
   }

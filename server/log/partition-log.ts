@@ -229,11 +229,12 @@ export class PartitionLog {
 
   /**
    * Deletes what the configuration no longer keeps, and forgets producers that wrote nothing for long. Call it every few
-   * minutes. A wall clock that jumps ahead is followed slowly (patient-clock.ts). Returns the bytes freed.
+   * minutes. A wall clock that jumps ahead is followed slowly (patient-clock.ts). `deletableUpTo` is asked how much of what
+   * lies below an offset may go now; without it all may. Returns the bytes freed.
    */
-  async enforceRetention(): Promise<number> {
+  async enforceRetention(deletableUpTo = (offset: number): number => offset): Promise<number> {
     if (this.#state.fault || this.#closing) return 0
-    return this.#parts.start.enforceRetention()
+    return this.#parts.start.enforceRetention(deletableUpTo)
   }
 
   /** Whether the log should be compacted now, and why. */

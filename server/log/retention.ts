@@ -11,6 +11,12 @@ export function isWhollyExpired(state: LogState, config: LogConfig, nowMs: numbe
   return state.segments.every((segment) => nowMs - segment.newestMs > config.retentionMs)
 }
 
+/** The last segment's end that is not beyond `offset`, or the log start: retention takes whole segments. */
+export function segmentEndBelow(state: LogState, offset: number): number {
+  const ends = state.segments.filter((segment) => segment.isSealed).map(({ endOffset }) => endOffset)
+  return Math.max(state.startOffset, ...ends.filter((end) => end <= offset))
+}
+
 /** The log start that the configuration asks for; never within or beyond the active segment. */
 export function retainedFrom(state: LogState, config: LogConfig, nowMs: number): number {
   const sealed = state.segments.filter((segment) => segment.isSealed)

@@ -16,7 +16,8 @@ import { meterIdb } from '../../support/idb-meter.ts'
 
 let relay: Relay
 let files: MemoryFiles
-const start = (httpPort = 0) => createRelay({ files, config: { dataDir: 'data', httpPort, autoCreateTopics: true } })
+const CONFIG = { dataDir: 'data', autoCreateTopics: true }
+const start = (httpPort = 0) => createRelay({ files, config: { ...CONFIG, httpPort } })
 const portOf = () => Number(new URL(relay.http.url).port)
 
 beforeEach(async () => {
@@ -144,6 +145,55 @@ test('[DOC-13] a document with a long history opens offline by what is kept of i
   const historyBytes = updates.reduce((sum, update) => sum + update.length, 0)
   expect(meter.look().total).toBeLessThan(historyBytes / 2)
   relay = await start()
+}, 60_000)
+
+test('[DOC-25] a document whose updates retention took meanwhile opens offline as it was kept, and is whole on return', async () => {
+  await relay.close()
+  relay = await createRelay({ files, config: { ...CONFIG, httpPort: 0, retentionCheckMs: 100 } })
+  const port = portOf()
+  const url = relay.websocket.url
+  const replica = `retained-${Date.now()}`
+  const writer = await connect(url)
+  onTestFinished(() => writer.close())
+  const configs = { 'segment.bytes': '4096' }
+  await writer.admin.createTopics([{ name: 'yjs', configs }])
+  const source = new Doc()
+  const updates: Uint8Array[] = []
+  source.on('update', (update: Uint8Array) => updates.push(update))
+  const topic = writer.topic('yjs', { key: string, value: bytes })
+  const type = async (count: number) => {
+    for (; count > 0; count--) source.getText('t').insert(0, `${count} `)
+    const records = updates.splice(0).map((value) => ({ key: 'd', value }))
+    await Promise.all(topic.sendAll(records).map(({ committed }) => committed))
+  }
+  await type(600)
+  const first = await ottlaEditor(url, 'd', { replica })
+  const kept = () => first.ottla.keptDocument({ topic: 'yjs', documentId: 'd' })
+  await eventually(async () => (await kept())?.nextOffset === 600, { what: 'it is kept', withinMs: 10_000 })
+  const asKept = textOf(first.doc)
+  await first.close()
+
+  await type(200)
+  await type(100)
+  const { id, partitions } = relay.engine.topicByName('yjs')!
+  await relay.engine.alterTopic(id, () => ({ 'retention.bytes': '1024' }))
+  const log = partitions[0]!
+  await eventually(() => log.startOffset > 600, { what: 'retention took some', withinMs: 10_000 })
+  const other = await connect(url, { replica })
+  const reading = other.topic('yjs', { key: string, value: bytes, replica: true }).read()
+  const held = () => other.status.topics.find(({ name }) => name === 'yjs')?.replica[0]
+  const done = reading.each(() => {}).catch(() => {})
+  await eventually(() => (held()?.start ?? 0) > 600 && held()?.end === 900, { what: 'the replica has what is left' })
+  await other.close()
+  await done
+  await relay.close()
+
+  const second = await ottlaEditor(url, 'd', { replica })
+  await second.provider.whenLoaded
+  expect(textOf(second.doc)).toBe(asKept)
+  relay = await start(port)
+  await eventually(() => second.provider.synced, { what: 'synced', withinMs: 10_000 })
+  expect(textOf(second.doc)).toBe(textOf(source))
 }, 60_000)
 
 test('[DOC-14] what is kept is given up when the log it stands for is another, and never has what may yet be refused', async () => {

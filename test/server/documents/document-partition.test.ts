@@ -14,10 +14,10 @@ import { eventually } from '../../support/eventually.ts'
 
 const utf8 = new TextEncoder()
 
-async function stage() {
+async function stage(configs: Record<string, string> = {}) {
   const relay = await createRelay({ files: new MemoryFiles(), config: { dataDir: 'data', httpPort: 0 } })
   onTestFinished(() => relay.close())
-  const topic = await relay.engine.createTopic({ name: 'd', partitionCount: 1, configs: {} })
+  const topic = await relay.engine.createTopic({ name: 'd', partitionCount: 1, configs })
   const companion = await relay.engine.createTopic({
     ...{ name: 'd.snapshots', partitionCount: 1, configs: { 'cleanup.policy': 'compact' } },
   })
@@ -206,6 +206,66 @@ test('[DOC-7] a snapshot that covers more, and came while one was made, loses no
   await eventually(() => snapshots.highWatermark >= 2, { what: 'both are written' })
   expect(textOf((await opened(documents, 'd')).doc)).toBe(textOf(doc))
   expect(textOf((await opened(open(1e9), 'd')).doc)).toBe(textOf(doc))
+})
+
+test('[DOC-7] a snapshot that covers more than there is, as of a log that was cut, hides nothing that comes', async () => {
+  const { topic, log, snapshots, open } = await stage()
+  const { doc, type, take } = writer('d')
+  for (let count = 0; count < 5; count++) type(`${count} `)
+  await append(log, take())
+  const longer = { update: await prefix(log, 5), covers: 8, topicId: topic.id, timestamp: 1 }
+  await append(snapshots, [snapshotRecord(utf8.encode('d'), longer)])
+  const documents = open()
+  expect(textOf((await opened(documents, 'd')).doc)).toBe(textOf(doc))
+  await eventually(() => snapshots.highWatermark === 2, { what: 'it is written again' })
+  for (let count = 0; count < 5; count++) type(`${count} `)
+  await append(log, take())
+  for (const by of [documents, open()]) expect(textOf((await opened(by, 'd')).doc)).toBe(textOf(doc))
+})
+
+const SMALL = { 'segment.bytes': '1024', 'retention.bytes': '1024' }
+
+test('[DOC-24] retention takes no update that is in no snapshot, and has those written that it waits for', async () => {
+  const { log, snapshots, open } = await stage(SMALL)
+  const [one, two] = [writer('one'), writer('two')]
+  one.type('a few words, once ')
+  await append(log, one.take())
+  for (let count = 0; count < 40; count++) {
+    two.type(`${count} `)
+    await append(log, two.take())
+  }
+  const documents = open(1e9)
+  const retain = (by = documents) => log.enforceRetention((offset) => by.deletableUpTo(offset))
+  await retain()
+  expect(log.startOffset).toBe(0)
+  await eventually(() => snapshots.highWatermark === 2, { what: 'a snapshot of each' })
+  await eventually(async () => (await retain()) > 0 && log.startOffset > 0, { what: 'they are deleted' })
+  one.type('and more')
+  await append(log, one.take())
+  for (const by of [documents, open(1e9)]) {
+    expect(textOf((await opened(by, 'one')).doc)).toBe(textOf(one.doc))
+    expect(textOf((await opened(by, 'two')).doc)).toBe(textOf(two.doc))
+  }
+})
+
+test('[DOC-24] a foreign snapshot that covers less than the log has lost takes nothing', async () => {
+  const { topic, log, snapshots, open } = await stage(SMALL)
+  const { doc, type, take } = writer('d')
+  for (let count = 0; count < 40; count++) {
+    type(`${count} `)
+    await append(log, take())
+  }
+  const foreign = { update: await prefix(log, 2), covers: 2, topicId: topic.id, timestamp: 1 }
+  const documents = open(1e9)
+  await eventually(
+    async () => (await log.enforceRetention((offset) => documents.deletableUpTo(offset))) > 0 && log.startOffset > 2,
+  )
+  await append(snapshots, [snapshotRecord(utf8.encode('d'), foreign)])
+  type('and more')
+  await append(log, take())
+  await documents.catchUp()
+  await eventually(() => snapshots.highWatermark === 3, { what: 'the better one is written again' })
+  for (const by of [documents, open(1e9)]) expect(textOf((await opened(by, 'd')).doc)).toBe(textOf(doc))
 })
 
 async function prefix(log: Log, covers: number): Promise<Uint8Array> {

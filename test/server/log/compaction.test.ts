@@ -377,7 +377,16 @@ test('[CMP-12] what is due and cannot be done, behind an open transaction, is lo
   const engine = { topics: () => [topic] } as unknown as Engine
   const [random, commits] = [seededRandom(1), { running: 0, begun: 0 }]
   const space = { level: 'free' } as DiskSpace
-  const task = new CompactionTask({ engine, config, clock, random, logger: silentLogger, commits, space })
+  const task = new CompactionTask({
+    engine,
+    config,
+    clock,
+    random,
+    logger: silentLogger,
+    commits,
+    space,
+    isSpared: () => false,
+  })
   for (let check = 1; check <= 3; check++) {
     clock.advance(1000)
     for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve))
