@@ -82,6 +82,19 @@ export class DocumentPartition {
   /** From the snapshot on, or from `fromOffset`, if that lies behind what the snapshot covers. */
   async open(key: string, fromOffset = -1): Promise<OpenedPart> {
     await this.catchUp()
+    const { snapshotAt, covers } = this.#index.place(key)
+    try {
+      const part = await this.#openNow(key, fromOffset)
+      const wasKept = this.#options.log.startOffset <= covers || this.#index.place(key).covers === covers
+      return wasKept ? part : await this.open(key, fromOffset)
+    } catch (error) {
+      // Retention took what was being read; it is in a newer snapshot.
+      if (this.#index.place(key).snapshotAt === snapshotAt) throw error
+      return this.open(key, fromOffset)
+    }
+  }
+
+  async #openNow(key: string, fromOffset: number): Promise<OpenedPart> {
     const { snapshotAt, covers, updates } = this.#index.place(key)
     const end = this.#next
     const part: OpenedPart = { snapshot: null, updates: [], nextOffset: end, isWhole: true, recordsRead: 0 }

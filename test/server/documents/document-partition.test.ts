@@ -147,8 +147,8 @@ function withCodec(batch: Uint8Array, codec: number): void {
   viewOf(batch).setInt16(attributesAt, codec)
 }
 
-/** The log, of which one read of committed records is answered late: with what was there when it began. */
-function lateRead(log: Log, number: number) {
+/** The log, of which one read of committed records is late: answered with what was there when it began, or begun late. */
+function lateRead(log: Log, number: number, isBegunLate = false) {
   let goOn = () => {}
   const held = new Promise<void>((resolve) => {
     goOn = resolve
@@ -156,6 +156,7 @@ function lateRead(log: Log, number: number) {
   const state = { reads: 0 }
   const readCommitted: Log['readCommitted'] = async (...asked) => {
     const isLate = ++state.reads === number
+    if (isLate && isBegunLate) await held
     const read = await log.readCommitted(...asked)
     if (isLate) await held
     return read
@@ -246,6 +247,25 @@ test('[DOC-24] retention takes no update that is in no snapshot, and has those w
     expect(textOf((await opened(by, 'one')).doc)).toBe(textOf(one.doc))
     expect(textOf((await opened(by, 'two')).doc)).toBe(textOf(two.doc))
   }
+})
+
+test('[DOC-24] a document that is being opened while retention takes what was to be read is whole', async () => {
+  const { log, open } = await stage(SMALL)
+  const { doc, type, take } = writer('d')
+  for (let count = 0; count < 40; count++) {
+    type(`${count} `)
+    await append(log, take())
+  }
+  const late = lateRead(log, 2, true)
+  const documents = open(1e9, late.log)
+  await documents.catchUp()
+  const opening = opened(documents, 'd')
+  await eventually(() => late.state.reads === 2, { what: 'it is being opened' })
+  await eventually(
+    async () => (await log.enforceRetention((offset) => documents.deletableUpTo(offset))) > 0 && log.startOffset > 0,
+  )
+  late.goOn()
+  expect(textOf((await opening).doc)).toBe(textOf(doc))
 })
 
 test('[DOC-24] a foreign snapshot that covers less than the log has lost takes nothing', async () => {
