@@ -13,6 +13,7 @@ import { MemoryFiles } from '../../../server/storage/memory-files.ts'
 import { ottlaEditor, stockEditor, textOf } from '../../support/editors.ts'
 import { eventually } from '../../support/eventually.ts'
 import { meterIdb } from '../../support/idb-meter.ts'
+import { startTcpProxy } from '../../support/tcp-proxy.ts'
 
 let relay: Relay
 let files: MemoryFiles
@@ -195,6 +196,29 @@ test('[DOC-25] a document whose updates retention took meanwhile opens offline a
   await eventually(() => second.provider.synced, { what: 'synced', withinMs: 10_000 })
   expect(textOf(second.doc)).toBe(textOf(source))
 }, 60_000)
+
+test('[DOC-25] an editor without a replica that was cut off while retention took updates is whole on return', async () => {
+  await relay.close()
+  relay = await createRelay({ files, config: { ...CONFIG, httpPort: 0, retentionCheckMs: 100 } })
+  const proxy = await startTcpProxy({ port: portOf() })
+  onTestFinished(() => proxy.close())
+  const configs = { 'segment.bytes': '1024', 'retention.bytes': '1024' }
+  const { partitions } = await relay.engine.createTopic({ name: 'yjs', partitionCount: 1, configs })
+  const away = await ottlaEditor(`ws://127.0.0.1:${proxy.port}`, 'd')
+  const here = stockEditor(relay.websocket.url, 'd')
+  here.doc.getText('t').insert(0, 'begin ')
+  await eventually(() => textOf(away.doc) === 'begin ' && away.provider.synced, { what: 'both have it' })
+  proxy.setMode('reset')
+  await eventually(() => !away.provider.synced, { what: 'one is cut off' })
+  const { startOffset } = partitions[0]!
+  for (let count = 0; partitions[0]!.startOffset < startOffset + 20; count++) {
+    here.doc.getText('t').insert(0, `${count} `)
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+  proxy.setMode('pass')
+  await eventually(() => away.provider.synced, { what: 'it is back', withinMs: 10_000 })
+  await eventually(() => textOf(away.doc) === textOf(here.doc), { what: 'and has everything' })
+})
 
 test('[DOC-14] what is kept is given up when the log it stands for is another, and never has what may yet be refused', async () => {
   const url = relay.websocket.url
