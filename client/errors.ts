@@ -31,11 +31,11 @@ export const ERRORS = {
   LOG_TRUNCATED: { retriable: false, hint: 'records that were read are gone; open a new reader' },
   BUFFER_FULL: { retriable: true, hint: 'wait until earlier receipts are stored' },
   STORAGE_FAILED: { retriable: true, hint: "this device's storage failed; nothing was stored" },
-  CORRUPT: { retriable: true, hint: 'the checksum does not match; they are fetched again' },
+  CORRUPT: { retriable: true, hint: 'it does not match its checksum; it is fetched again' },
   INVALID_ARGUMENT: { retriable: false, hint: 'correct the argument named in the message' },
   INVALID_VALUE: { retriable: false, hint: 'the value does not fit the serde or schema of the topic' },
   NO_CODEC: { retriable: false, hint: 'register a codec for this compression' },
-  RELAY: { retriable: false, hint: "see `kafkaCode` for the relay's own error" },
+  RELAY: { retriable: false, hint: 'see `kafkaCode`' },
 } as const satisfies Record<string, ErrorKind>
 
 export type CommonErrorCode = keyof typeof ERRORS
@@ -83,7 +83,7 @@ export class OttlaError extends Error {
   /** Of a code whose table is elsewhere, as the functions beside those tables make it. */
   constructor(code: OttlaErrorCode, detail: OttlaErrorDetail & ErrorKind)
   constructor(code: OttlaErrorCode, detail: OttlaErrorDetail) {
-    super(detail.message, detail.cause === undefined ? undefined : { cause: detail.cause })
+    super(detail.message, detail)
     this.code = code
     const kind: ErrorKind | undefined = ERRORS[code as keyof typeof ERRORS]
     this.hint = detail.hint ?? kind?.hint ?? ''
@@ -99,11 +99,7 @@ export class OttlaError extends Error {
 
   toInfo(): ErrorInfo {
     const { code, message, hint, retriable, kafkaCode, storage } = this
-    return {
-      ...{ code, message, hint, retriable },
-      ...(kafkaCode !== undefined && { kafkaCode }),
-      ...(storage && { storage }),
-    }
+    return { code, message, hint, retriable, kafkaCode, storage }
   }
 
   static fromInfo(info: ErrorInfo): OttlaError {

@@ -36,13 +36,19 @@ export async function* decodePieces(
     if (isAborted(header) || isControl(header)) continue
     const block = frame.batches.subarray(at + BATCH_HEADER_BYTES, end)
     const codec = codecOf(header)
-    const inflated = codec === 0 ? block : await inflate(codecs, codec, block)
-    for (const record of decodeRecords(header, inflated)) {
-      if (record.offset < frame.fromOffset || (frame.matches && !frame.matches(record.key))) continue
-      piece.push(record)
-      if (piece.length < countMax) continue
-      yield piece
-      piece = []
+    try {
+      const inflated = codec === 0 ? block : await inflate(codecs, codec, block)
+      for (const record of decodeRecords(header, inflated)) {
+        if (record.offset < frame.fromOffset || (frame.matches && !frame.matches(record.key))) continue
+        piece.push(record)
+        if (piece.length < countMax) continue
+        yield piece
+        piece = []
+      }
+    } catch (thrown) {
+      if (thrown instanceof OttlaError) throw thrown
+      const hint = `read behind offset ${header.baseOffset + header.lastOffsetDelta}`
+      throw corrupt(frame, header, 'cannot be read', { hint, retriable: false, cause: thrown })
     }
   }
   if (piece.length > 0) yield piece
@@ -57,8 +63,13 @@ async function inflate(codecs: CodecRegistry, id: Exclude<ReturnType<typeof code
 
 function checkCrc(frame: Frame, at: number, header: BatchHeader): void {
   if (computeBatchCrc(frame.batches, at, header.sizeBytes) === header.crc) return
-  throw new OttlaError('CORRUPT', {
-    message: `the batch at offset ${header.baseOffset} of partition ${frame.partition} does not match its checksum`,
+  throw corrupt(frame, header, 'does not match its checksum')
+}
+
+function corrupt({ partition }: Frame, { baseOffset }: BatchHeader, what: string, more?: object): OttlaError {
+  return new OttlaError('CORRUPT', {
+    message: `the batch at offset ${baseOffset} of partition ${partition} ${what}`,
+    ...more,
   })
 }
 

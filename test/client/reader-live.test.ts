@@ -8,7 +8,7 @@ import { CodecRegistry, gzip } from '../../protocol/compression.ts'
 import { HandClock } from '../../protocol/lib/clock.ts'
 import { seededRandom } from '../../protocol/lib/random.ts'
 import { randomUuid } from '../../protocol/lib/uuid.ts'
-import { BATCH_HEADER_BYTES } from '../../protocol/record-batch.ts'
+import { BATCH_HEADER_BYTES, sealBatch, viewOf } from '../../protocol/record-batch.ts'
 import { compressBatch, encodeBatch } from '../../protocol/records.ts'
 import { RelayDouble, record } from './relay-double.ts'
 
@@ -418,6 +418,31 @@ describe('batches', () => {
     relay.append('t', [record('fine')])
     relay.log('t').batches[0]![BATCH_HEADER_BYTES + 8]! ^= 1
     await expect(valuesOf(read({ from: 'beginning' }))).rejects.toMatchObject({ code: 'CORRUPT' })
+  })
+
+  test('[RDR-12] a batch that cannot be read ends reading, after what stood before it, and its error tells where to go on', async () => {
+    const { relay, read } = setUp()
+    relay.createTopic('t')
+    relay.append('t', [record('before')])
+    for (const codec of [0, 1]) {
+      const batch = encodeBatch([record('a'), record('b')]).fill(0xff, BATCH_HEADER_BYTES)
+      viewOf(batch).setInt16(21, codec)
+      sealBatch(batch)
+      relay.appendBatch('t', batch)
+    }
+    relay.append('t', [record('behind')])
+    const { values, done } = collect(read({ from: 'beginning' }))
+    const cannotBeRead = { code: 'CORRUPT', retriable: false }
+    await expect(done).rejects.toMatchObject({
+      ...{
+        ...cannotBeRead,
+        message: 'the batch at offset 1 of partition 0 cannot be read',
+        hint: 'read behind offset 2',
+      },
+    })
+    expect(values).toEqual(['before'])
+    await expect(valuesOf(read({ from: { offset: 3 } }))).rejects.toMatchObject({ hint: 'read behind offset 4' })
+    expect(await valuesOf(read({ from: { offset: 5 }, follow: false }))).toEqual(['behind'])
   })
 
   test('come as arrays, never empty', async () => {
