@@ -23,13 +23,15 @@ const SNAPSHOT_MS_MAX = 60_000
 const ANY_ORIGIN = ['--allow-origins', '*']
 
 let relay: Server | undefined
+let relayDir = ''
 
 const addressOf = ({ port }: Server) => `ws://127.0.0.1:${port}`
 const updatesOf = ({ quick }: Trial) => (quick ? UPDATES / 10 : UPDATES)
 
 /** A relay with one document, as after a life of editing: it has written its snapshots on the way. */
 export async function fillDocument(trial: Trial): Promise<void> {
-  relay = await startRelay(join(trial.directory, 'relay'), ANY_ORIGIN)
+  relayDir = join(trial.directory, 'relay')
+  relay = await startRelay(relayDir, ANY_ORIGIN)
   const ottla = await connect(addressOf(relay))
   try {
     await ottla.admin.createTopics([{ name: TOPIC, configs: { 'retention.ms': '-1' } }], { ifNotExists: true })
@@ -63,17 +65,24 @@ export async function closeDocument(): Promise<void> {
 export function documentContender(
   engine: Engine,
   name: string,
-  kind: Pick<DocumentTask, 'isPeer' | 'hasReplica'>,
+  { isPeer = false, hasReplica = false, isOffline = false }: Partial<DocumentTask>,
 ): Contender {
   const run = async (trial: Trial) => {
     if (!relay) throw new Error('the document was not written')
+    const kind = { isPeer, hasReplica, isOffline }
     const task = { ...kind, url: addressOf(relay), topic: TOPIC, documentId: DOCUMENT, updates: updatesOf(trial) }
     const profile = join(trial.directory, 'profile')
     const inPage = (name: DocumentTask['task']) =>
       withBrowser(engine, profile, 'document-page', (_, host) => host.run({ ...task, task: name }, RUN_MS_MAX))
     // What its device is to have: nothing, for who opens it for the first time.
-    if (kind.isPeer || kind.hasReplica) await inPage('fill')
-    return inPage('open')
+    if (isPeer || hasReplica) await inPage('fill')
+    if (!isOffline) return inPage('open')
+    await relay.stop()
+    try {
+      return await inPage('open')
+    } finally {
+      relay = await startRelay(relayDir, ANY_ORIGIN)
+    }
   }
   return { name, run }
 }

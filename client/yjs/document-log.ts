@@ -10,6 +10,7 @@ import { partitionForKey } from '../../protocol/lib/partitioner.ts'
 import { BATCH_HEADER_BYTES, batchesIn, codecOf } from '../../protocol/record-batch.ts'
 import { decodeRecords } from '../../protocol/records.ts'
 import type { Reader } from '../consumer/reader.ts'
+import type { TopicStatus } from '../core.ts'
 import type { KeptDocument } from '../documents/kept-documents.ts'
 import type { Ottla } from '../ottla.ts'
 import type { TopicRecord } from '../record.ts'
@@ -46,8 +47,9 @@ export class DocumentLog {
     this.#parts = parts
   }
 
-  get topicName(): string {
-    return this.#parts.topic.name
+  get topicStatus(): TopicStatus | undefined {
+    const { ottla, topic } = this.#parts
+    return ottla.status.topics.find(({ name }) => name === topic.name)
   }
 
   get isReading(): boolean {
@@ -56,9 +58,7 @@ export class DocumentLog {
 
   /** All that the replica holds has been applied. */
   get hasWhatIsHere(): boolean {
-    const { topics } = this.#parts.ottla.status
-    const ranges = topics.find(({ name }) => name === this.topicName)?.replica
-    const end = ranges?.find(({ partition }) => partition === this.partition)?.end ?? 0
+    const end = this.topicStatus?.replica.find(({ partition }) => partition === this.partition)?.end ?? 0
     return this.isReading && Math.max(0, this.position) >= end
   }
 

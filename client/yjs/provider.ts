@@ -232,12 +232,12 @@ export class OttlaProvider {
     if (structs.length > 0 || ds.clients.size > 0) this.#writer.add(missing)
   }
 
-  /** At most so long. */
+  /** At most so long, and no longer than that can be hoped for. */
   #untilLive(waitMs?: number): Promise<void> {
     return new Promise((resolve) => {
       const { signal } = this.#ending
       const look = () => {
-        if (this.#isLive || signal.aborted) stop()
+        if (this.#isLive || signal.aborted || (waitMs && this.#statusNow() === 'disconnected')) stop()
       }
       const stop = () => {
         unlisten()
@@ -268,8 +268,7 @@ export class OttlaProvider {
   }
 
   #lookForLastWords(): void {
-    const topic = this.#ottla.status.topics.find(({ name }) => name === this.#log.topicName)
-    const waiting = topic?.outbox.pendingEntries ?? 0
+    const waiting = this.#log.topicStatus?.outbox.pendingEntries ?? 0
     const isNew = this.#hasReplica && this.#clock.monotonic() - this.#openedAt < LAST_WORDS_MS
     if (isNew && waiting > this.#waiting) this.#log.pending().catch(() => {})
     this.#waiting = waiting

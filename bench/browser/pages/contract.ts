@@ -46,6 +46,8 @@ export interface DocumentTask {
   /** y-indexeddb instead of the relay. */
   isPeer: boolean
   hasReplica: boolean
+  /** It was opened on this device once, and there is no relay now. */
+  isOffline: boolean
   url: string
   topic: string
   documentId: string

@@ -2,7 +2,7 @@
 import { IndexeddbPersistence } from 'y-indexeddb'
 import { Doc } from 'yjs'
 import { OttlaProvider } from '../../../client/yjs/index.ts'
-import { connect } from '../../../worker/index.ts'
+import { connect, type Ottla } from '../../../worker/index.ts'
 import type { DocumentTask, PageMetrics } from './contract.ts'
 import { live } from './live.ts'
 import { pause } from './pause.ts'
@@ -12,7 +12,7 @@ import { upToDate } from './up-to-date.ts'
 
 /** y-indexeddb merges what it has stored when there are 500, so a document has fewer than that beside its merged state. */
 const PEER_LOOSE_UPDATES = 400
-const PEER_LOOKS_EVERY_MS = 500
+const LOOKS_EVERY_MS = 500
 
 const open = ({ url, hasReplica }: DocumentTask) =>
   connect(url, hasReplica ? { replica: 'bench', worker: 'shared', workerUrl: '/ottla/worker.js' } : {})
@@ -23,14 +23,22 @@ const synced = (provider: OttlaProvider) =>
     else provider.on('sync', (isSynced) => isSynced && resolve())
   })
 
-/** The whole topic on the device. */
+/** The whole topic on the device, and the document, as after it has been open there for a while. */
 async function fillOttla(task: DocumentTask): Promise<PageMetrics> {
   const ottla = await open(task)
   await live(ottla)
   await ottla.topic(task.topic).replicate()
   const records = await upToDate(ottla, task.topic)
+  if (task.isOffline) await keepDocument(ottla, task)
   await ottla.close()
   return { records }
+}
+
+async function keepDocument(ottla: Ottla, { topic, documentId, updates }: DocumentTask): Promise<void> {
+  const provider = new OttlaProvider(ottla, documentId, new Doc(), { topic })
+  const kept = () => ottla.keptDocument({ topic, documentId })
+  while ((await kept())?.nextOffset !== updates) await pause(LOOKS_EVERY_MS)
+  await provider.destroy()
 }
 
 async function openOttla(task: DocumentTask): Promise<PageMetrics> {
@@ -38,7 +46,7 @@ async function openOttla(task: DocumentTask): Promise<PageMetrics> {
   const ottla = await open(task)
   const doc = new Doc()
   const provider = new OttlaProvider(ottla, task.documentId, doc, { topic: task.topic })
-  await synced(provider)
+  await (task.isOffline ? provider.whenLoaded : synced(provider))
   const metrics = { openMs: performance.now() - startedMs, chars: doc.getText('t').length }
   await provider.destroy()
   await ottla.close()
@@ -54,7 +62,7 @@ async function fillPeer({ documentId, updates }: DocumentTask): Promise<PageMetr
     peer = new IndexeddbPersistence(documentId, doc)
     await peer.whenSynced
   })
-  while ((await storedChars(documentId)) !== doc.getText('t').length) await pause(PEER_LOOKS_EVERY_MS)
+  while ((await storedChars(documentId)) !== doc.getText('t').length) await pause(LOOKS_EVERY_MS)
   await peer?.destroy()
   return { updates }
 }

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest'
 import { Doc, encodeStateAsUpdate } from 'yjs'
 import { bytes, connect, string } from '../../../client/index.ts'
 import { OttlaProvider } from '../../../client/yjs/index.ts'
+import { HandClock } from '../../../protocol/lib/clock.ts'
 import { partitionForKey } from '../../../protocol/lib/partitioner.ts'
 import { seededRandom } from '../../../protocol/lib/random.ts'
 import { BATCH_HEADER_BYTES, sealBatch } from '../../../protocol/record-batch.ts'
@@ -85,6 +86,23 @@ test('[DOC-9] edited offline, opened again offline, and there for everybody on r
     ...{ withinMs: 10_000, what: 'both have everything' },
   })
   await eventually(() => second.provider.saved && second.provider.synced, { what: 'saved and synced' })
+})
+
+test('[DOC-27] where no relay can be had a document opens at once, without any time passing', async () => {
+  const url = relay.websocket.url
+  const replica = `at-once-${Date.now()}`
+  const first = await ottlaEditor(url, 'd', { replica })
+  await eventually(() => first.provider.synced, { what: 'synced' })
+  first.doc.getText('t').insert(0, 'text')
+  const held = () => first.ottla.status.topics.find(({ name }) => name === 'yjs')?.replica[0]
+  await eventually(() => held()?.end === 1, { what: 'the replica has it' })
+  await first.close()
+  const port = portOf()
+  await relay.close()
+  const second = await ottlaEditor(url, 'd', { replica, provider: { clock: new HandClock() } })
+  await second.provider.whenLoaded
+  expect(textOf(second.doc)).toBe('text')
+  relay = await start(port)
 })
 
 test('[DOC-23] a batch that cannot be read is passed over by editors with and without a replica, and told to them', async () => {
