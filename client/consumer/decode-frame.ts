@@ -18,8 +18,9 @@ import type { Frame } from './source.ts'
 
 /** All records of the frame. */
 export async function decodeFrame(frame: Frame, codecs: CodecRegistry): Promise<RawRecord[]> {
-  const all = await decodePieces(frame, codecs, Number.POSITIVE_INFINITY).next()
-  return all.value ?? []
+  const all: RawRecord[][] = []
+  for await (const piece of decodePieces(frame, codecs, Number.POSITIVE_INFINITY)) all.push(piece)
+  return all.flat()
 }
 
 /** The same in pieces of at most `countMax` records, never an empty one, so that the first need not wait for the last. */
@@ -32,11 +33,12 @@ export async function* decodePieces(
   const isAborted = abortedFilter(frame.aborted)
   for (const { at, end, header } of batchesIn(frame.batches)) {
     if (header.baseOffset + header.lastOffsetDelta < frame.fromOffset) continue
-    checkCrc(frame, at, header)
-    if (isAborted(header) || isControl(header)) continue
     const block = frame.batches.subarray(at + BATCH_HEADER_BYTES, end)
     const codec = codecOf(header)
     try {
+      if (computeBatchCrc(frame.batches, at, header.sizeBytes) !== header.crc)
+        throw corrupt(frame, header, 'does not match its checksum')
+      if (isAborted(header) || isControl(header)) continue
       const inflated = codec === 0 ? block : await inflate(codecs, codec, block)
       for (const record of decodeRecords(header, inflated)) {
         if (record.offset < frame.fromOffset || (frame.matches && !frame.matches(record.key))) continue
@@ -46,6 +48,7 @@ export async function* decodePieces(
         piece = []
       }
     } catch (thrown) {
+      if (piece.length > 0) yield piece
       if (thrown instanceof OttlaError) throw thrown
       const hint = `read behind offset ${header.baseOffset + header.lastOffsetDelta}`
       throw corrupt(frame, header, 'cannot be read', { hint, retriable: false, cause: thrown })
@@ -59,11 +62,6 @@ async function inflate(codecs: CodecRegistry, id: Exclude<ReturnType<typeof code
     throw asOttlaError(cause, 'NO_CODEC')
   })
   return codec.decompress(block, inflatedBytesMax(block.length))
-}
-
-function checkCrc(frame: Frame, at: number, header: BatchHeader): void {
-  if (computeBatchCrc(frame.batches, at, header.sizeBytes) === header.crc) return
-  throw corrupt(frame, header, 'does not match its checksum')
 }
 
 function corrupt({ partition }: Frame, { baseOffset }: BatchHeader, what: string, more?: object): OttlaError {

@@ -19,6 +19,7 @@ import { systemRandom } from '../../protocol/lib/random.ts'
 import { randomUuid } from '../../protocol/lib/uuid.ts'
 import { ping } from '../../protocol/messages/offset-protocol.ts'
 import { produce } from '../../protocol/messages/produce.ts'
+import { BATCH_HEADER_BYTES, sealBatch } from '../../protocol/record-batch.ts'
 import { encodeBatch } from '../../protocol/records.ts'
 import { createRelay, type Relay } from '../../server/relay.ts'
 import { MemoryFiles } from '../../server/storage/memory-files.ts'
@@ -118,6 +119,18 @@ describe.each(['WebSocket', 'TCP'] as const)('over %s', (door) => {
     expect((await admin.describeCluster()).brokers.length).toBe(1)
     await admin.deleteTopics(['t'])
     await expect(admin.describeTopics(['t'])).rejects.toMatchObject({ code: 'UNKNOWN_TOPIC' })
+  })
+
+  test('[RDR-12] what stood before a batch that cannot be read is given, also where both came at once', async () => {
+    const topic = await relay.engine.createTopic({ name: 't', partitionCount: 1, configs: {} })
+    const poison = encodeBatch([record('x')]).fill(0xff, BATCH_HEADER_BYTES)
+    sealBatch(poison)
+    for (const batch of [encodeBatch([record('a')]), encodeBatch([record('b')]), poison])
+      await topic.partitions[0]!.append(batch).durable
+    const values: unknown[] = []
+    const done = read(open(), 't', { from: 'beginning' }).each(({ value }) => values.push(value))
+    await expect(done).rejects.toMatchObject({ code: 'CORRUPT', hint: 'read behind offset 2' })
+    expect(values).toEqual(['a', 'b'])
   })
 
   test('a live tail with little credit gets everything, in order', async () => {
