@@ -56,6 +56,8 @@ export class BackupPoints {
   readonly #dir: string
   /** Read once, and kept while it is used. */
   readonly #known = new Map<string, BackupPoint>()
+  /** How often one was closed. */
+  #closed = 0
   #timer: Timer | undefined
   #making: Promise<unknown> = Promise.resolve()
 
@@ -147,11 +149,14 @@ export class BackupPoints {
   async find(id: string): Promise<BackupPoint> {
     const known = this.#known.get(id)
     if (known) return known
+    const closed = this.#closed
     const stored = ID.test(id)
       ? await readWholeFile(this.#options.files, `${this.#dir}/${id}/${POINT_FILE}`)
       : undefined
     if (!stored)
       throw new KafkaError('RESOURCE_NOT_FOUND', `there is no backup point ${id.slice(0, 40)}: begin a new backup`)
+    // It may have been this one, and gone.
+    if (this.#closed !== closed) return this.find(id)
     const point = JSON.parse(new TextDecoder().decode(stored)) as BackupPoint
     this.#known.set(id, point)
     return point
@@ -179,6 +184,9 @@ export class BackupPoints {
   async close(id: string): Promise<void> {
     this.#known.delete(id)
     if (ID.test(id)) await removeFolder(this.#options.files, `${this.#dir}/${id}`)
+    // Who looked for it meanwhile has made it known again.
+    this.#known.delete(id)
+    this.#closed++
   }
 
   /** Those that nobody came back for, and those that a crash left unfinished. */

@@ -185,4 +185,26 @@ describe('[OPS-10] a backup point is one instant of everything', () => {
     await Promise.all([restarted.close(id), restarted.close(id)])
     expect(await memory.list('/data/backups')).toEqual([])
   })
+
+  test('one that is looked for while it is closed is not found, then or later', async () => {
+    const memory = new MemoryFiles()
+    const files = new FaultyFiles(memory)
+    await memory.makeDir('/data')
+    await claimFormat(memory, '/data')
+    const options = { dataDir: '/data', clock: new HandClock(), random: seededRandom(1), logger: silentLogger }
+    const about = { ...options, files, hold: () => [] }
+    const { id } = await new BackupPoints(about).make()
+    const restarted = new BackupPoints(about)
+    let goOn = () => {}
+    const held = new Promise<void>((resolve) => {
+      goOn = resolve
+    })
+    const late = files.fail({ call: 'read', path: /point\.json$/, until: held })
+    const found = restarted.find(id).catch((error) => error.code)
+    await eventually(() => late.count === 1)
+    await restarted.close(id)
+    goOn()
+    expect(await found).toBe(ErrorCode.RESOURCE_NOT_FOUND)
+    await expect(restarted.find(id)).rejects.toMatchObject({ code: ErrorCode.RESOURCE_NOT_FOUND })
+  })
 })
